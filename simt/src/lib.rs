@@ -1,1 +1,37 @@
-//! wharf.
+//! WGSL on the CPU: reflection, layout, and the compute entry points themselves.
+//!
+//! [`Module`] is parsed and validated WGSL. It says what its compute entry points are called, how large
+//! their workgroups are, which buffers they bind and how those are laid out. Nothing here knows of
+//! devices or queues: the crate is useful alone.
+//!
+//! ```
+//! let module = wharf_simt::Module::new(
+//!     "struct Params { n: u32, scale: f32 }
+//!      @group(0) @binding(0) var<uniform> params: Params;
+//!      @group(0) @binding(1) var<storage, read_write> data: array<f32>;
+//!      @compute @workgroup_size(64)
+//!      fn scale(@builtin(global_invocation_id) id: vec3<u32>) {
+//!          if id.x < params.n { data[id.x] *= params.scale; }
+//!      }",
+//! )?;
+//! let entry = module.entry("scale")?;
+//! assert_eq!(entry.bindings[0].layout.to_string(), "Params");
+//! assert_eq!(entry.bindings[1].layout.to_string(), "array<f32>");
+//! assert_eq!(module.workgroup_size("scale", &[])?, [64, 1, 1]);
+//! # Ok::<(), wharf_simt::Error>(())
+//! ```
+//!
+//! # What is refused
+//!
+//! Textures, samplers, derivatives, ray queries, cooperative matrices and whatever naga itself rejects.
+//! Each refusal is an [`Error`] with line and column; nothing is run wrongly in silence.
+
+mod error;
+mod front;
+mod layout;
+mod reflect;
+mod refuse;
+
+pub use error::{Error, Location};
+pub use layout::{Layout, Leaf, Member, Scalar};
+pub use reflect::{Access, Dim, Entry, Module, Override, Slot};
