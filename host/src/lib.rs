@@ -1,1 +1,54 @@
-//! wharf.
+//! GPU/CPU heterogeneous compute: devices, memory, DMA queues and kernels as data.
+//!
+//! A [`Device`] has typed memory ([`Buffer`]). Between host and device nothing is copied behind the
+//! program's back: messages travel through [`DmaQueue`]s, and each has exactly one [`Completion`].
+//! A [`Kernel`] is one WGSL entry point with its twins; launches are messages too, and the runtime
+//! orders messages that touch the same buffer.
+//!
+//! ```
+//! use wharf::{Device, Kernel};
+//!
+//! let double = Kernel::from_wgsl(
+//!     "@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+//!      @compute @workgroup_size(64)
+//!      fn double(@builtin(global_invocation_id) id: vec3<u32>) {
+//!          if id.x < arrayLength(&x) { x[id.x] = 2.0 * x[id.x]; }
+//!      }",
+//! )?;
+//! assert_eq!(double.name(), "double");
+//!
+//! let device = Device::open("cpu")?;
+//! let x = device.buffer::<f32>(1000)?;
+//! device.upload(&x).fill(|i| i as f32)?; // written in place, and on its way
+//! let y = device.download(&x).wait()?; // waits for the upload by itself
+//! assert_eq!(y[999], 999.0);
+//! # Ok::<(), wharf::Error>(())
+//! ```
+
+mod backend;
+mod buffer;
+mod device;
+mod discover;
+mod dma;
+mod error;
+mod grid;
+mod host_memory;
+mod kernel;
+mod launch;
+pub mod native;
+pub mod trace;
+mod transfer;
+
+pub use backend::{Capabilities, Lane, Path};
+pub use buffer::{Bindable, Buffer, Element, View};
+pub use device::{Device, Stats};
+pub use discover::Found;
+pub use dma::{
+    Completion, CompletionQueue, DeadLetter, DmaQueue, FailPolicy, Fence, MessageId, QueueOptions, QueueStats, Receipt,
+    Refused, Ticket,
+};
+pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
+pub use host_memory::HostBuffer;
+pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};
+pub use launch::{Job, Launch, Launchable, Value};
+pub use transfer::{Copy, Download, Downloaded, Fill, Upload};

@@ -1,0 +1,293 @@
+//! What a device must be able to do: the contract between `dma` and the backends.
+//!
+//! **Devices check, backends act.** Handles, lengths, alignments and limits were checked before a
+//! backend sees them; a backend that finds a broken promise panics, because it is our bug. It
+//! returns an error only for what the caller could not foresee: no memory, a driver that failed.
+//!
+//! **Batches cross, messages do not.** Commands go down in batches ([`Backend::submit`]), events
+//! come up in batches ([`Backend::reap`]).
+//!
+//! **Order.** Commands of one [`Lane`] start in the order they were submitted, and later ones see
+//! the effects of earlier ones. Across lanes a backend keeps only what [`Command::after`] names;
+//! those commands were submitted before. Each submitted command gives exactly one
+//! [`Event::Done`], whatever happens, unless the backend has said [`Event::Lost`]: then `dma`
+//! resolves the rest itself and ignores what comes late. A command's end is reported after the
+//! ends of those in its `after`, so that their failures are known first.
+
+use std::{any::Any, fmt, sync::Arc, time::Duration, time::Instant};
+
+use crate::{
+    error::{BackendKind, FailureKind, Result},
+    kernel::Kernel,
+};
+
+pub(crate) mod cpu;
+
+/// Names one accepted message; a slot that is used again has another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Token {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// Device memory of one backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct MemId(pub(crate) u64);
+
+/// A compiled kernel of one backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PipelineId(pub(crate) u64);
+
+/// What runs side by side on a device that can: streams on CUDA, worker threads on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Host to device.
+    Upload,
+    /// Kernels, and copies and clears on the device.
+    Compute,
+    /// Device to host.
+    Download,
+}
+
+/// Bytes of device memory: `[offset, offset + bytes)` of `mem`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Region {
+    pub(crate) mem: MemId,
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Host memory that a backend lent out with [`Backend::host_alloc`]: its own kind of memory (page-
+/// locked on CUDA, a mapped staging buffer on wgpu), aligned to 64 bytes at least.
+///
+/// Invariant: `ptr..ptr + bytes` stays valid and is nobody else's until the block is given to
+/// [`Backend::host_free`] or to a submitted [`Op::Upload`], which takes it back.
+#[derive(Debug)]
+pub(crate) struct HostBlock {
+    pub(crate) id: u64,
+    pub(crate) ptr: *mut u8,
+    pub(crate) bytes: u64,
+}
+
+/// Host memory that a message owns: pinned in the message's cell until the message is resolved.
+///
+/// Invariant: valid for reads (uploads) or writes (downloads) of `bytes` from accept until the
+/// event of its command has been handled, and touched by nobody else meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostSpan {
+    pub(crate) ptr: *mut u8,
+    pub(crate) bytes: u64,
+}
+
+/// Where an upload's bytes come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A block of the backend's own, filled in place; the backend takes it back.
+    Block(HostBlock),
+    /// Ordinary host memory.
+    Pageable(HostSpan),
+    /// At most [`INLINE_BYTES`], copied at accept.
+    Inline { bytes: [u8; INLINE_BYTES], len: usize },
+}
+
+/// Uploads up to this many bytes travel inside their message.
+pub(crate) const INLINE_BYTES: usize = 64;
+
+/// What a command does. Offsets and lengths are multiples of 4, no length is 0, and regions do not
+/// overlap.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// Host to device. The source has `dst.bytes` bytes.
+    Upload { src: Source, dst: Region },
+    /// Device to host memory of `src.bytes` bytes.
+    Download { src: Region, dst: HostSpan },
+    /// Device to device, same length.
+    Copy { src: Region, dst: Region },
+    /// Zeroes.
+    Clear { dst: Region },
+    /// One dispatch.
+    Launch(Box<Launch>),
+    /// No work: a message of no bytes or no workgroups, which still takes its place in the order.
+    Nothing,
+}
+
+/// One dispatch: all workgroup counts are at least 1 and within the device's limits.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) pipeline: PipelineId,
+    pub(crate) groups: [u32; 3],
+    /// One region for each storage binding, in order of group and binding.
+    pub(crate) storage: Vec<Region>,
+    /// The uniform bindings' bytes in WGSL layout, in order, each beginning at a multiple of 16;
+    /// empty where the kernel has none.
+    pub(crate) uniform: Vec<u8>,
+}
+
+/// One message on its way to the device.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) token: Token,
+    pub(crate) lane: Lane,
+    /// Commands on other lanes that must finish first; all were submitted before this one.
+    pub(crate) after: After,
+    pub(crate) op: Op,
+    pub(crate) label: Option<Arc<str>>,
+}
+
+/// The few commands that a command waits for: a message with more unfinished ones is held back.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct After {
+    tokens: [Option<Token>; Self::MOST],
+    len: usize,
+}
+
+impl After {
+    pub(crate) const MOST: usize = 8;
+
+    /// Adds one; `false` where there is no room.
+    pub(crate) fn push(&mut self, token: Token) -> bool {
+        let room = self.len < Self::MOST;
+        if room {
+            self.tokens[self.len] = Some(token);
+            self.len += 1;
+        }
+        room
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Token> + '_ {
+        self.tokens[..self.len].iter().flatten().copied()
+    }
+}
+
+/// Which way a message's bytes took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Path {
+    /// Nothing was moved (launches, fences).
+    #[default]
+    None,
+    /// Small bytes copied into the message itself.
+    Inline,
+    /// The engine read or wrote page-locked host memory.
+    Pinned,
+    /// Through staging memory that the producer wrote in place.
+    Filled,
+    /// Copied by the host through the staging ring.
+    Staged,
+    /// Copied by the host straight between host and device memory.
+    Host,
+    /// The block itself became the device memory: nothing was copied.
+    Direct,
+    /// Moved inside the device.
+    Device,
+}
+
+/// What a backend reports.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A submitted command is over.
+    Done(Done),
+    /// The device is gone; nothing more will be reported.
+    Lost(Arc<str>),
+}
+
+/// The end of one command.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) token: Token,
+    pub(crate) result: Result<(), FailureKind>,
+    /// When it started on the device, as nearly as the backend knows.
+    pub(crate) started: Option<Instant>,
+    /// When the backend saw it finished.
+    pub(crate) finished: Instant,
+    /// Seconds on the device's own clock, where it has one.
+    pub(crate) device_seconds: Option<f64>,
+    pub(crate) path: Path,
+    /// Which form of the kernel ran, e.g. `native twin`, `simt`, `WGSL`, `PTX`.
+    pub(crate) form: Option<&'static str>,
+}
+
+/// What a device can do and how much of it: read from the driver, never guessed.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// The kind of backend.
+    pub backend: BackendKind,
+    /// The name the driver gives, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`.
+    pub name: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Runs on the host's cores (the CPU device and software adapters).
+    pub software: bool,
+    /// Shares its memory with the host.
+    pub unified_memory: bool,
+    /// Bytes of workgroup memory a workgroup may have.
+    pub max_workgroup_bytes: u32,
+    /// Invocations a workgroup may have.
+    pub max_workgroup_invocations: u32,
+    /// Workgroup size in x, y, z.
+    pub max_workgroup_size: [u32; 3],
+    /// Workgroups in one dimension of a dispatch.
+    pub max_workgroups_per_dimension: u32,
+    /// Storage bindings a kernel may have.
+    pub max_storage_bindings: u32,
+    /// Bytes of one storage binding.
+    pub max_binding_bytes: u64,
+    /// Bytes of one allocation.
+    pub max_buffer_bytes: u64,
+    /// Offsets of storage bindings must be multiples of this.
+    pub storage_alignment: u64,
+    /// Bytes of device memory in all, where the driver tells.
+    pub memory_bytes: Option<u64>,
+    /// Smallest and largest subgroup; (1, 1) where there are none.
+    pub subgroup_sizes: (u32, u32),
+    /// `f16` in shaders.
+    pub f16: bool,
+    /// Device times of commands.
+    pub timestamps: bool,
+    /// Engines that copy while kernels run; 0 where copies and kernels take turns.
+    pub copy_engines: u32,
+    /// Whether a copy and a kernel of two messages overlap on the device.
+    pub copy_overlaps_compute: bool,
+    /// Commands the driver may be given before they finish.
+    pub max_in_flight: u32,
+}
+
+/// One device. All methods may be called from any thread unless they say otherwise.
+pub(crate) trait Backend: Send + Sync + fmt::Debug {
+    /// What it can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Zeroed device memory: `bytes` is a multiple of 4, at least 4, within `max_buffer_bytes`.
+    fn alloc(&self, bytes: u64, label: Option<&str>) -> Result<MemId>;
+
+    /// Gives device memory back. No unfinished command uses it.
+    fn free(&self, mem: MemId);
+
+    /// Makes host memory itself a read-only buffer, where the device can; `keep` is dropped when the
+    /// buffer is freed, and the span is valid until then.
+    fn import(&self, span: HostSpan, keep: Box<dyn Any + Send + Sync>) -> Option<MemId> {
+        let _ = (span, keep);
+        None
+    }
+
+    /// Host memory that uploads without another copy. May be a block used before: not zeroed.
+    fn host_alloc(&self, bytes: u64) -> Result<HostBlock>;
+
+    /// Gives a block back that was not submitted.
+    fn host_free(&self, block: HostBlock);
+
+    /// Compiles a kernel; may take long. `overrides` are complete and checked.
+    fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId>;
+
+    /// Hands commands to the device, in order, and leaves `batch` empty. Called from one thread
+    /// at a time. May wait for staging memory, never for the work itself.
+    fn submit(&self, batch: &mut Vec<Command>);
+
+    /// Appends what has happened; waits for at most `timeout` where nothing has. Called from one
+    /// thread at a time, not the submitting one.
+    fn reap(&self, events: &mut Vec<Event>, timeout: Duration);
+
+    /// Makes a waiting [`Backend::reap`] return soon.
+    fn wake(&self);
+}

@@ -1,0 +1,248 @@
+//! The host's own cores as a device.
+//!
+//! Each lane is a thread that takes its commands in order; kernels spread over a pool of threads,
+//! one for each core (`WHARF_THREADS` says otherwise). Device memory is host memory: a block that
+//! was filled in place and covers a whole buffer becomes the buffer's memory without a copy.
+
+use std::{
+    any::Any,
+    collections::HashSet,
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
+
+use super::{
+    Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, Op, Path, PipelineId,
+    Source, Token,
+};
+use crate::{
+    error::{BackendKind, Error, FailureKind, Result},
+    kernel::Kernel,
+};
+
+mod memory;
+mod program;
+
+use memory::Memories;
+use program::Program;
+
+/// Bounds the threads of the CPU device.
+const THREADS_VARIABLE: &str = "WHARF_THREADS";
+
+/// The CPU device.
+#[derive(Debug)]
+pub(crate) struct Cpu {
+    capabilities: Capabilities,
+    shared: Arc<Shared>,
+    lanes: [Sender<Command>; 3],
+    events: Receiver<Option<Event>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    memories: Memories,
+    programs: Mutex<Vec<Arc<Program>>>,
+    pool: rayon::ThreadPool,
+    /// Submitted and not finished.
+    unfinished: Mutex<HashSet<Token>>,
+    finished: Condvar,
+    events: Sender<Option<Event>>,
+}
+
+fn threads() -> usize {
+    let wished = std::env::var(THREADS_VARIABLE).ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+    wished.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// What the CPU device can do.
+pub(crate) fn capabilities() -> Capabilities {
+    let threads = threads();
+    Capabilities {
+        backend: BackendKind::Cpu,
+        name: format!("{} threads, {}", threads, std::env::consts::ARCH),
+        driver: "wharf".into(),
+        software: true,
+        unified_memory: true,
+        max_workgroup_bytes: 64 << 10,
+        max_workgroup_invocations: 1024,
+        max_workgroup_size: [1024, 1024, 64],
+        max_workgroups_per_dimension: u32::MAX,
+        max_storage_bindings: 64,
+        max_binding_bytes: u64::from(u32::MAX) * 4,
+        max_buffer_bytes: 1 << 40,
+        storage_alignment: 16,
+        memory_bytes: None,
+        subgroup_sizes: (1, 1),
+        f16: false,
+        timestamps: false,
+        copy_engines: 2,
+        copy_overlaps_compute: true,
+        max_in_flight: 4096,
+    }
+}
+
+impl Cpu {
+    pub(crate) fn open() -> Result<Self> {
+        let failed = |e: &dyn std::fmt::Display| Error::device(BackendKind::Cpu, "start threads", e);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads())
+            .thread_name(|i| format!("wharf cpu {i}"))
+            .build()
+            .map_err(|e| failed(&e))?;
+        let (sender, events) = channel::unbounded();
+        let shared = Arc::new(Shared {
+            memories: Memories::default(),
+            programs: Mutex::default(),
+            pool,
+            unfinished: Mutex::default(),
+            finished: Condvar::new(),
+            events: sender,
+        });
+        let lane = |name: &str| {
+            let (sender, commands) = channel::unbounded();
+            let shared = shared.clone();
+            let run = move || commands.into_iter().for_each(|command| shared.execute(command));
+            thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
+            Ok::<_, Error>(sender)
+        };
+        let lanes = [lane("upload")?, lane("compute")?, lane("download")?];
+        Ok(Self { capabilities: capabilities(), shared, lanes, events })
+    }
+}
+
+impl Shared {
+    fn unfinished(&self) -> MutexGuard<'_, HashSet<Token>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the command's edges, does it, and reports.
+    fn execute(&self, command: Command) {
+        let mut unfinished = self.unfinished();
+        while command.after.iter().any(|token| unfinished.contains(&token)) {
+            unfinished = self.finished.wait(unfinished).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(unfinished);
+        let started = Instant::now();
+        // A native twin may panic on its data: that is this message's failure and nobody else's.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op)));
+        let (result, path, form) = match outcome {
+            Ok(Ok((path, form))) => (Ok(()), path, form),
+            Ok(Err(kind)) => (Err(kind), Path::None, None),
+            Err(cause) => (Err(FailureKind::Backend(words_of(&*cause).into())), Path::None, None),
+        };
+        let done = Done {
+            token: command.token,
+            result,
+            started: Some(started),
+            finished: Instant::now(),
+            device_seconds: None,
+            path,
+            form,
+        };
+        // Reported before it counts as finished, so that reports keep the order of the edges.
+        let _ = self.events.send(Some(Event::Done(done)));
+        self.unfinished().remove(&command.token);
+        self.finished.notify_all();
+    }
+
+    fn perform(&self, op: Op) -> Result<(Path, Option<&'static str>), FailureKind> {
+        match op {
+            Op::Nothing => Ok((Path::None, None)),
+            Op::Upload { src: Source::Block(block), dst } => Ok((self.memories.adopt(block, dst), None)),
+            Op::Upload { src: Source::Pageable(span), dst } => {
+                self.memories.write(dst, span, &self.pool);
+                Ok((Path::Host, None))
+            }
+            Op::Upload { src: Source::Inline { bytes, len }, dst } => {
+                self.memories.write_bytes(dst, &bytes[..len]);
+                Ok((Path::Inline, None))
+            }
+            Op::Download { src, dst } => {
+                self.memories.read(src, dst, &self.pool);
+                Ok((Path::Host, None))
+            }
+            Op::Copy { src, dst } => {
+                self.memories.copy(src, dst);
+                Ok((Path::Device, None))
+            }
+            Op::Clear { dst } => {
+                self.memories.clear(dst);
+                Ok((Path::Device, None))
+            }
+            Op::Launch(launch) => self.launch(&launch).map(|form| (Path::None, Some(form))),
+        }
+    }
+
+    fn launch(&self, launch: &Launch) -> Result<&'static str, FailureKind> {
+        let programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let program = programs[launch.pipeline.0 as usize].clone();
+        drop(programs);
+        program.run(launch, &self.memories, &self.pool)
+    }
+}
+
+fn words_of(cause: &(dyn Any + Send)) -> String {
+    let words = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    format!("the kernel panicked: {}", words.unwrap_or("no words"))
+}
+
+impl Backend for Cpu {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn alloc(&self, bytes: u64, _label: Option<&str>) -> Result<MemId> {
+        self.shared.memories.alloc(bytes)
+    }
+
+    fn free(&self, mem: MemId) {
+        self.shared.memories.free(mem);
+    }
+
+    fn import(&self, span: HostSpan, keep: Box<dyn Any + Send + Sync>) -> Option<MemId> {
+        self.shared.memories.import(span, keep)
+    }
+
+    fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
+        self.shared.memories.host_alloc(bytes)
+    }
+
+    fn host_free(&self, block: HostBlock) {
+        self.shared.memories.host_free(block);
+    }
+
+    fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
+        let program = Program::new(kernel, overrides)?;
+        let mut programs = self.shared.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        programs.push(Arc::new(program));
+        Ok(PipelineId(programs.len() as u64 - 1))
+    }
+
+    fn submit(&self, batch: &mut Vec<Command>) {
+        // All names are known before any lane runs one, so that no edge is taken for finished.
+        self.shared.unfinished().extend(batch.iter().map(|command| command.token));
+        for command in batch.drain(..) {
+            let lane = &self.lanes[command.lane as usize];
+            lane.send(command).expect("a lane lives as long as its device");
+        }
+    }
+
+    fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
+        match self.events.recv_timeout(timeout) {
+            Ok(event) => events.extend(event),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        }
+        events.extend(self.events.try_iter().flatten());
+    }
+
+    fn wake(&self) {
+        let _ = self.shared.events.send(None);
+    }
+}
+
+/// The lane's place in `lanes`.
+const _: () = assert!(Lane::Upload as usize == 0 && Lane::Compute as usize == 1 && Lane::Download as usize == 2);

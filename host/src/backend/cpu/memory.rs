@@ -1,0 +1,228 @@
+//! Device memory of the CPU device: aligned host memory reached by name.
+#![expect(unsafe_code, reason = "buffers are reached by address from lanes that the machine keeps apart")]
+
+use std::{
+    alloc::{self, Layout},
+    any::Any,
+    collections::HashMap,
+    ptr, slice,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use rayon::prelude::*;
+
+use crate::{
+    backend::{HostBlock, HostSpan, MemId, Path, Region},
+    error::{Error, Result},
+};
+
+/// Buffers begin at multiples of this: a cache line, and enough for every WGSL type.
+const ALIGN: usize = 64;
+/// Copies of at least this many bytes are spread over the threads.
+const PARALLEL_COPY: usize = 4 << 20;
+/// Idle blocks that are kept for the next fill.
+const KEPT_BLOCKS: usize = 16;
+
+/// One allocation of the heap.
+///
+/// Invariant: `ptr` was allocated with `layout` and is freed by `Drop` alone.
+#[derive(Debug)]
+struct Heap {
+    ptr: *mut u8,
+    layout: Layout,
+}
+
+// SAFETY: a `Heap` is owned memory without thread affinity.
+unsafe impl Send for Heap {}
+// SAFETY: `&Heap` gives out its address only; who may use it is settled by the machine's order.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    fn zeroed(bytes: u64) -> Option<Self> {
+        let layout = Layout::from_size_align(usize::try_from(bytes).ok()?.max(1), ALIGN).ok()?;
+        // SAFETY: the layout has a size above 0.
+        let ptr = unsafe { alloc::alloc_zeroed(layout) };
+        (!ptr.is_null()).then_some(Self { ptr, layout })
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout and freed here alone (invariant).
+        unsafe { alloc::dealloc(self.ptr, self.layout) };
+    }
+}
+
+/// What is behind a [`MemId`].
+#[derive(Debug)]
+enum Memory {
+    Own(Heap),
+    /// A user's memory, and what keeps it alive.
+    Imported(HostSpan, #[expect(dead_code, reason = "kept for its drop")] Box<dyn Any + Send + Sync>),
+}
+
+impl Memory {
+    fn ptr(&self) -> *mut u8 {
+        match self {
+            Self::Own(heap) => heap.ptr,
+            Self::Imported(span, _) => span.ptr,
+        }
+    }
+}
+
+/// All memory of one CPU device.
+///
+/// Invariant, kept by the machine: while a command runs, no other command writes what it touches
+/// nor touches what it writes, and what it touches is not freed. Methods that take a [`Region`] rely
+/// on it.
+#[derive(Debug, Default)]
+pub(super) struct Memories {
+    memories: Mutex<HashMap<MemId, Memory>>,
+    blocks: Mutex<Blocks>,
+    next: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Blocks {
+    lent: HashMap<u64, Heap>,
+    idle: Vec<Heap>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn out_of_memory(bytes: u64) -> Error {
+    let device = "cpu".into();
+    Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes: 0, limit_bytes: None }
+}
+
+impl Memories {
+    fn name(&self) -> u64 {
+        self.next.fetch_add(1, Relaxed)
+    }
+
+    pub(super) fn alloc(&self, bytes: u64) -> Result<MemId> {
+        let heap = Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?;
+        let mem = MemId(self.name());
+        lock(&self.memories).insert(mem, Memory::Own(heap));
+        Ok(mem)
+    }
+
+    pub(super) fn free(&self, mem: MemId) {
+        let freed = lock(&self.memories).remove(&mem);
+        drop(freed);
+    }
+
+    pub(super) fn import(&self, span: HostSpan, keep: Box<dyn Any + Send + Sync>) -> Option<MemId> {
+        // Kernels see their bindings as aligned to 16 bytes.
+        if span.ptr.addr() % 16 != 0 {
+            return None;
+        }
+        let mem = MemId(self.name());
+        lock(&self.memories).insert(mem, Memory::Imported(span, keep));
+        Some(mem)
+    }
+
+    pub(super) fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
+        let mut blocks = lock(&self.blocks);
+        let fits = blocks.idle.iter().position(|heap| heap.layout.size() as u64 == bytes);
+        let heap = match fits {
+            Some(index) => blocks.idle.swap_remove(index),
+            None => Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?,
+        };
+        let block = HostBlock { id: self.name(), ptr: heap.ptr, bytes };
+        blocks.lent.insert(block.id, heap);
+        Ok(block)
+    }
+
+    pub(super) fn host_free(&self, block: HostBlock) {
+        let mut blocks = lock(&self.blocks);
+        let heap = blocks.lent.remove(&block.id).expect("a block comes back once");
+        blocks.keep(heap);
+    }
+
+    fn ptr(&self, region: Region) -> *mut u8 {
+        let base = lock(&self.memories).get(&region.mem).expect("a buffer in use is alive").ptr();
+        base.wrapping_add(region.offset as usize)
+    }
+
+    /// The region's bytes, for a command that reads them.
+    pub(super) fn bytes<'a>(&'a self, region: Region) -> &'a [u8] {
+        // SAFETY: alive and not written while the command runs (invariant of `Memories`).
+        unsafe { slice::from_raw_parts(self.ptr(region), region.bytes as usize) }
+    }
+
+    /// The region's bytes, for the one command that writes them.
+    #[expect(clippy::mut_from_ref, reason = "exclusive by the machine's order, see `Memories`")]
+    pub(super) fn bytes_mut<'a>(&'a self, region: Region) -> &'a mut [u8] {
+        // SAFETY: alive and touched by no other command while this one runs (invariant of
+        // `Memories`); one command asks once for each of its regions, which do not overlap.
+        unsafe { slice::from_raw_parts_mut(self.ptr(region), region.bytes as usize) }
+    }
+
+    /// Makes the block the region's memory where it covers the whole allocation, else copies.
+    pub(super) fn adopt(&self, block: HostBlock, dst: Region) -> Path {
+        let heap = lock(&self.blocks).lent.remove(&block.id).expect("a block is submitted once");
+        let mut memories = lock(&self.memories);
+        let memory = memories.get_mut(&dst.mem).expect("a buffer in use is alive");
+        let (old, path) = match memory {
+            Memory::Own(own) if dst.offset == 0 && own.layout == heap.layout => {
+                (std::mem::replace(own, heap), Path::Direct)
+            }
+            _ => {
+                drop(memories);
+                self.write_bytes(dst, &block.as_slice()[..dst.bytes as usize]);
+                (heap, Path::Filled)
+            }
+        };
+        lock(&self.blocks).keep(old);
+        path
+    }
+
+    pub(super) fn write_bytes(&self, dst: Region, bytes: &[u8]) {
+        self.bytes_mut(dst).copy_from_slice(bytes);
+    }
+
+    pub(super) fn write(&self, dst: Region, src: HostSpan, pool: &rayon::ThreadPool) {
+        // SAFETY: valid for reads until this command's end is handled (invariant of `HostSpan`).
+        let src = unsafe { slice::from_raw_parts(src.ptr, src.bytes as usize) };
+        copy(self.bytes_mut(dst), src, pool);
+    }
+
+    pub(super) fn read(&self, src: Region, dst: HostSpan, pool: &rayon::ThreadPool) {
+        // SAFETY: valid for writes and nobody else's until this command's end is handled.
+        let dst = unsafe { slice::from_raw_parts_mut(dst.ptr, dst.bytes as usize) };
+        copy(dst, self.bytes(src), pool);
+    }
+
+    pub(super) fn copy(&self, src: Region, dst: Region) {
+        // SAFETY: both regions are alive for the command and do not overlap (contract of `Op`).
+        unsafe { ptr::copy_nonoverlapping(self.ptr(src), self.ptr(dst), src.bytes as usize) };
+    }
+
+    pub(super) fn clear(&self, dst: Region) {
+        self.bytes_mut(dst).fill(0);
+    }
+}
+
+impl Blocks {
+    fn keep(&mut self, heap: Heap) {
+        if self.idle.len() < KEPT_BLOCKS {
+            self.idle.push(heap);
+        }
+    }
+}
+
+fn copy(dst: &mut [u8], src: &[u8], pool: &rayon::ThreadPool) {
+    if dst.len() < PARALLEL_COPY {
+        return dst.copy_from_slice(src);
+    }
+    let piece = dst.len().div_ceil(pool.current_num_threads()).next_multiple_of(4096);
+    pool.install(|| {
+        dst.par_chunks_mut(piece).zip(src.par_chunks(piece)).for_each(|(dst, src)| dst.copy_from_slice(src));
+    });
+}

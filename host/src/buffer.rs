@@ -1,0 +1,165 @@
+//! Typed device memory.
+
+use std::{any::TypeId, fmt, marker::PhantomData, ops::Range, sync::Arc};
+
+use bytemuck::Pod;
+use wharf_simt::Scalar;
+
+use crate::{
+    backend::{MemId, Region, Token},
+    dma::Engine,
+    error::{Error, Result},
+};
+
+/// What buffers are made of: plain data that any thread may hold. Every `bytemuck::Pod` type that is
+/// `Send` and `Sync` is one.
+pub trait Element: Pod + Send + Sync {}
+
+impl<T: Pod + Send + Sync> Element for T {}
+
+/// Device memory and its place in the order of accesses; freed with the last message that uses it.
+#[derive(Debug)]
+pub(crate) struct Allocation {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) mem: MemId,
+    /// Its name in the machine.
+    pub(crate) resource: Token,
+    /// Bytes in use; the allocation itself is rounded up.
+    pub(crate) bytes: u64,
+    /// Kernels may only read it.
+    pub(crate) read_only: bool,
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.engine.release(self.resource);
+    }
+}
+
+/// `len` elements of `T` in a device's memory.
+///
+/// Dropping it while messages on it are under way is fine: the memory is freed after the last.
+pub struct Buffer<T> {
+    pub(crate) allocation: Arc<Allocation>,
+    len: usize,
+    element: PhantomData<fn() -> T>,
+}
+
+impl<T: Element> Buffer<T> {
+    pub(crate) fn new(allocation: Arc<Allocation>, len: usize) -> Self {
+        Self { allocation, len, element: PhantomData }
+    }
+
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes: `len` times the size of `T`.
+    pub fn bytes(&self) -> u64 {
+        self.allocation.bytes
+    }
+
+    /// The elements in `range`, to be bound in the buffer's place.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where the range reaches beyond the buffer.
+    pub fn view(&self, range: Range<usize>) -> Result<View<'_, T>> {
+        if range.start > range.end || range.end > self.len {
+            return Err(Error::Length {
+                what: format!("the view {}..{}", range.start, range.end),
+                expected: range.end.max(range.start) as u64,
+                got: self.len as u64,
+            });
+        }
+        Ok(View { buffer: self, range })
+    }
+}
+
+impl<T> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer")
+            .field("element", &std::any::type_name::<T>())
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Some of a buffer's elements.
+#[derive(Debug, Clone)]
+pub struct View<'a, T> {
+    buffer: &'a Buffer<T>,
+    range: Range<usize>,
+}
+
+/// What a launch can bind: a [`Buffer`] or a [`View`].
+pub trait Bindable: sealed::Sealed {}
+
+impl<T: Element> Bindable for Buffer<T> {}
+impl<T: Element> Bindable for View<'_, T> {}
+
+/// Something bound: where it is and what its elements are.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    pub(crate) allocation: Arc<Allocation>,
+    pub(crate) region: Region,
+    pub(crate) element_bytes: u64,
+    /// The element's scalar, where `T` is one or an array of one; `None` fits every type.
+    pub(crate) scalar: Option<Scalar>,
+    pub(crate) element: &'static str,
+}
+
+mod sealed {
+    /// Gives away what is bound.
+    pub trait Sealed {
+        fn bound(&self) -> super::Bound;
+    }
+}
+
+pub(crate) use sealed::Sealed as Bind;
+
+impl<T: Element> Bind for Buffer<T> {
+    fn bound(&self) -> Bound {
+        View { buffer: self, range: 0..self.len }.bound()
+    }
+}
+
+impl<T: Element> Bind for View<'_, T> {
+    fn bound(&self) -> Bound {
+        let element_bytes = size_of::<T>() as u64;
+        Bound {
+            region: Region {
+                mem: self.buffer.allocation.mem,
+                offset: self.range.start as u64 * element_bytes,
+                bytes: self.range.len() as u64 * element_bytes,
+            },
+            allocation: self.buffer.allocation.clone(),
+            element_bytes,
+            scalar: scalar_of::<T>(),
+            element: std::any::type_name::<T>(),
+        }
+    }
+}
+
+/// The scalar that `T` is made of, where that can be told: user structs and bytes fit any layout of
+/// their size.
+pub(crate) fn scalar_of<T: 'static>() -> Option<Scalar> {
+    fn made_of<T: 'static, S: 'static>() -> bool {
+        let t = TypeId::of::<T>();
+        [TypeId::of::<S>(), TypeId::of::<[S; 2]>(), TypeId::of::<[S; 3]>(), TypeId::of::<[S; 4]>()].contains(&t)
+    }
+    if made_of::<T, f32>() {
+        Some(Scalar::F32)
+    } else if made_of::<T, u32>() {
+        Some(Scalar::U32)
+    } else if made_of::<T, i32>() {
+        Some(Scalar::I32)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,265 @@
+//! A device and what is done with it. Every check is here and in the builders; backends act.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use crate::{
+    backend::{Backend, Capabilities, HostSpan, Lane, MemId, PipelineId},
+    buffer::{Allocation, Buffer, Element},
+    dma::{DeadLetter, DmaQueue, Engine, QueueOptions},
+    error::{Error, Result},
+    kernel::Kernel,
+    launch::{Launch, Launchable},
+    transfer::{Copy, Download, Upload},
+};
+
+/// One device of this machine. Cloning gives another handle to it.
+#[derive(Clone)]
+pub struct Device {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) id: Arc<str>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) backend: Arc<dyn Backend>,
+    /// The queues of messages that name none, one for each lane.
+    queues: [DmaQueue; 3],
+    pipelines: Mutex<HashMap<u64, Vec<Prepared>>>,
+    pub(crate) scratch: Mutex<HashMap<(usize, usize), Arc<Allocation>>>,
+    in_use: Arc<AtomicU64>,
+}
+
+/// A compiled kernel with the overrides it was compiled with.
+type Prepared = (Vec<(String, f64)>, PipelineId);
+
+/// Counts of a device, all taken at one moment:
+/// `accepted == delivered + detached_ok + dead_lettered + in_flight`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Messages accepted by its queues.
+    pub accepted: u64,
+    /// Messages whose completion was collected.
+    pub delivered: u64,
+    /// Messages that succeeded after their ticket was dropped.
+    pub detached_ok: u64,
+    /// Messages that failed after their ticket was dropped.
+    pub dead_lettered: u64,
+    /// Messages that are unresolved, or resolved and not collected.
+    pub in_flight: u64,
+    /// Those of `in_flight` that are resolved.
+    pub uncollected: u64,
+    /// Dead letters that made room for newer ones.
+    pub dead_letters_lost: u64,
+    /// Host buffers that a lost device may still touch; they are never freed.
+    pub leaked_buffers: u64,
+    /// Callbacks that panicked.
+    pub callback_panics: u64,
+    /// Bytes of staging memory lent out by [`Upload::reserve`] and not yet back.
+    pub staging_bytes: u64,
+    /// The most there has been.
+    pub staging_high_water_bytes: u64,
+}
+
+impl Device {
+    pub(crate) fn new(id: &str, backend: Arc<dyn Backend>) -> Self {
+        let id: Arc<str> = id.into();
+        let engine = Arc::new(Engine::new(id.clone(), backend.clone()));
+        let queue = |name: &str| {
+            let limits = crate::dma::Limits { policy: crate::FailPolicy::Continue, ..QueueOptions::DEFAULT };
+            QueueOptions { engine: engine.clone(), name: name.into(), limits }.open()
+        };
+        let queues = [queue("upload"), queue("compute"), queue("download")];
+        Self {
+            inner: Arc::new(Inner {
+                id,
+                engine,
+                backend,
+                queues,
+                pipelines: Mutex::default(),
+                scratch: Mutex::default(),
+                in_use: Arc::default(),
+            }),
+        }
+    }
+
+    /// Its name for [`Device::open`], e.g. `cpu` or `wgpu:0`.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// What it can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.inner.backend.capabilities()
+    }
+
+    /// `len` zeroed elements of device memory.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] over the device's `max_buffer_bytes`, [`Error::OutOfMemory`] where the
+    /// device has no more.
+    pub fn buffer<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?)?), len))
+    }
+
+    pub(crate) fn allocate(&self, bytes: u64) -> Result<Allocation> {
+        let rounded = self.within_limit(bytes)?;
+        let mem = self.inner.backend.alloc(rounded, None).map_err(|e| self.with_usage(e))?;
+        self.inner.in_use.fetch_add(rounded, Relaxed);
+        Ok(self.own(mem, bytes, false))
+    }
+
+    /// The bytes rounded up to what can be bound.
+    fn within_limit(&self, bytes: u64) -> Result<u64> {
+        let limit = self.capabilities().max_buffer_bytes;
+        let rounded = bytes.max(16).checked_next_multiple_of(16).unwrap_or(u64::MAX);
+        if rounded > limit {
+            let what = format!("a buffer on {}", self.id());
+            return Err(Error::Limit { what, limit_name: "max_buffer_bytes", requested: bytes, limit });
+        }
+        Ok(rounded)
+    }
+
+    fn with_usage(&self, error: Error) -> Error {
+        match error {
+            Error::OutOfMemory { device, requested_bytes, limit_bytes, .. } => Error::OutOfMemory {
+                device,
+                requested_bytes,
+                in_use_bytes: self.inner.in_use.load(Relaxed),
+                limit_bytes,
+            },
+            other => other,
+        }
+    }
+
+    fn own(&self, mem: MemId, bytes: u64, read_only: bool) -> Allocation {
+        let engine = self.inner.engine.clone();
+        Allocation { resource: engine.register(mem), engine, mem, bytes, read_only }
+    }
+
+    /// A read-only buffer of this data. On the CPU device nothing is copied: the buffer is the
+    /// data, which stays alive with it. Elsewhere the data is uploaded.
+    ///
+    /// # Errors
+    /// As [`Device::buffer`], and as [`Upload::send`].
+    pub fn import<T: Element>(&self, data: Arc<[T]>) -> Result<Buffer<T>> {
+        let (len, bytes) = (data.len(), bytes_of::<T>(data.len())?);
+        let span = HostSpan { ptr: data.as_ptr().cast_mut().cast(), bytes };
+        if bytes > 0 {
+            if let Some(mem) = self.inner.backend.import(span, Box::new(data.clone())) {
+                return Ok(Buffer::new(Arc::new(self.own(mem, bytes, true)), len));
+            }
+        }
+        let mut buffer = self.buffer(len)?;
+        // A failure stays with the buffer: whoever reads it is told.
+        drop(self.upload(&buffer).send(data)?);
+        Arc::get_mut(&mut buffer.allocation).expect("not shared yet").read_only = true;
+        Ok(buffer)
+    }
+
+    /// Host memory to a buffer of this device.
+    pub fn upload<'a, T: Element>(&'a self, to: &'a Buffer<T>) -> Upload<'a, T> {
+        Upload::new(self, to)
+    }
+
+    /// A buffer of this device to host memory.
+    pub fn download<'a, T: Element>(&'a self, from: &'a Buffer<T>) -> Download<'a, T> {
+        Download::new(self, from)
+    }
+
+    /// A buffer to another one of the same length, both on this device.
+    pub fn copy<'a, T: Element>(&'a self, from: &'a Buffer<T>, to: &'a Buffer<T>) -> Copy<'a, T> {
+        Copy::new(self, Some(from), to)
+    }
+
+    /// Zeroes to a whole buffer.
+    pub fn clear<'a, T: Element>(&'a self, buffer: &'a Buffer<T>) -> Copy<'a, T> {
+        Copy::new(self, None, buffer)
+    }
+
+    /// A kernel, or a plan of several launches.
+    pub fn launch<'a>(&'a self, job: &'a (impl Launchable + ?Sized)) -> Launch<'a> {
+        Launch::new(self, job.job())
+    }
+
+    /// Compiles a kernel now rather than at its first launch.
+    ///
+    /// # Errors
+    /// [`Error::Build`] where it does not compile, [`Error::NoForm`] where the device has no form
+    /// of it that it can run, [`Error::Argument`] where it needs overrides that have no default.
+    pub fn prepare(&self, kernel: &Kernel) -> Result<()> {
+        self.pipeline(kernel, &[]).map(drop)
+    }
+
+    pub(crate) fn pipeline(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
+        let mut pipelines = self.inner.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = pipelines.entry(kernel.number()).or_default();
+        if let Some((_, id)) = known.iter().find(|(set, _)| set == overrides) {
+            return Ok(*id);
+        }
+        let id = self.inner.backend.prepare(kernel, overrides)?;
+        known.push((overrides.to_vec(), id));
+        Ok(id)
+    }
+
+    /// A queue of its own for messages to this device.
+    pub fn queue(&self, name: &str) -> QueueOptions {
+        QueueOptions { engine: self.inner.engine.clone(), name: name.into(), limits: QueueOptions::DEFAULT }
+    }
+
+    pub(crate) fn default_queue(&self, lane: Lane) -> &DmaQueue {
+        &self.inner.queues[lane as usize]
+    }
+
+    /// Failures of messages whose tickets were dropped, oldest first; taken out of the ring.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.inner.engine.shared.lock().dead.take()
+    }
+
+    /// Waits until everything accepted by any queue of this device is resolved.
+    pub fn drain(&self) {
+        self.inner.engine.shared.drain();
+    }
+
+    /// Its counts.
+    pub fn stats(&self) -> Stats {
+        let shared = &self.inner.engine.shared;
+        let core = shared.lock();
+        let (staging_bytes, staging_high_water_bytes) = shared.staging.report();
+        Stats {
+            accepted: core.ledger.accepted,
+            delivered: core.ledger.delivered,
+            detached_ok: core.ledger.detached_ok,
+            dead_lettered: core.ledger.dead_lettered,
+            in_flight: core.ledger.in_flight,
+            uncollected: core.ledger.uncollected,
+            dead_letters_lost: core.dead.overflowed,
+            leaked_buffers: core.ledger.leaked_buffers,
+            callback_panics: shared.callback_panics.load(Relaxed),
+            staging_bytes,
+            staging_high_water_bytes,
+        }
+    }
+}
+
+pub(crate) fn bytes_of<T>(len: usize) -> Result<u64> {
+    (len as u64).checked_mul(size_of::<T>() as u64).ok_or_else(|| Error::Limit {
+        what: format!("a buffer of {len} elements of {} bytes", size_of::<T>()),
+        limit_name: "address space",
+        requested: u64::MAX,
+        limit: u64::MAX,
+    })
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("id", &self.inner.id).field("name", &self.capabilities().name).finish()
+    }
+}

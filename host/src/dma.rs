@@ -1,0 +1,51 @@
+//! DMA queues: messages between host and device, each with exactly one completion.
+//!
+//! A message owns its host buffer from accept to completion and gives it back whatever happens. It
+//! is accepted or handed back; accepted messages complete exactly once, in order within their
+//! queue; failures are values that travel along the data; nothing needs the user to poll.
+//!
+//! `machine` is the contract as one state machine without threads; `engine` drives it with a
+//! submitting and a reaping thread for each device; the rest is what users hold.
+
+use std::fmt;
+
+mod cell;
+mod dead;
+mod engine;
+mod fence;
+mod hazard;
+mod machine;
+mod parcel;
+mod queue;
+mod receipt;
+mod slab;
+mod ticket;
+
+pub(crate) use engine::{Engine, Patience, Work};
+pub(crate) use hazard::Access;
+pub(crate) use machine::{Kind, Limits};
+pub(crate) use parcel::Parcel;
+
+pub use dead::DeadLetter;
+pub use fence::Fence;
+pub use machine::FailPolicy;
+pub use queue::{DmaQueue, QueueOptions, QueueStats};
+pub use receipt::Receipt;
+pub use ticket::{Completion, CompletionQueue, Refused, Ticket};
+
+/// Names a message on its device: numbers grow in the order of acceptance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub(crate) u64);
+
+impl MessageId {
+    /// The number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}

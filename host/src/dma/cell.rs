@@ -1,0 +1,142 @@
+//! What the machine does not know of a message: its operation, its host buffer, who waits for it.
+
+use std::{sync::Arc, task::Waker, thread::Thread, time::Instant};
+
+use super::{
+    dead::{DeadLetter, DeadLetters},
+    parcel::Parcel,
+    receipt::Receipt,
+};
+use crate::{backend::Op, error::TransferError};
+
+/// One unresolved or uncollected message.
+#[derive(Debug, Default)]
+pub(crate) struct Cell {
+    /// The work, until it is submitted.
+    pub(crate) op: Option<Op>,
+    /// The host buffer.
+    pub(crate) parcel: Option<Parcel>,
+    /// Bytes of staging memory it holds until it is resolved.
+    pub(crate) staging: u64,
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) waiter: Waiter,
+    pub(crate) outcome: Option<Result<(), Arc<TransferError>>>,
+    /// The hardware may still touch the host buffer: it is never given back.
+    pub(crate) leaked: bool,
+}
+
+/// A resolved message on its way to whoever holds its ticket.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) result: Result<(), Arc<TransferError>>,
+    pub(crate) parcel: Option<Parcel>,
+    pub(crate) receipt: Receipt,
+}
+
+/// Takes a resolved message.
+pub(crate) type Receiver = Box<dyn FnOnce(Resolved) + Send>;
+
+/// Who is told when a message is resolved.
+#[derive(Default)]
+pub(crate) enum Waiter {
+    /// Nobody yet; the outcome stays in the cell.
+    #[default]
+    Nobody,
+    Task(Waker),
+    Thread(Thread),
+    /// Runs on the device's callback thread: it is the user's code.
+    Callback(Receiver),
+    /// Runs on the reaping thread: it is ours and never blocks.
+    Forward(Receiver),
+    /// The ticket is gone.
+    Detached,
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "Nobody",
+            Self::Task(_) => "Task",
+            Self::Thread(_) => "Thread",
+            Self::Callback(_) => "Callback",
+            Self::Forward(_) => "Forward",
+            Self::Detached => "Detached",
+        })
+    }
+}
+
+/// What is done once the lock is released.
+#[derive(Debug)]
+pub(crate) enum Wake {
+    Task(Waker),
+    Thread(Thread),
+    Callback(ReceiverOf),
+    Forward(ReceiverOf),
+}
+
+/// A receiver and what it receives.
+pub(crate) struct ReceiverOf(pub(crate) Receiver, pub(crate) Resolved);
+
+impl std::fmt::Debug for ReceiverOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReceiverOf").field(&self.1).finish()
+    }
+}
+
+/// Where every accepted message ends: `accepted == delivered + detached_ok + dead_lettered +
+/// in_flight`, at all times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ledger {
+    pub(crate) accepted: u64,
+    pub(crate) delivered: u64,
+    pub(crate) detached_ok: u64,
+    pub(crate) dead_lettered: u64,
+    /// Not yet in one of the three: unresolved, or resolved and not collected.
+    pub(crate) in_flight: u64,
+    /// Those of `in_flight` that are resolved and whose ticket has not been asked.
+    pub(crate) uncollected: u64,
+    /// Host buffers that a lost device may still touch.
+    pub(crate) leaked_buffers: u64,
+}
+
+impl Ledger {
+    pub(crate) fn accept(&mut self) {
+        self.accepted += 1;
+        self.in_flight += 1;
+    }
+
+    pub(crate) fn deliver(&mut self) {
+        self.in_flight -= 1;
+        self.delivered += 1;
+    }
+}
+
+impl Cell {
+    /// The outcome and the buffer, once resolved. Leaves the cell empty.
+    pub(crate) fn take(&mut self) -> Option<Resolved> {
+        let result = self.outcome.take()?;
+        let parcel = self.parcel.take();
+        let parcel = if std::mem::take(&mut self.leaked) {
+            std::mem::forget(parcel);
+            None
+        } else {
+            parcel
+        };
+        let receipt = self.receipt.take().expect("a message has a receipt from accept on");
+        Some(Resolved { result, parcel, receipt })
+    }
+
+    /// The end of a message that nobody asks for any more.
+    pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut DeadLetters) {
+        let resolved = self.take().expect("buried once resolved");
+        ledger.in_flight -= 1;
+        match resolved.result {
+            Ok(()) => ledger.detached_ok += 1,
+            Err(error) => {
+                ledger.dead_lettered += 1;
+                let failed = resolved.receipt.delivered.unwrap_or_else(Instant::now);
+                dead.push(DeadLetter { error, accepted: resolved.receipt.accepted, failed });
+            }
+        }
+    }
+}

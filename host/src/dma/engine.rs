@@ -1,0 +1,520 @@
+//! Drives the machine: one lock, a submitting and a reaping thread, and a thread for callbacks.
+//!
+//! The lock is held for bookkeeping only: never while a driver is called, a buffer is copied, a
+//! waiter is woken or user code runs.
+
+use std::{
+    fmt, panic,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::{self, Receiver, Sender};
+
+use super::{
+    MessageId,
+    cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
+    dead::DeadLetters,
+    machine::{Action, Event, Kind, Limits, Machine, Offer, QueueId},
+    parcel::Parcel,
+    receipt::Receipt,
+    slab::Slab,
+};
+use crate::{
+    backend::{self, Backend, Command, HostBlock, Lane, MemId, Op, Path, Source, Token},
+    dma::hazard::Access,
+    error::Refusal,
+    trace,
+};
+
+/// How long the reaping thread sleeps in the backend when nothing happens.
+const REAP_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long dropping the last handle waits for work that was detached.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A message that has not been accepted yet.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) queue: QueueId,
+    pub(crate) kind: Kind,
+    pub(crate) bytes: u64,
+    pub(crate) op: Option<Op>,
+    pub(crate) parcel: Option<Parcel>,
+    /// Bytes of staging memory that come back when it is resolved.
+    pub(crate) staging: u64,
+    pub(crate) label: Option<Arc<str>>,
+}
+
+/// How long a sender waits for a credit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    Never,
+    Forever,
+    Until(Instant),
+}
+
+/// What handles of one device share. Tickets hold only this; the threads end when the last
+/// [`Engine`] is dropped and everything is resolved.
+pub(crate) struct Shared {
+    pub(crate) device: Arc<str>,
+    pub(crate) backend: Arc<dyn Backend>,
+    core: Mutex<Core>,
+    /// Something to pump, or time to end.
+    pump: Condvar,
+    /// Messages were resolved: credits came back.
+    settled: Condvar,
+    callbacks: OnceLock<Sender<ReceiverOf>>,
+    pub(crate) callback_panics: Arc<AtomicU64>,
+    pub(crate) staging: Staging,
+}
+
+/// Bytes of staging memory lent out.
+#[derive(Debug, Default)]
+pub(crate) struct Staging {
+    in_use: AtomicU64,
+    high_water: AtomicU64,
+}
+
+impl Staging {
+    pub(crate) fn add(&self, bytes: u64) {
+        let now = self.in_use.fetch_add(bytes, Relaxed) + bytes;
+        self.high_water.fetch_max(now, Relaxed);
+    }
+
+    pub(crate) fn remove(&self, bytes: u64) {
+        self.in_use.fetch_sub(bytes, Relaxed);
+    }
+
+    /// In use now, and the most there has been.
+    pub(crate) fn report(&self) -> (u64, u64) {
+        (self.in_use.load(Relaxed), self.high_water.load(Relaxed))
+    }
+}
+
+pub(crate) struct Core {
+    pub(crate) machine: Machine,
+    pub(crate) cells: Slab<Cell>,
+    /// The cell of each of the machine's messages, by slot.
+    cell_of: Vec<Token>,
+    /// The device memory of each of the machine's buffers, by slot.
+    mem_of: Vec<MemId>,
+    queues: Vec<Arc<str>>,
+    pub(crate) dead: DeadLetters,
+    pub(crate) ledger: Ledger,
+    actions: Vec<Action>,
+    unresolved: u64,
+    dirty: bool,
+    ending: bool,
+}
+
+/// What is done when the lock has been released.
+#[derive(Debug, Default)]
+struct Effects {
+    wakes: Vec<Wake>,
+    blocks: Vec<HostBlock>,
+    mems: Vec<MemId>,
+    settled: bool,
+}
+
+impl Core {
+    fn step(&mut self, event: Event, batch: &mut Vec<Command>, effects: &mut Effects, shared: &Shared) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.machine.step(event, &mut actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Submit(token) => batch.push(self.command(token)),
+                Action::Free(resource) => effects.mems.push(self.mem_of[resource.index as usize]),
+                Action::Resolve { token, result, in_driver } => {
+                    effects.settled = true;
+                    self.unresolved -= 1;
+                    let name = self.cell_of[token.index as usize];
+                    let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
+                    if let Some(Op::Upload { src: Source::Block(block), .. }) = cell.op.take() {
+                        effects.blocks.push(block);
+                    }
+                    shared.staging.remove(std::mem::take(&mut cell.staging));
+                    cell.leaked = in_driver && cell.parcel.is_some();
+                    self.ledger.leaked_buffers += u64::from(cell.leaked);
+                    let receipt = cell.receipt.as_mut().expect("a message has a receipt");
+                    receipt.delivered = Some(Instant::now());
+                    trace::record(receipt, result.as_ref().err());
+                    cell.outcome = Some(result);
+                    self.tell(name, effects);
+                }
+            }
+        }
+        self.actions = actions;
+    }
+
+    fn command(&mut self, token: Token) -> Command {
+        let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("alive");
+        let receipt = cell.receipt.as_mut().expect("a message has a receipt");
+        receipt.submitted = Some(Instant::now());
+        Command {
+            token,
+            lane: receipt.lane.expect("only work is submitted"),
+            after: self.machine.after(token),
+            op: cell.op.take().expect("submitted once"),
+            label: receipt.label.clone(),
+        }
+    }
+
+    /// Tells whoever waits that the message in this cell is resolved.
+    fn tell(&mut self, name: Token, effects: &mut Effects) {
+        let cell = self.cells.get_mut(name).expect("alive");
+        let wake = match std::mem::take(&mut cell.waiter) {
+            Waiter::Nobody => return self.ledger.uncollected += 1,
+            Waiter::Task(waker) => {
+                self.ledger.uncollected += 1;
+                return effects.wakes.push(Wake::Task(waker));
+            }
+            Waiter::Thread(thread) => {
+                self.ledger.uncollected += 1;
+                return effects.wakes.push(Wake::Thread(thread));
+            }
+            Waiter::Detached => {
+                cell.bury(&mut self.ledger, &mut self.dead);
+                return self.cells.free(name);
+            }
+            Waiter::Callback(f) => Wake::Callback(ReceiverOf(f, cell.take().expect("resolved"))),
+            Waiter::Forward(f) => Wake::Forward(ReceiverOf(f, cell.take().expect("resolved"))),
+        };
+        self.ledger.deliver();
+        self.cells.free(name);
+        effects.wakes.push(wake);
+    }
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        // Nothing panics under the lock but on a bug of ours; later callers still get their buffers.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, effects: &mut Effects) {
+        for block in effects.blocks.drain(..) {
+            self.backend.host_free(block);
+        }
+        for mem in effects.mems.drain(..) {
+            self.backend.free(mem);
+        }
+        if std::mem::take(&mut effects.settled) {
+            self.settled.notify_all();
+        }
+        for wake in effects.wakes.drain(..) {
+            match wake {
+                Wake::Task(waker) => waker.wake(),
+                Wake::Thread(thread) => thread.unpark(),
+                Wake::Forward(ReceiverOf(f, resolved)) => f(resolved),
+                Wake::Callback(call) => self.call_back(call),
+            }
+        }
+    }
+
+    /// Hands a user's callback to the thread for callbacks.
+    pub(crate) fn call_back(&self, call: ReceiverOf) {
+        let calls = self.callbacks.get_or_init(|| {
+            let (sender, receiver) = channel::unbounded::<ReceiverOf>();
+            let panics = self.callback_panics.clone();
+            spawn(&self.device, "callbacks", move || {
+                for ReceiverOf(f, resolved) in receiver {
+                    // The panic's own message goes where the program's panic hook sends it.
+                    if panic::catch_unwind(panic::AssertUnwindSafe(|| f(resolved))).is_err() {
+                        panics.fetch_add(1, Relaxed);
+                    }
+                }
+            });
+            sender
+        });
+        calls.send(call).expect("the callback thread lives as long as its sender");
+    }
+
+    fn submit_loop(&self) {
+        let (mut batch, mut effects) = (Vec::new(), Effects::default());
+        loop {
+            let mut core = self.lock();
+            while !std::mem::take(&mut core.dirty) {
+                if core.ending && core.unresolved == 0 {
+                    return;
+                }
+                core = self.pump.wait(core).unwrap_or_else(PoisonError::into_inner);
+            }
+            core.step(Event::Pump, &mut batch, &mut effects, self);
+            drop(core);
+            self.run(&mut effects);
+            if !batch.is_empty() {
+                self.backend.submit(&mut batch);
+            }
+        }
+    }
+
+    fn reap_loop(&self) {
+        let (mut events, mut batch, mut effects) = (Vec::new(), Vec::new(), Effects::default());
+        loop {
+            self.backend.reap(&mut events, REAP_TIMEOUT);
+            let mut core = self.lock();
+            if events.is_empty() && core.ending && core.unresolved == 0 {
+                return;
+            }
+            for event in events.drain(..) {
+                let event = match event {
+                    backend::Event::Lost(cause) => Event::Lost(cause),
+                    backend::Event::Done(done) => {
+                        if let Some(receipt) = core.receipt_of(done.token) {
+                            receipt.started = done.started;
+                            receipt.finished = Some(done.finished);
+                            receipt.device_seconds = done.device_seconds;
+                            receipt.path = done.path;
+                            receipt.form = done.form;
+                        }
+                        Event::Over(done.token, done.result)
+                    }
+                };
+                core.step(event, &mut batch, &mut effects, self);
+            }
+            core.dirty |= core.unresolved > 0;
+            let wake = core.dirty || core.ending;
+            drop(core);
+            debug_assert!(batch.is_empty(), "only the submitting thread submits");
+            if wake {
+                self.pump.notify_one();
+            }
+            self.run(&mut effects);
+        }
+    }
+
+    /// Something changed that a sender waiting for a credit must know.
+    pub(crate) fn settled(&self) {
+        self.settled.notify_all();
+    }
+
+    /// Waits until every message that the queue has accepted is resolved.
+    pub(crate) fn drain_queue(&self, queue: QueueId) {
+        let mut core = self.lock();
+        while core.machine.level(queue).unresolved > 0 {
+            core = self.settled.wait(core).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until every accepted message is resolved.
+    pub(crate) fn drain(&self) {
+        let mut core = self.lock();
+        while core.unresolved > 0 {
+            core = self.settled.wait(core).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Core {
+    fn receipt_of(&mut self, token: Token) -> Option<&mut Receipt> {
+        // A late report may name a slot that is used again: the machine ignores it, so must this.
+        if !self.machine.is_submitted(token) {
+            return None;
+        }
+        self.cells.get_mut(self.cell_of[token.index as usize])?.receipt.as_mut()
+    }
+
+    pub(crate) fn stage(&mut self, event: Event, shared: &Shared) {
+        let (mut batch, mut effects) = (Vec::new(), Effects::default());
+        self.step(event, &mut batch, &mut effects, shared);
+        debug_assert!(batch.is_empty() && effects.wakes.is_empty());
+    }
+}
+
+/// Owns a device's threads.
+pub(crate) struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    threads: [ThreadId; 2],
+    /// Disconnected once both threads have ended.
+    ended: Receiver<()>,
+}
+
+impl Engine {
+    pub(crate) fn new(device: Arc<str>, backend: Arc<dyn Backend>) -> Self {
+        let most = backend.capabilities().max_in_flight;
+        let shared = Arc::new(Shared {
+            core: Mutex::new(Core {
+                machine: Machine::new(device.clone(), most),
+                cells: Slab::new(),
+                cell_of: Vec::new(),
+                mem_of: Vec::new(),
+                queues: Vec::new(),
+                dead: DeadLetters::default(),
+                ledger: Ledger::default(),
+                actions: Vec::new(),
+                unresolved: 0,
+                dirty: false,
+                ending: false,
+            }),
+            device,
+            backend,
+            pump: Condvar::new(),
+            settled: Condvar::new(),
+            callbacks: OnceLock::new(),
+            callback_panics: Arc::default(),
+            staging: Staging::default(),
+        });
+        let (alive, ended) = channel::bounded(0);
+        let start = |name: &str, run: fn(&Shared)| {
+            let (shared, alive) = (shared.clone(), alive.clone());
+            spawn(&shared.device.clone(), name, move || {
+                run(&shared);
+                drop(alive);
+            })
+        };
+        let threads = [start("submit", Shared::submit_loop), start("reap", Shared::reap_loop)];
+        Self { shared, threads, ended }
+    }
+
+    pub(crate) fn open_queue(&self, name: Arc<str>, limits: Limits) -> QueueId {
+        let mut core = self.shared.lock();
+        core.queues.push(name.clone());
+        core.machine.open_queue(name, limits)
+    }
+
+    /// A name for a buffer's accesses.
+    pub(crate) fn register(&self, mem: MemId) -> Token {
+        let mut core = self.shared.lock();
+        let token = core.machine.register();
+        let slot = token.index as usize;
+        if core.mem_of.len() <= slot {
+            core.mem_of.resize(slot + 1, mem);
+        }
+        core.mem_of[slot] = mem;
+        token
+    }
+
+    /// The buffer's owner is gone; its memory is freed when the last message on it is resolved.
+    pub(crate) fn release(&self, resource: Token) {
+        let mut effects = Effects::default();
+        self.shared.lock().step(Event::Release(resource), &mut Vec::new(), &mut effects, &self.shared);
+        self.shared.run(&mut effects);
+    }
+
+    /// Puts the message into its queue or hands it back. Gives the name of its cell.
+    pub(crate) fn send(
+        &self,
+        work: Work,
+        accesses: &[(Token, Access)],
+        patience: Patience,
+    ) -> Result<(Token, MessageId), (Work, Refusal)> {
+        self.accept(work, accesses, patience).map(|(cell, _, id)| (cell, id))
+    }
+
+    /// Puts a fence into its queue. Gives its cell, its message and its id.
+    pub(crate) fn send_fence(&self, work: Work) -> Result<(Token, Token, MessageId), Refusal> {
+        self.accept(work, &[], Patience::Forever).map_err(|(_, refusal)| refusal)
+    }
+
+    fn accept(
+        &self,
+        mut work: Work,
+        accesses: &[(Token, Access)],
+        patience: Patience,
+    ) -> Result<(Token, Token, MessageId), (Work, Refusal)> {
+        let offer =
+            Offer { queue: work.queue, kind: work.kind, bytes: work.bytes, accesses, label: work.label.clone() };
+        let mut core = self.shared.lock();
+        let (token, id) = loop {
+            match core.machine.accept(&offer) {
+                Ok(accepted) => break accepted,
+                Err(full @ Refusal::Full { .. }) => match self.wait_for_credit(core, patience) {
+                    Ok(again) => core = again,
+                    Err(Refusal::Timeout) => return Err((work, Refusal::Timeout)),
+                    Err(_) => return Err((work, full)),
+                },
+                Err(refusal) => return Err((work, refusal)),
+            }
+        };
+        let name = core.cells.take();
+        let slot = token.index as usize;
+        if core.cell_of.len() <= slot {
+            core.cell_of.resize(slot + 1, name);
+        }
+        core.cell_of[slot] = name;
+        let queue = core.queues[work.queue].clone();
+        let lane = match work.kind {
+            Kind::Work(lane) => Some(lane),
+            Kind::Fence => None,
+        };
+        *core.cells.get_mut(name).expect("just taken") = Cell {
+            op: work.op.take(),
+            parcel: work.parcel.take(),
+            staging: work.staging,
+            receipt: Some(Receipt {
+                device: self.shared.device.clone(),
+                queue,
+                label: work.label,
+                lane,
+                path: Path::None,
+                form: None,
+                bytes: if lane == Some(Lane::Compute) { 0 } else { work.bytes },
+                accepted: Instant::now(),
+                submitted: None,
+                started: None,
+                finished: None,
+                delivered: None,
+                device_seconds: None,
+            }),
+            waiter: Waiter::Nobody,
+            outcome: None,
+            leaked: false,
+        };
+        core.ledger.accept();
+        core.unresolved += 1;
+        core.dirty = true;
+        drop(core);
+        self.shared.pump.notify_one();
+        Ok((name, token, id))
+    }
+
+    fn wait_for_credit<'a>(
+        &'a self,
+        core: MutexGuard<'a, Core>,
+        patience: Patience,
+    ) -> Result<MutexGuard<'a, Core>, Refusal> {
+        let settled = &self.shared.settled;
+        match patience {
+            Patience::Never => Err(Refusal::Closed),
+            Patience::Forever => Ok(settled.wait(core).unwrap_or_else(PoisonError::into_inner)),
+            Patience::Until(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(Refusal::Timeout);
+                }
+                Ok(settled.wait_timeout(core, left).unwrap_or_else(PoisonError::into_inner).0)
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.lock().ending = true;
+        self.shared.pump.notify_one();
+        self.shared.backend.wake();
+        // A callback may hold the last handle: a thread does not wait for itself.
+        if !self.threads.contains(&thread::current().id()) {
+            let _ = self.ended.recv_timeout(CLOSE_TIMEOUT);
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("device", &self.shared.device).finish_non_exhaustive()
+    }
+}
+
+fn spawn(device: &str, role: &str, run: impl FnOnce() + Send + 'static) -> ThreadId {
+    thread::Builder::new()
+        .name(format!("wharf {device} {role}"))
+        .spawn(run)
+        .expect("the system gives a device its threads")
+        .thread()
+        .id()
+}

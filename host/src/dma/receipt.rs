@@ -1,0 +1,98 @@
+//! What became of a message: which way it took, and when.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::backend::{Lane, Path};
+
+/// The path and the times of one message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The device, e.g. `cpu` or `wgpu:0`.
+    pub device: Arc<str>,
+    /// The queue.
+    pub queue: Arc<str>,
+    /// The user's label.
+    pub label: Option<Arc<str>>,
+    /// What it did; `None` for a fence.
+    pub lane: Option<Lane>,
+    /// Which way the bytes took.
+    pub path: Path,
+    /// Which form of the kernel ran, for launches.
+    pub form: Option<&'static str>,
+    /// Bytes that were moved; 0 for launches.
+    pub bytes: u64,
+    /// When the queue accepted it.
+    pub accepted: Instant,
+    /// When it was given to the driver.
+    pub submitted: Option<Instant>,
+    /// When it started on the device, where the backend knows.
+    pub started: Option<Instant>,
+    /// When the backend saw it finished.
+    pub finished: Option<Instant>,
+    /// When its outcome was there for its owner.
+    pub delivered: Option<Instant>,
+    /// Seconds on the device's own clock, where it has one.
+    pub device_seconds: Option<f64>,
+}
+
+impl Receipt {
+    /// From start (where known, else submission) to finish.
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.finished?.saturating_duration_since(self.started.or(self.submitted)?))
+    }
+
+    /// Seconds that the work took: on the device's clock where it has one, else on the host's.
+    pub fn seconds(&self) -> Option<f64> {
+        self.device_seconds.or_else(|| Some(self.duration()?.as_secs_f64()))
+    }
+
+    /// Bytes moved per second, in units of 10^9; `None` where nothing was moved or no time passed.
+    pub fn gbytes_per_s(&self) -> Option<f64> {
+        let seconds = self.seconds().filter(|&s| s > 0.0 && self.bytes > 0)?;
+        Some(self.bytes as f64 / seconds / 1e9)
+    }
+
+    /// From acceptance to delivery.
+    pub fn latency(&self) -> Option<Duration> {
+        Some(self.delivered?.saturating_duration_since(self.accepted))
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.device)?;
+        if let Some(form) = self.form {
+            write!(f, ", {form}")?;
+        }
+        if self.path != Path::None {
+            write!(f, ", {} bytes {}", self.bytes, self.path)?;
+        }
+        if let Some(seconds) = self.seconds() {
+            write!(f, ", {:.1} us", seconds * 1e6)?;
+        }
+        if let Some(rate) = self.gbytes_per_s() {
+            write!(f, ", {rate:.2} GB/s")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "not moved",
+            Self::Inline => "inline",
+            Self::Pinned => "pinned",
+            Self::Filled => "filled in place",
+            Self::Staged => "staged",
+            Self::Host => "copied by the host",
+            Self::Direct => "direct",
+            Self::Device => "on the device",
+        })
+    }
+}

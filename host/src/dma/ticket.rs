@@ -1,0 +1,275 @@
+//! What a sender holds of an accepted message, and what it gets back.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::{self, Receiver, Sender};
+
+use super::{
+    MessageId,
+    cell::{Receiver as Receive, ReceiverOf, Resolved, Waiter},
+    engine::Shared,
+    receipt::Receipt,
+};
+use crate::{
+    backend::Token,
+    error::{Error, TransferError},
+};
+
+/// The one outcome of one message.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Completion<B> {
+    /// The message.
+    pub id: MessageId,
+    /// Whether it did what it was sent for.
+    pub result: Result<(), Arc<TransferError>>,
+    /// The host buffer the message owned, whatever the result. `None` only where the device was
+    /// lost with the buffer inside: it is leaked then, and counted in [`Device::stats`].
+    ///
+    /// [`Device::stats`]: crate::Device::stats
+    pub buffer: Option<B>,
+    /// The path taken, and the times.
+    pub receipt: Receipt,
+}
+
+impl<B> Completion<B> {
+    /// The buffer of a message that succeeded.
+    ///
+    /// # Errors
+    /// The message's failure; the buffer is dropped then.
+    pub fn ok(self) -> Result<B, Error> {
+        match (self.result, self.buffer) {
+            (Ok(()), Some(buffer)) => Ok(buffer),
+            (Err(error), _) => Err(Error::Transfer(TransferError::clone(&error))),
+            (Ok(()), None) => unreachable!("only a failed message loses its buffer"),
+        }
+    }
+}
+
+/// A message that a queue did not accept, with the reason.
+pub struct Refused<B> {
+    /// Why.
+    pub error: Error,
+    /// The buffer, untouched.
+    pub buffer: B,
+}
+
+impl<B> fmt::Debug for Refused<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Display for Refused<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<B> std::error::Error for Refused<B> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl<B> From<Refused<B>> for Error {
+    fn from(refused: Refused<B>) -> Self {
+        refused.error
+    }
+}
+
+/// One accepted message. It is a [`Future`] for any executor; it can also be waited for, polled,
+/// given a callback or forwarded. Dropping it detaches the message: it goes on, success is silent,
+/// a failure goes to the device's dead letters.
+#[must_use = "dropping a ticket detaches its message; failures then go to the dead letters"]
+pub struct Ticket<B: Send + 'static> {
+    /// `None` once the outcome was taken or promised to somebody.
+    shared: Option<Arc<Shared>>,
+    cell: Token,
+    id: MessageId,
+    buffer: PhantomData<fn() -> B>,
+}
+
+impl<B: Send + 'static> Ticket<B> {
+    pub(crate) fn new(shared: Arc<Shared>, cell: Token, id: MessageId) -> Self {
+        Self { shared: Some(shared), cell, id, buffer: PhantomData }
+    }
+
+    /// The message.
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    fn completion(id: MessageId, resolved: Resolved) -> Completion<B> {
+        let Resolved { result, parcel, receipt } = resolved;
+        Completion { id, result, buffer: parcel.map(|parcel| parcel.take()), receipt }
+    }
+
+    /// The completion if it is there; else leaves `waiter` to be told.
+    fn collect(&mut self, waiter: impl FnOnce() -> Waiter) -> Option<Completion<B>> {
+        let shared = self.shared.as_ref().expect("a ticket is asked before its outcome is taken");
+        let mut core = shared.lock();
+        let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
+        if let Some(resolved) = cell.take() {
+            core.ledger.deliver();
+            core.ledger.uncollected -= 1;
+            core.cells.free(self.cell);
+            drop(core);
+            self.shared = None;
+            return Some(Self::completion(self.id, resolved));
+        }
+        cell.waiter = waiter();
+        None
+    }
+
+    /// Waits until the message is resolved.
+    pub fn wait(mut self) -> Completion<B> {
+        loop {
+            if let Some(completion) = self.collect(|| Waiter::Thread(thread::current())) {
+                return completion;
+            }
+            thread::park();
+        }
+    }
+
+    /// Waits for at most `timeout`.
+    ///
+    /// # Errors
+    /// The ticket, where the message is not resolved by then.
+    pub fn wait_timeout(mut self, timeout: Duration) -> Result<Completion<B>, Self> {
+        let end = Instant::now() + timeout;
+        loop {
+            if let Some(completion) = self.collect(|| Waiter::Thread(thread::current())) {
+                return Ok(completion);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self);
+            }
+            thread::park_timeout(left);
+        }
+    }
+
+    /// The completion, if the message is resolved. Never blocks.
+    ///
+    /// # Errors
+    /// The ticket, where it is not.
+    pub fn try_take(mut self) -> Result<Completion<B>, Self> {
+        self.collect(|| Waiter::Nobody).ok_or(self)
+    }
+
+    /// Calls `f` with the completion, on the device's callback thread. `f` may send messages and
+    /// may block: only other callbacks wait for it. A panic in it is caught and counted.
+    pub fn on_complete(self, f: impl FnOnce(Completion<B>) + Send + 'static) {
+        let id = self.id;
+        let receive = Box::new(move |resolved| f(Self::completion(id, resolved)));
+        if let Some((shared, call)) = self.entrust(receive, Waiter::Callback) {
+            shared.call_back(call);
+        }
+    }
+
+    /// Calls `f` on the reaping thread: for short code of ours that never blocks.
+    pub(crate) fn on_resolved(self, f: impl FnOnce(Completion<B>) + Send + 'static) {
+        let id = self.id;
+        let receive = Box::new(move |resolved| f(Self::completion(id, resolved)));
+        if let Some((_, ReceiverOf(f, resolved))) = self.entrust(receive, Waiter::Forward) {
+            f(resolved);
+        }
+    }
+
+    /// Sends the completion to a completion queue, together with `key`.
+    pub fn forward<K: Send + 'static>(self, queue: &CompletionQueue<K, B>, key: K) {
+        let sender = queue.sender.clone();
+        // Where nobody listens any more the completion is dropped with its buffer.
+        self.on_resolved(move |completion| drop(sender.send((key, completion))));
+    }
+
+    /// Leaves the outcome to `receive`; gives it back with the outcome where that is there already.
+    fn entrust(mut self, receive: Receive, waiter: fn(Receive) -> Waiter) -> Option<(Arc<Shared>, ReceiverOf)> {
+        let shared = self.shared.take().expect("a ticket is asked before its outcome is taken");
+        let mut core = shared.lock();
+        let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
+        let Some(resolved) = cell.take() else {
+            cell.waiter = waiter(receive);
+            return None;
+        };
+        core.ledger.deliver();
+        core.ledger.uncollected -= 1;
+        core.cells.free(self.cell);
+        drop(core);
+        Some((shared, ReceiverOf(receive, resolved)))
+    }
+}
+
+impl<B: Send + 'static> Future for Ticket<B> {
+    type Output = Completion<B>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let ticket = self.get_mut();
+        match ticket.collect(|| Waiter::Task(context.waker().clone())) {
+            Some(completion) => Poll::Ready(completion),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<B: Send + 'static> Unpin for Ticket<B> {}
+
+impl<B: Send + 'static> Drop for Ticket<B> {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        let mut core = shared.lock();
+        let core = &mut *core;
+        let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
+        if cell.outcome.is_none() {
+            cell.waiter = Waiter::Detached;
+            return;
+        }
+        core.ledger.uncollected -= 1;
+        cell.bury(&mut core.ledger, &mut core.dead);
+        core.cells.free(self.cell);
+    }
+}
+
+impl<B: Send + 'static> fmt::Debug for Ticket<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Where completions of many messages arrive in the order in which they resolve: a crossbeam
+/// channel, so that `crossbeam::select!` works on it. It holds what is not received yet; how much
+/// that can be is bounded by the depth of the queues that feed it.
+#[derive(Debug)]
+pub struct CompletionQueue<K, B> {
+    sender: Sender<(K, Completion<B>)>,
+    receiver: Receiver<(K, Completion<B>)>,
+}
+
+impl<K, B> CompletionQueue<K, B> {
+    /// An empty one.
+    pub fn new() -> Self {
+        let (sender, receiver) = channel::unbounded();
+        Self { sender, receiver }
+    }
+
+    /// The receiving end, as often as wanted.
+    pub fn receiver(&self) -> &Receiver<(K, Completion<B>)> {
+        &self.receiver
+    }
+}
+
+impl<K, B> Default for CompletionQueue<K, B> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

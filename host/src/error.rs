@@ -1,0 +1,255 @@
+//! What can go wrong, as facts.
+//!
+//! [`Error`] is what a call answers at once; [`TransferError`] is what an accepted message comes
+//! back with. Both say what, where, and what would be right, in one line; causes are in `source()`.
+
+use std::{fmt, sync::Arc};
+
+use crate::dma::MessageId;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The four kinds of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BackendKind {
+    /// The host's own cores.
+    Cpu,
+    /// A GPU (or software adapter) through wgpu.
+    Wgpu,
+    /// An NVIDIA GPU through the CUDA driver.
+    Cuda,
+    /// A simulated device with a virtual clock.
+    Sim,
+}
+
+impl fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+            Self::Sim => "sim",
+        })
+    }
+}
+
+/// Why a call was refused or failed before anything was queued.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// This machine has no such device; nothing is broken. The only error a test may skip on.
+    #[error("no device `{device}`: {reason}")]
+    Unavailable {
+        /// The device asked for, as written (`wgpu:1`).
+        device: String,
+        /// What was looked for, and what was found instead.
+        reason: String,
+    },
+    /// A buffer is shorter than what is done with it.
+    #[error("{what} needs {expected} elements, got {got}")]
+    Length {
+        /// The buffer or binding, e.g. `saxpy.y`.
+        what: String,
+        /// Elements needed.
+        expected: u64,
+        /// Elements there.
+        got: u64,
+    },
+    /// A binding or argument has another type than the kernel declares.
+    #[error("{what} is {expected}, got {got}")]
+    Type {
+        /// The binding or argument, e.g. `saxpy.y`.
+        what: String,
+        /// The WGSL type declared.
+        expected: String,
+        /// The type given.
+        got: String,
+    },
+    /// A binding or argument is missing, named twice or not there at all.
+    #[error("{what}: {reason}")]
+    Argument {
+        /// The binding or argument, e.g. `saxpy.y`.
+        what: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+    /// A limit of the device is exceeded, and the work may not be split.
+    #[error("{what}: {requested} is over the device's {limit_name} of {limit}")]
+    Limit {
+        /// What was asked for.
+        what: String,
+        /// The limit's name, e.g. `max_workgroups_per_dimension`.
+        limit_name: &'static str,
+        /// The value asked for.
+        requested: u64,
+        /// The limit's value.
+        limit: u64,
+    },
+    /// Device or staging memory is used up.
+    #[error("out of memory on {device}: {requested_bytes} bytes asked, {in_use_bytes} in use{}", of_limit(*.limit_bytes))]
+    OutOfMemory {
+        /// The device.
+        device: String,
+        /// Bytes asked for.
+        requested_bytes: u64,
+        /// Bytes in use by this program at that moment.
+        in_use_bytes: u64,
+        /// The cap, where one is known.
+        limit_bytes: Option<u64>,
+    },
+    /// A kernel's source does not parse, validate or compile.
+    #[error("{kernel}: {log}")]
+    Build {
+        /// The kernel.
+        kernel: String,
+        /// The compiler's message with line and column, first line only.
+        log: String,
+        /// The error as `simt` found it, where it did.
+        #[source]
+        source: Option<Arc<wharf_simt::Error>>,
+    },
+    /// The kernel has no form that this device can run.
+    #[error("{kernel} cannot run on {backend}: {reason}")]
+    NoForm {
+        /// The kernel.
+        kernel: String,
+        /// The kind of device.
+        backend: BackendKind,
+        /// What is missing.
+        reason: String,
+    },
+    /// The driver refused an operation.
+    #[error("{backend}: {op}: {message}")]
+    Device {
+        /// The kind of device.
+        backend: BackendKind,
+        /// The operation, e.g. `create buffer`.
+        op: &'static str,
+        /// The driver's own words.
+        message: String,
+    },
+    /// A queue did not accept a message. The message itself came back beside this error.
+    #[error("queue `{queue}` refused the message: {why}")]
+    Refused {
+        /// The queue's name.
+        queue: String,
+        /// Why.
+        why: Refusal,
+    },
+    /// An accepted message failed.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+}
+
+fn of_limit(limit: Option<u64>) -> String {
+    limit.map_or_else(String::new, |bytes| format!(" of {bytes}"))
+}
+
+impl Error {
+    /// Whether the device asked for is simply not there.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    pub(crate) fn device(backend: BackendKind, op: &'static str, message: impl fmt::Display) -> Self {
+        Self::Device { backend, op, message: message.to_string() }
+    }
+
+    pub(crate) fn argument(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Argument { what: what.into(), reason: reason.into() }
+    }
+}
+
+/// Why a queue handed a message back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Every operation or byte credit is taken; some come back as messages resolve.
+    #[error("full ({free_ops} operations and {free_bytes} bytes free, {bytes} bytes asked)")]
+    Full {
+        /// Operation credits left.
+        free_ops: u32,
+        /// Byte credits left.
+        free_bytes: u64,
+        /// Bytes the message needs.
+        bytes: u64,
+    },
+    /// The message needs more byte credits than the queue has in all.
+    #[error("{bytes} bytes can never fit the queue's {capacity} bytes")]
+    TooLarge {
+        /// Bytes the message needs.
+        bytes: u64,
+        /// The queue's byte credits in all.
+        capacity: u64,
+    },
+    /// No credit came free in time.
+    #[error("no credit came free in time")]
+    Timeout,
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+    /// An earlier message failed and the queue stops on failures, or the device is lost.
+    #[error("the queue has failed: {0}")]
+    Failed(Arc<TransferError>),
+}
+
+/// Why an accepted message did not do what it was sent for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferError {
+    /// What happened.
+    pub kind: FailureKind,
+    /// The device, e.g. `cpu` or `wgpu:0`.
+    pub device: Arc<str>,
+    /// The queue.
+    pub queue: Arc<str>,
+    /// The message.
+    pub id: MessageId,
+    /// The user's label on the message, if any.
+    pub label: Option<Arc<str>>,
+    /// Bytes that the message carries.
+    pub bytes: u64,
+}
+
+impl std::error::Error for TransferError {}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message {} ", self.id)?;
+        if let Some(label) = &self.label {
+            write!(f, "(`{label}`) ")?;
+        }
+        write!(f, "on queue `{}` of {}: {}", self.queue, self.device, self.kind)
+    }
+}
+
+/// The kinds of failure of an accepted message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The backend ran out of memory on the way.
+    #[error("out of memory: {0}")]
+    OutOfMemory(Arc<str>),
+    /// It was cancelled before it started.
+    #[error("cancelled")]
+    Cancelled,
+    /// An earlier message of the same queue failed, and the queue stops on failures.
+    #[error("aborted after message {after}")]
+    Aborted {
+        /// The message that failed.
+        after: MessageId,
+    },
+    /// Data it reads was to be written by a message that failed.
+    #[error("its input was never made: {root}")]
+    Upstream {
+        /// The first failure in the chain.
+        root: Arc<TransferError>,
+    },
+    /// The device was lost.
+    #[error("device lost: {0}")]
+    DeviceLost(Arc<str>),
+    /// The driver or the kernel failed.
+    #[error("{0}")]
+    Backend(Arc<str>),
+}
