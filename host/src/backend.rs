@@ -131,6 +131,7 @@ pub(crate) struct Command {
     /// Commands on other lanes that must finish first; all were submitted before this one.
     pub(crate) after: After,
     pub(crate) op: Op,
+    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "drivers show it"))]
     pub(crate) label: Option<Arc<str>>,
 }
 
@@ -188,6 +189,7 @@ pub(crate) enum Event {
     /// A submitted command is over.
     Done(Done),
     /// The device is gone; nothing more will be reported.
+    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "the CPU is never lost"))]
     Lost(Arc<str>),
 }
 

@@ -152,10 +152,10 @@ impl Device {
     pub fn import<T: Element>(&self, data: Arc<[T]>) -> Result<Buffer<T>> {
         let (len, bytes) = (data.len(), bytes_of::<T>(data.len())?);
         let span = HostSpan { ptr: data.as_ptr().cast_mut().cast(), bytes };
-        if bytes > 0 {
-            if let Some(mem) = self.inner.backend.import(span, Box::new(data.clone())) {
-                return Ok(Buffer::new(Arc::new(self.own(mem, bytes, true)), len));
-            }
+        if bytes > 0
+            && let Some(mem) = self.inner.backend.import(span, Box::new(data.clone()))
+        {
+            return Ok(Buffer::new(Arc::new(self.own(mem, bytes, true)), len));
         }
         let mut buffer = self.buffer(len)?;
         // A failure stays with the buffer: whoever reads it is told.

@@ -9,7 +9,7 @@ use wharf_simt::{Access as Declared, Entry, Scalar, Slot};
 
 use crate::{
     backend::{self, Lane, Op, Region, Token},
-    buffer::{Allocation, Bindable, Bound},
+    buffer::{Bindable, Bound},
     device::Device,
     dma::{Access, DmaQueue, Parcel, Patience, Ticket},
     error::{Error, Result},
@@ -200,7 +200,7 @@ impl<'a> Launch<'a> {
         grid::check_workgroup(kernel, &self.overrides, self.device.capabilities())?;
         let accesses = accesses(&storage, &bound);
         if groups.contains(&0) {
-            return Ok(Ready { launch: None, accesses: Vec::new(), keep: Vec::new() });
+            return Ok(Ready { launch: None, accesses: Vec::new() });
         }
         for (slot, bound) in storage.iter().zip(&bound) {
             if bound.region.bytes < slot.min_bytes {
@@ -216,10 +216,10 @@ impl<'a> Launch<'a> {
         let launch = backend::Launch {
             pipeline,
             groups,
-            storage: bound.iter().map(|b| whole_grains(b)).collect(),
+            storage: bound.iter().map(whole_grains).collect(),
             uniform: uniform.bytes,
         };
-        Ok(Ready { launch: Some(launch), accesses, keep: Vec::new() })
+        Ok(Ready { launch: Some(launch), accesses })
     }
 
     /// The bound buffers in the order of the kernel's storage bindings.
@@ -283,7 +283,7 @@ impl<'a> Launch<'a> {
             });
         }
         let alignment = capabilities.storage_alignment;
-        if bound.region.offset % alignment != 0 {
+        if !bound.region.offset.is_multiple_of(alignment) {
             let at = bound.region.offset;
             return Err(Error::argument(what(), format!("its view begins at byte {at}, no multiple of {alignment}")));
         }
@@ -346,8 +346,7 @@ impl<'a> Launch<'a> {
         // Everything is checked; only the queue itself may still refuse. Failures of earlier steps
         // reach the last one along the data.
         let last = ready.pop().expect("a plan has a step");
-        for mut step in ready {
-            step.keep = scratch.iter().map(|s| s.allocation.clone()).collect();
+        for step in ready {
             drop(step.send(self.device, &self.route)?);
         }
         last.send(self.device, &self.route)
@@ -377,7 +376,6 @@ struct Ready {
     /// `None` where there are no workgroups.
     launch: Option<backend::Launch>,
     accesses: Vec<(Token, Access)>,
-    keep: Vec<Arc<Allocation>>,
 }
 
 impl Ready {
@@ -386,10 +384,8 @@ impl Ready {
             Some(launch) => Op::Launch(Box::new(launch)),
             None => Op::Nothing,
         };
-        let work = route.work(Lane::Compute, 0, op, Parcel::new(()));
-        let ticket = route.send(device, Lane::Compute, work, &self.accesses).map_err(|(_, error)| error);
-        drop(self.keep);
-        ticket
+        let mut work = route.work(Lane::Compute, 0, op, Parcel::new(()));
+        route.send(device, Lane::Compute, &mut work, &self.accesses)
     }
 }
 

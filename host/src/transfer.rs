@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    backend::{HostBlock, HostSpan, INLINE_BYTES, Lane, Op, Region, Source},
+    backend::{HostBlock, HostSpan, INLINE_BYTES, Lane, Op, Region, Source, Token},
     buffer::{Buffer, Element},
     device::Device,
     dma::{Access, DmaQueue, Kind, Parcel, Patience, Receipt, Refused, Ticket, Work},
@@ -36,28 +36,24 @@ macro_rules! routed {
     ($builder:ident < $($g:tt),+ >) => {
         impl<$($g),+> $builder<$($g),+> {
             /// Sends through this queue rather than the device's own for the lane.
-            #[must_use]
             pub fn on(mut self, queue: &'a DmaQueue) -> Self {
                 self.route.queue = Some(queue);
                 self
             }
 
             /// A name that errors, traces and drivers show.
-            #[must_use]
             pub fn label(mut self, label: &'a str) -> Self {
                 self.route.label = Some(label);
                 self
             }
 
             /// Answers [`Refusal::Full`](crate::Refusal::Full) rather than waiting for a credit.
-            #[must_use]
             pub fn or_refuse(mut self) -> Self {
                 self.route.patience = Patience::Never;
                 self
             }
 
             /// Waits for a credit for at most this long, rather than for as long as it takes.
-            #[must_use]
             pub fn or_refuse_after(mut self, timeout: Duration) -> Self {
                 self.route.patience = Patience::Until(Instant::now() + timeout);
                 self
@@ -68,18 +64,18 @@ macro_rules! routed {
 pub(crate) use routed;
 
 impl Route<'_> {
-    /// Sends and makes the ticket; on refusal gives the work back.
+    /// Sends and makes the ticket; where it is refused, `work` still has everything.
     pub(crate) fn send<B: Send + 'static>(
         &self,
         device: &Device,
         lane: Lane,
-        work: Work,
-        accesses: &[(crate::backend::Token, Access)],
-    ) -> Result<Ticket<B>, (Work, Error)> {
+        work: &mut Work,
+        accesses: &[(Token, Access)],
+    ) -> Result<Ticket<B>> {
         let queue = self.queue.unwrap_or_else(|| device.default_queue(lane));
         if !Arc::ptr_eq(&queue.engine, &device.inner.engine) {
             let reason = format!("belongs to {}, the message is for {}", queue.engine.shared.device, device.id());
-            return Err((work, Error::argument(format!("queue `{}`", queue.name()), reason)));
+            return Err(Error::argument(format!("queue `{}`", queue.name()), reason));
         }
         let (cell, id) = queue.send(work, accesses, self.patience)?;
         Ok(Ticket::new(queue.engine.shared.clone(), cell, id))
@@ -202,9 +198,9 @@ impl<'a, T: Element> Upload<'a, T> {
         };
         // The bytes stay where they are: moving a `HostBuffer` moves its handle only.
         let op = src.map_or(Op::Nothing, |src| Op::Upload { src, dst: region });
-        let work = Work { staging, ..self.route.work(Lane::Upload, bytes, op, Parcel::new(buffer)) };
+        let mut work = Work { staging, ..self.route.work(Lane::Upload, bytes, op, Parcel::new(buffer)) };
         let accesses = [(self.to.allocation.resource, access)];
-        self.route.send(self.device, Lane::Upload, work, &accesses).map_err(|(mut work, error)| {
+        self.route.send(self.device, Lane::Upload, &mut work, &accesses).map_err(|error| {
             take_back(self.device, &mut work);
             let buffer = work.parcel.take().expect("a refused message still has its buffer").take();
             Refused { error, buffer }
@@ -273,10 +269,9 @@ impl<T: Element> Fill<'_, T> {
             (work.staging, work.op) = (0, Some(Op::Nothing));
         }
         let accesses = [(self.upload.to.allocation.resource, self.access)];
-        route.send(self.upload.device, Lane::Upload, work, &accesses).map_err(|(mut work, error)| {
-            take_back(self.upload.device, &mut work);
-            error
-        })
+        route
+            .send(self.upload.device, Lane::Upload, &mut work, &accesses)
+            .inspect_err(|_| take_back(self.upload.device, &mut work))
     }
 }
 
@@ -356,9 +351,9 @@ impl<'a, T: Element> Download<'a, T> {
         let dst = HostSpan { ptr: vec.as_mut_ptr().cast(), bytes: region.bytes };
         vec.truncate(self.range.len());
         let op = if region.bytes == 0 { Op::Nothing } else { Op::Download { src: region, dst } };
-        let work = self.route.work(Lane::Download, region.bytes, op, Parcel::new(vec));
+        let mut work = self.route.work(Lane::Download, region.bytes, op, Parcel::new(vec));
         let accesses = [(self.from.allocation.resource, Access::Read)];
-        self.route.send(self.device, Lane::Download, work, &accesses).map_err(|(mut work, error)| {
+        self.route.send(self.device, Lane::Download, &mut work, &accesses).map_err(|error| {
             let buffer = work.parcel.take().expect("a refused message still has its buffer").take();
             Refused { error, buffer }
         })
@@ -462,7 +457,7 @@ impl<'a, T: Element> Copy<'a, T> {
             }
         };
         let op = if empty { Op::Nothing } else { op };
-        let work = self.route.work(Lane::Compute, 0, op, Parcel::new(()));
-        self.route.send(self.device, Lane::Compute, work, &accesses).map_err(|(_, error)| error)
+        let mut work = self.route.work(Lane::Compute, 0, op, Parcel::new(()));
+        self.route.send(self.device, Lane::Compute, &mut work, &accesses)
     }
 }

@@ -395,39 +395,40 @@ impl Engine {
         self.shared.run(&mut effects);
     }
 
-    /// Puts the message into its queue or hands it back. Gives the name of its cell.
+    /// Puts the message into its queue, taking operation and parcel out of `work`, which is untouched
+    /// where it is refused. Gives the name of its cell.
     pub(crate) fn send(
         &self,
-        work: Work,
+        work: &mut Work,
         accesses: &[(Token, Access)],
         patience: Patience,
-    ) -> Result<(Token, MessageId), (Work, Refusal)> {
+    ) -> Result<(Token, MessageId), Refusal> {
         self.accept(work, accesses, patience).map(|(cell, _, id)| (cell, id))
     }
 
     /// Puts a fence into its queue. Gives its cell, its message and its id.
-    pub(crate) fn send_fence(&self, work: Work) -> Result<(Token, Token, MessageId), Refusal> {
-        self.accept(work, &[], Patience::Forever).map_err(|(_, refusal)| refusal)
+    pub(crate) fn send_fence(&self, work: &mut Work) -> Result<(Token, Token, MessageId), Refusal> {
+        self.accept(work, &[], Patience::Forever)
     }
 
     fn accept(
         &self,
-        mut work: Work,
+        work: &mut Work,
         accesses: &[(Token, Access)],
         patience: Patience,
-    ) -> Result<(Token, Token, MessageId), (Work, Refusal)> {
+    ) -> Result<(Token, Token, MessageId), Refusal> {
         let offer =
             Offer { queue: work.queue, kind: work.kind, bytes: work.bytes, accesses, label: work.label.clone() };
         let mut core = self.shared.lock();
         let (token, id) = loop {
             match core.machine.accept(&offer) {
                 Ok(accepted) => break accepted,
-                Err(full @ Refusal::Full { .. }) => match self.wait_for_credit(core, patience) {
-                    Ok(again) => core = again,
-                    Err(Refusal::Timeout) => return Err((work, Refusal::Timeout)),
-                    Err(_) => return Err((work, full)),
+                Err(full @ Refusal::Full { .. }) => match patience {
+                    Patience::Never => return Err(full),
+                    Patience::Forever => core = self.wait_for_credit(core, None)?,
+                    Patience::Until(end) => core = self.wait_for_credit(core, Some(end))?,
                 },
-                Err(refusal) => return Err((work, refusal)),
+                Err(refusal) => return Err(refusal),
             }
         };
         let name = core.cells.take();
@@ -448,7 +449,7 @@ impl Engine {
             receipt: Some(Receipt {
                 device: self.shared.device.clone(),
                 queue,
-                label: work.label,
+                label: work.label.take(),
                 lane,
                 path: Path::None,
                 form: None,
@@ -475,20 +476,17 @@ impl Engine {
     fn wait_for_credit<'a>(
         &'a self,
         core: MutexGuard<'a, Core>,
-        patience: Patience,
+        end: Option<Instant>,
     ) -> Result<MutexGuard<'a, Core>, Refusal> {
         let settled = &self.shared.settled;
-        match patience {
-            Patience::Never => Err(Refusal::Closed),
-            Patience::Forever => Ok(settled.wait(core).unwrap_or_else(PoisonError::into_inner)),
-            Patience::Until(end) => {
-                let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(Refusal::Timeout);
-                }
-                Ok(settled.wait_timeout(core, left).unwrap_or_else(PoisonError::into_inner).0)
-            }
+        let Some(end) = end else {
+            return Ok(settled.wait(core).unwrap_or_else(PoisonError::into_inner));
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Refusal::Timeout);
         }
+        Ok(settled.wait_timeout(core, left).unwrap_or_else(PoisonError::into_inner).0)
     }
 }
 

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use super::{
-    MessageId,
+    Access, MessageId,
     engine::{Engine, Patience, Work},
     fence::{Fence, FenceState},
     machine::{Event, FailPolicy, Kind, Limits, QueueId},
     ticket::Ticket,
 };
-use crate::error::{Error, Result, TransferError};
+use crate::{
+    backend::Token,
+    error::{Error, Refusal, Result, TransferError},
+};
 
 /// Bounds of a queue that is about to be opened; see [`Device::queue`](crate::Device::queue).
 #[derive(Debug, Clone)]
@@ -106,7 +109,7 @@ impl DmaQueue {
     /// # Errors
     /// [`Error::Refused`] where the queue is closed or has failed.
     pub fn fence(&self) -> Result<Fence> {
-        let work = Work {
+        let mut work = Work {
             queue: self.id,
             kind: Kind::Fence,
             bytes: 0,
@@ -115,7 +118,7 @@ impl DmaQueue {
             staging: 0,
             label: None,
         };
-        let (cell, token, id) = self.engine.send_fence(work).map_err(|why| self.refused(why))?;
+        let (cell, token, id) = self.engine.send_fence(&mut work).map_err(|why| self.refused(why))?;
         let state = Arc::new(FenceState::default());
         let fence = Fence { state: state.clone(), token, device: self.engine.shared.device.clone(), id };
         Ticket::<()>::new(self.engine.shared.clone(), cell, id).on_resolved(move |done| state.set(done.result));
@@ -160,18 +163,18 @@ impl DmaQueue {
         self.engine.shared.drain_queue(self.id);
     }
 
-    pub(crate) fn refused(&self, why: crate::error::Refusal) -> Error {
+    pub(crate) fn refused(&self, why: Refusal) -> Error {
         Error::Refused { queue: self.name.to_string(), why }
     }
 
     pub(crate) fn send(
         &self,
-        mut work: Work,
-        accesses: &[(crate::backend::Token, super::Access)],
+        work: &mut Work,
+        accesses: &[(Token, Access)],
         patience: Patience,
-    ) -> Result<(crate::backend::Token, MessageId), (Work, Error)> {
+    ) -> Result<(Token, MessageId)> {
         work.queue = self.id;
-        self.engine.send(work, accesses, patience).map_err(|(work, why)| (work, self.refused(why)))
+        self.engine.send(work, accesses, patience).map_err(|why| self.refused(why))
     }
 }
 

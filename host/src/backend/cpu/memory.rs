@@ -119,7 +119,7 @@ impl Memories {
 
     pub(super) fn import(&self, span: HostSpan, keep: Box<dyn Any + Send + Sync>) -> Option<MemId> {
         // Kernels see their bindings as aligned to 16 bytes.
-        if span.ptr.addr() % 16 != 0 {
+        if !span.ptr.addr().is_multiple_of(16) {
             return None;
         }
         let mem = MemId(self.name());
@@ -151,14 +151,14 @@ impl Memories {
     }
 
     /// The region's bytes, for a command that reads them.
-    pub(super) fn bytes<'a>(&'a self, region: Region) -> &'a [u8] {
+    pub(super) fn bytes(&self, region: Region) -> &[u8] {
         // SAFETY: alive and not written while the command runs (invariant of `Memories`).
         unsafe { slice::from_raw_parts(self.ptr(region), region.bytes as usize) }
     }
 
     /// The region's bytes, for the one command that writes them.
     #[expect(clippy::mut_from_ref, reason = "exclusive by the machine's order, see `Memories`")]
-    pub(super) fn bytes_mut<'a>(&'a self, region: Region) -> &'a mut [u8] {
+    pub(super) fn bytes_mut(&self, region: Region) -> &mut [u8] {
         // SAFETY: alive and touched by no other command while this one runs (invariant of
         // `Memories`); one command asks once for each of its regions, which do not overlap.
         unsafe { slice::from_raw_parts_mut(self.ptr(region), region.bytes as usize) }
