@@ -15,6 +15,9 @@ mod engine;
 mod fence;
 mod hazard;
 mod machine;
+#[cfg(test)]
+mod machine_tests;
+mod model;
 mod parcel;
 mod queue;
 mod receipt;
@@ -23,12 +26,12 @@ mod ticket;
 
 pub(crate) use engine::{Engine, Patience, Work};
 pub(crate) use hazard::Access;
-pub(crate) use machine::{Kind, Limits};
+pub(crate) use model::{Kind, Limits};
 pub(crate) use parcel::Parcel;
 
 pub use dead::DeadLetter;
 pub use fence::Fence;
-pub use machine::FailPolicy;
+pub use model::FailPolicy;
 pub use queue::{DmaQueue, QueueOptions, QueueStats};
 pub use receipt::Receipt;
 pub use ticket::{Completion, CompletionQueue, Refused, Ticket};

@@ -18,139 +18,14 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     MessageId,
-    hazard::{Access, Edge, Resource},
+    hazard::{Edge, Resource},
+    model::{Action, Event, FailPolicy, Kind, Level, Limits, Message, Offer, Queue, QueueId, State},
     slab::Slab,
 };
 use crate::{
-    backend::{After, Lane, Token},
+    backend::{After, Token},
     error::{FailureKind, Refusal, TransferError},
 };
-
-/// Index of a queue.
-pub(crate) type QueueId = usize;
-
-/// What a queue does with later messages when one has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FailPolicy {
-    /// Messages behind a failed one that have not finished resolve as
-    /// [`FailureKind::Aborted`], and new ones are refused until [`DmaQueue::resume`].
-    ///
-    /// [`DmaQueue::resume`]: crate::DmaQueue::resume
-    #[default]
-    FailStop,
-    /// Each message stands for itself; failures still travel along the data.
-    Continue,
-}
-
-/// Bounds and policy of a queue.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Messages accepted and not resolved.
-    pub(crate) depth: u32,
-    /// Bytes of them. A larger message is accepted when it is alone.
-    pub(crate) bytes: u64,
-    /// Messages given to the driver and not finished.
-    pub(crate) window: u32,
-    pub(crate) policy: FailPolicy,
-}
-
-/// A message as the machine sees it.
-#[derive(Debug)]
-pub(crate) struct Offer<'a> {
-    pub(crate) queue: QueueId,
-    pub(crate) kind: Kind,
-    pub(crate) bytes: u64,
-    pub(crate) accesses: &'a [(Token, Access)],
-    pub(crate) label: Option<Arc<str>>,
-}
-
-/// What kind of work a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Work for the device.
-    Work(Lane),
-    /// Nothing but a place in the queue: over when all before it are, failed if one of them has.
-    Fence,
-}
-
-/// What happens to the machine.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// Look for messages that may go to the driver.
-    Pump,
-    /// The backend has reported the end of a command.
-    Over(Token, Result<(), FailureKind>),
-    /// The device is gone.
-    Lost(Arc<str>),
-    /// The owner of a buffer has dropped it.
-    Release(Token),
-    /// The queue's failures were seen; it accepts again.
-    Resume(QueueId),
-    /// The queue accepts nothing more.
-    Close(QueueId),
-}
-
-/// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Hand the message to the backend.
-    Submit(Token),
-    /// Give the message's outcome to its owner. `hardware` says whether the driver may still touch
-    /// the message's memory (it was lost with the message inside).
-    Resolve { token: Token, result: Result<(), Arc<TransferError>>, in_driver: bool },
-    /// No message uses this buffer any more and its owner is gone.
-    Free(Token),
-}
-
-#[derive(Debug, Default)]
-struct Message {
-    id: u64,
-    queue: QueueId,
-    kind: Option<Kind>,
-    bytes: u64,
-    label: Option<Arc<str>>,
-    state: State,
-    edges: Vec<Edge>,
-    accesses: Vec<(Token, Access)>,
-    /// Why it will fail whatever the device says.
-    doom: Option<FailureKind>,
-}
-
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-enum State {
-    #[default]
-    Waiting,
-    Submitted,
-    Over(Result<(), Arc<TransferError>>),
-}
-
-#[derive(Debug)]
-struct Queue {
-    name: Arc<str>,
-    limits: Limits,
-    ops: u32,
-    bytes: u64,
-    in_driver: u32,
-    /// Accepted, not submitted.
-    waiting: VecDeque<Token>,
-    /// Accepted, not resolved.
-    order: VecDeque<Token>,
-    /// Fences that new messages wait for.
-    gates: Vec<Token>,
-    failed: Option<Arc<TransferError>>,
-    /// The first failure since the last fence.
-    fence_failure: Option<Arc<TransferError>>,
-    closed: bool,
-}
-
-/// Counts of one queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Level {
-    pub(crate) free_ops: u32,
-    pub(crate) free_bytes: u64,
-    pub(crate) in_driver: u32,
-    pub(crate) unresolved: u32,
-}
 
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -285,6 +160,11 @@ impl Machine {
         self.messages.get(token).is_some_and(|m| m.state == State::Submitted)
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_waiting(&self, token: Token) -> bool {
+        self.messages.get(token).is_some_and(|m| m.state == State::Waiting)
+    }
+
     /// Takes one event and appends what is to be done.
     pub(crate) fn step(&mut self, event: Event, actions: &mut Vec<Action>) {
         match event {
@@ -339,12 +219,20 @@ impl Machine {
         }
     }
 
+    fn is_running_or_waiting(&self, token: Token) -> bool {
+        self.messages.get(token).is_some_and(|m| !matches!(m.state, State::Over(_)))
+    }
+
     /// Moves the first waiting message of the queue on, if it may.
     fn advance(&mut self, queue: QueueId, actions: &mut Vec<Action>) -> bool {
         let state = &self.queues[queue];
         let Some(&token) = state.waiting.front() else { return false };
         let message = self.messages.get(token).expect("a waiting message is alive");
         if let Some(doom) = message.doom.clone() {
+            // It ends after what it would have waited for: who waits for it waits for that, too.
+            if message.edges.iter().any(|edge| self.is_running_or_waiting(edge.on)) {
+                return false;
+            }
             self.queues[queue].waiting.pop_front();
             self.finish(token, Err(doom), actions);
             return true;
@@ -363,8 +251,7 @@ impl Machine {
             return true;
         }
         let room = state.in_driver < state.limits.window && self.in_driver < self.max_in_driver;
-        let known =
-            |edge: &Edge| self.messages.get(edge.on).is_none_or(|m| m.state != State::Waiting || m.doom.is_some());
+        let known = |edge: &Edge| self.messages.get(edge.on).is_none_or(|m| m.state != State::Waiting);
         let few = || self.unfinished_on_other_lanes(token).take(After::MOST + 1).count() <= After::MOST;
         if !(room && message.edges.iter().all(known) && few()) {
             return false;
@@ -470,6 +357,7 @@ impl Machine {
         message.label = None;
         message.doom = None;
         let accesses = std::mem::take(&mut message.accesses);
+        actions.push(Action::Resolve { token, result, in_driver });
         for &(name, _) in &accesses {
             let Some(resource) = self.resources.get_mut(name) else { continue };
             resource.users -= 1;
@@ -481,7 +369,6 @@ impl Machine {
         // The slot keeps the list's memory for its next message.
         self.messages.get_mut(token).expect("alive").accesses = accesses;
         self.messages.free(token);
-        actions.push(Action::Resolve { token, result, in_driver });
     }
 
     fn lose(&mut self, cause: Arc<str>, actions: &mut Vec<Action>) {

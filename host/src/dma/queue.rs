@@ -6,7 +6,7 @@ use super::{
     Access, MessageId,
     engine::{Engine, Patience, Work},
     fence::{Fence, FenceState},
-    machine::{Event, FailPolicy, Kind, Limits, QueueId},
+    model::{Event, FailPolicy, Kind, Limits, QueueId},
     ticket::Ticket,
 };
 use crate::{
