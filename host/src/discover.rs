@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "cuda")]
+use crate::backend::cuda;
 use crate::{
     backend::{Backend, Capabilities, cpu},
     device::Device,
@@ -53,6 +55,9 @@ impl Device {
     /// card seen through several drivers is one card with several doors, CUDA first.
     pub fn survey() -> Vec<Found> {
         let mut found = vec![Found::there("cpu".into(), cpu::capabilities())];
+        #[cfg(feature = "cuda")]
+        found.extend(cuda::survey());
+        #[cfg(not(feature = "cuda"))]
         found.push(Found::missing("cuda", BackendKind::Cuda, "built without the feature `cuda`"));
         found.push(Found::missing("wgpu", BackendKind::Wgpu, "built without the feature `wgpu`"));
         found.sort_by_key(Found::rank);
@@ -98,7 +103,11 @@ impl Device {
         let (id, backend): (String, Arc<dyn Backend>) = match kind {
             "cpu" if number.is_none() || index == 0 => ("cpu".into(), Arc::new(cpu::Cpu::open()?)),
             "cpu" => return Err(unavailable("there is one CPU device, called `cpu`".into())),
-            "wgpu" | "cuda" => return Err(unavailable(format!("built without the feature `{kind}`"))),
+            #[cfg(feature = "cuda")]
+            "cuda" => (format!("cuda:{index}"), cuda::open(index)?),
+            #[cfg(not(feature = "cuda"))]
+            "cuda" => return Err(unavailable("built without the feature `cuda`".into())),
+            "wgpu" => return Err(unavailable("built without the feature `wgpu`".into())),
             _ => return Err(unavailable("a device is called cpu, wgpu, wgpu:N, cuda or cuda:N".into())),
         };
         Ok(Self::new(&id, backend))

@@ -1,0 +1,151 @@
+//! The lanes' threads: each gives the commands of its lane to its stream, in order.
+//!
+//! A thread for each lane, because a command may have to wait on the host: for another lane's mark to
+//! be recorded, or for staging memory. It waits only for commands submitted earlier, so lanes cannot
+//! wait for each other in a circle.
+
+#![expect(unsafe_code, reason = "commands are given addresses of device memory")]
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
+
+use super::api::Result;
+use super::launch::Launcher;
+use super::shared::{InStream, Issue, Shared};
+use super::stream::{Mark, Stream};
+use super::transfer::{Landing, Unload, Uploader, download};
+use crate::backend::{Command, HostBlock, HostSpan, Op, Path, Source};
+
+/// A command on its way to its lane's thread.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) command: Command,
+    /// Earlier commands of other lanes.
+    pub(super) after: Vec<Arc<Issue>>,
+    pub(super) issue: Arc<Issue>,
+}
+
+/// What the thread of one lane works with.
+#[derive(Debug)]
+pub(super) struct Worker {
+    stream: Stream,
+    shared: Arc<Shared>,
+    work: Work,
+}
+
+/// What only one lane has.
+#[derive(Debug)]
+enum Work {
+    Upload(Uploader),
+    Compute(Arc<Launcher>),
+    Download { landing: Option<Arc<Landing>>, unloader: Sender<Unload> },
+}
+
+impl Worker {
+    pub(super) fn upload(shared: &Arc<Shared>) -> Result<Self> {
+        Self::new(shared, Work::Upload(Uploader::new()))
+    }
+
+    pub(super) fn compute(shared: &Arc<Shared>, launcher: &Arc<Launcher>) -> Result<Self> {
+        Self::new(shared, Work::Compute(Arc::clone(launcher)))
+    }
+
+    pub(super) fn download(shared: &Arc<Shared>, unloader: Sender<Unload>) -> Result<Self> {
+        Self::new(shared, Work::Download { landing: None, unloader })
+    }
+
+    fn new(shared: &Arc<Shared>, work: Work) -> Result<Self> {
+        Ok(Self { stream: Stream::new(&shared.context)?, shared: Arc::clone(shared), work })
+    }
+
+    /// Works until the submitter hangs up, then finishes the stream.
+    pub(super) fn run(mut self, batches: &Receiver<Vec<Queued>>) {
+        self.shared.context.bind();
+        for queued in batches.iter().flatten() {
+            self.one(queued);
+        }
+        let quiet = self.stream.finish().is_ok();
+        match self.work {
+            Work::Upload(uploader) => uploader.close(quiet),
+            // The unloader may still read the landing; whoever is last drops it.
+            Work::Download { landing: Some(landing), .. } if !quiet => std::mem::forget(landing),
+            Work::Download { .. } | Work::Compute(_) => {}
+        }
+    }
+
+    fn one(&mut self, queued: Queued) {
+        let Queued { command, after, issue } = queued;
+        let started = Instant::now();
+        let (token, lane) = (command.token, command.lane);
+        let path = path(&command.op);
+        let form = matches!(command.op, Op::Launch(_)).then_some("PTX");
+        if self.shared.is_lost() {
+            issue.settle(None);
+            return;
+        }
+        let mut block = None;
+        let outcome = self.give(command.op, &after, &mut block);
+        if outcome.is_err() && self.stream.finish().is_err() {
+            // The engine may still read the block: it is nobody's from here on.
+            block = None;
+        }
+        let outcome = outcome.map(|(start, end)| (start, Arc::new(end)));
+        issue.settle(outcome.as_ref().ok().map(|(_, end)| Arc::clone(end)));
+        let outcome = outcome.map_err(|failure| self.shared.judge(failure));
+        let unloaded = Arc::clone(&issue);
+        self.shared.watch(lane, InStream { token, issue, after, outcome, started, path, form, block });
+        if let Work::Download { unloader, .. } = &self.work {
+            unloader.send(Unload::End(unloaded)).expect("the unloader outlives the lane");
+        }
+    }
+
+    /// Gives one command to the stream, between two marks.
+    fn give(&mut self, op: Op, after: &[Arc<Issue>], block: &mut Option<HostBlock>) -> Result<(Mark, Mark)> {
+        let (shared, stream) = (&self.shared, &self.stream);
+        let (start, end) = (shared.mark()?, shared.mark()?);
+        for mark in after.iter().filter_map(|issue| issue.mark()) {
+            stream.wait_for(&mark)?;
+        }
+        stream.record(&start)?;
+        match (&mut self.work, op) {
+            (Work::Upload(uploader), Op::Upload { src: Source::Block(source), dst }) => {
+                let source = block.insert(source);
+                uploader.block(stream, source, dst)?;
+            }
+            (Work::Upload(uploader), Op::Upload { src: Source::Pageable(span), dst }) => {
+                uploader.pageable(shared, stream, span, dst)?;
+            }
+            (Work::Upload(uploader), Op::Upload { src: Source::Inline { mut bytes, len }, dst }) => {
+                let span = HostSpan { ptr: bytes.as_mut_ptr(), bytes: len as u64 };
+                uploader.pageable(shared, stream, span, dst)?;
+            }
+            (Work::Compute(launcher), Op::Launch(launch)) => launcher.launch(stream, &launch)?,
+            (Work::Compute(_), Op::Copy { src, dst }) => {
+                // SAFETY: regions stay until their command is over, and do not overlap.
+                unsafe { stream.copy(dst.mem.0 + dst.offset, src.mem.0 + src.offset, dst.bytes)? };
+            }
+            (Work::Compute(_), Op::Clear { dst }) => {
+                // SAFETY: the region stays until its command is over.
+                unsafe { stream.clear(dst.mem.0 + dst.offset, dst.bytes)? };
+            }
+            (Work::Download { landing, unloader }, Op::Download { src, dst }) => {
+                download(shared, stream, landing, unloader, src, dst)?;
+            }
+            (_, Op::Nothing) => {}
+            (work, op) => panic!("our bug: {op:?} on the lane of {work:?}"),
+        }
+        stream.record(&end)?;
+        Ok((start, end))
+    }
+}
+
+fn path(op: &Op) -> Path {
+    match op {
+        Op::Upload { src: Source::Block(_), .. } => Path::Pinned,
+        Op::Upload { src: Source::Inline { .. }, .. } => Path::Inline,
+        Op::Upload { src: Source::Pageable(_), .. } | Op::Download { .. } => Path::Staged,
+        Op::Copy { .. } | Op::Clear { .. } => Path::Device,
+        Op::Launch(_) | Op::Nothing => Path::None,
+    }
+}
