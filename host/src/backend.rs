@@ -133,7 +133,7 @@ pub(crate) struct Command {
     /// Commands on other lanes that must finish first; all were submitted before this one.
     pub(crate) after: After,
     pub(crate) op: Op,
-    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "drivers show it"))]
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "drivers show it"))]
     pub(crate) label: Option<Arc<str>>,
 }
 
