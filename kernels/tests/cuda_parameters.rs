@@ -13,29 +13,14 @@ type Parameter = (&'static str, String);
 /// The parameter list that the binary interface prescribes: pointers in binding order, their lengths,
 /// then the scalars of the uniform block.
 fn prescribed(entry: &Entry) -> Vec<Parameter> {
-    let storage = || {
-        entry
-            .bindings
-            .iter()
-            .filter(|slot| slot.access != Access::Uniform)
-    };
+    let storage = || entry.bindings.iter().filter(|slot| slot.access != Access::Uniform);
     let pointers = storage().map(|slot| {
         let element = slot.layout.scalars(1)[0].scalar;
-        let access = if slot.access == Access::Read {
-            "const "
-        } else {
-            ""
-        };
-        (
-            ".u64",
-            format!("{access}{}* {}", types(element).1, slot.name),
-        )
+        let access = if slot.access == Access::Read { "const " } else { "" };
+        (".u64", format!("{access}{}* {}", types(element).1, slot.name))
     });
     let lengths = storage().map(|slot| (".u32", format!("u32 {}_len", slot.name)));
-    let uniform = entry
-        .bindings
-        .iter()
-        .filter(|slot| slot.access == Access::Uniform);
+    let uniform = entry.bindings.iter().filter(|slot| slot.access == Access::Uniform);
     let scalars = uniform.flat_map(|slot| slot.layout.scalars(0)).map(|leaf| {
         let (ptx, cuda) = types(leaf.scalar);
         (ptx, format!("{cuda} {}", leaf.path))
@@ -70,52 +55,18 @@ fn differences(name: &str, wgsl: &str, ptx: &str, cu: &str) -> String {
         }
     };
 
-    let in_ptx = parameters_of(ptx, &format!(".entry {name}"))
-        .unwrap_or_default()
-        .split(',');
-    let in_ptx = in_ptx
-        .filter_map(|line| line.split_whitespace().nth(1))
-        .map(str::to_owned)
-        .collect();
-    compare(
-        "PTX",
-        prescribed
-            .iter()
-            .map(|(ptx, _)| (*ptx).to_owned())
-            .collect(),
-        in_ptx,
-    );
+    let in_ptx = parameters_of(ptx, &format!(".entry {name}")).unwrap_or_default().split(',');
+    let in_ptx = in_ptx.filter_map(|line| line.split_whitespace().nth(1)).map(str::to_owned).collect();
+    compare("PTX", prescribed.iter().map(|(ptx, _)| (*ptx).to_owned()).collect(), in_ptx);
 
-    let in_cu = parameters_of(cu, &format!("\n{name}"))
-        .unwrap_or_default()
-        .split(',');
-    let in_cu = in_cu
-        .map(|one| one.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    compare(
-        ".cu",
-        prescribed.iter().map(|(_, cu)| cu.clone()).collect(),
-        in_cu,
-    );
+    let in_cu = parameters_of(cu, &format!("\n{name}")).unwrap_or_default().split(',');
+    let in_cu = in_cu.map(|one| one.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    compare(".cu", prescribed.iter().map(|(_, cu)| cu.clone()).collect(), in_cu);
 
-    let invocations: u32 = module
-        .workgroup_size(name, &[])
-        .expect("no overrides")
-        .iter()
-        .product();
-    let function = ptx
-        .split(&format!(".entry {name}("))
-        .nth(1)
-        .unwrap_or_default();
-    let bound = function
-        .lines()
-        .find_map(|line| line.strip_prefix(".maxntid "))
-        .unwrap_or_default();
-    compare(
-        ".maxntid",
-        vec![format!("{invocations}, 1, 1")],
-        vec![bound.to_owned()],
-    );
+    let invocations: u32 = module.workgroup_size(name, &[]).expect("no overrides").iter().product();
+    let function = ptx.split(&format!(".entry {name}(")).nth(1).unwrap_or_default();
+    let bound = function.lines().find_map(|line| line.strip_prefix(".maxntid ")).unwrap_or_default();
+    compare(".maxntid", vec![format!("{invocations}, 1, 1")], vec![bound.to_owned()]);
     wrong
 }
 
@@ -127,10 +78,7 @@ fn twin(name: &str) -> (String, String) {
         if path.extension().is_some_and(|extension| extension == "ptx") {
             let ptx = fs::read_to_string(&path).expect("readable");
             if ptx.contains(&format!(".entry {name}(")) {
-                return (
-                    ptx,
-                    fs::read_to_string(path.with_extension("cu")).expect("has its source"),
-                );
+                return (ptx, fs::read_to_string(path.with_extension("cu")).expect("has its source"));
             }
         }
     }

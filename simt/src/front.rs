@@ -38,22 +38,14 @@ fn capabilities() -> Capabilities {
 pub(crate) fn parse(wgsl: &str) -> Result<(naga::Module, ModuleInfo), Error> {
     let mut options = naga::front::wgsl::Options::new();
     options.capabilities = capabilities();
-    let module = naga::front::wgsl::Frontend::new_with_options(options)
-        .parse(wgsl)
-        .map_err(|error| Error::Parse {
-            at: error
-                .labels()
-                .next()
-                .and_then(|(span, _)| Location::of(span, wgsl)),
-            message: error.message().replace('\n', " "),
-            notes: error.notes().map(str::to_owned).collect(),
-        })?;
+    let module = naga::front::wgsl::Frontend::new_with_options(options).parse(wgsl).map_err(|error| Error::Parse {
+        at: error.labels().next().and_then(|(span, _)| Location::of(span, wgsl)),
+        message: error.message().replace('\n', " "),
+        notes: error.notes().map(str::to_owned).collect(),
+    })?;
     let info = Validator::new(ValidationFlags::all(), capabilities())
         .validate(&module)
-        .map_err(|error| Error::Invalid {
-            at: place(&error, wgsl),
-            message: chain(error.as_inner()),
-        })?;
+        .map_err(|error| Error::Invalid { at: place(&error, wgsl), message: chain(error.as_inner()) })?;
     Ok((module, info))
 }
 
@@ -86,14 +78,8 @@ pub(crate) fn resolve(
     let run = || {
         process_overrides(module, info, stage, constants)
             .map(|(module, info)| (module.into_owned(), info.into_owned()))
-            .map_err(|error| Error::Override {
-                message: chain(&error),
-            })
+            .map_err(|error| Error::Override { message: chain(&error) })
     };
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-    caught.unwrap_or_else(|_| {
-        Err(Error::Override {
-            message: "naga gave up on these values".to_owned(),
-        })
-    })
+    caught.unwrap_or_else(|_| Err(Error::Override { message: "naga gave up on these values".to_owned() }))
 }

@@ -148,20 +148,9 @@ impl Layout {
         match self {
             Self::Scalar(scalar) | Self::Atomic(scalar) => scalar.bytes().into(),
             Self::Vector { size, scalar } => u64::from(size * scalar.bytes()),
-            Self::Matrix {
-                columns,
-                rows,
-                scalar,
-            } => u64::from(columns * column_stride(*rows, *scalar)),
-            Self::Array { stride, len, .. } => {
-                u64::from(*stride).saturating_mul(len.map_or(elements, u64::from))
-            }
-            Self::Struct {
-                members,
-                size,
-                align,
-                ..
-            } => match members.last() {
+            Self::Matrix { columns, rows, scalar } => u64::from(columns * column_stride(*rows, *scalar)),
+            Self::Array { stride, len, .. } => u64::from(*stride).saturating_mul(len.map_or(elements, u64::from)),
+            Self::Struct { members, size, align, .. } => match members.last() {
                 Some(tail) if tail.layout.tail_stride().is_some() => u64::from(tail.offset)
                     .saturating_add(tail.layout.bytes(elements))
                     .checked_next_multiple_of(u64::from(*align))
@@ -190,9 +179,7 @@ impl Layout {
     /// Bytes from one element of the runtime-sized array to the next, or none where the size is fixed.
     pub fn tail_stride(&self) -> Option<u32> {
         match self {
-            Self::Array {
-                stride, len: None, ..
-            } => Some(*stride),
+            Self::Array { stride, len: None, .. } => Some(*stride),
             Self::Struct { members, .. } => members.last()?.layout.tail_stride(),
             _ => None,
         }
@@ -219,42 +206,23 @@ impl Layout {
     fn flatten(&self, path: String, at: u64, elements: u64, out: &mut Vec<Leaf>) {
         match self {
             Self::Scalar(scalar) | Self::Atomic(scalar) => {
-                out.push(Leaf {
-                    path,
-                    offset: at,
-                    scalar: *scalar,
-                });
+                out.push(Leaf { path, offset: at, scalar: *scalar });
             }
             Self::Vector { size, scalar } => {
                 for (i, component) in ["x", "y", "z", "w"].iter().take(*size as usize).enumerate() {
                     let path = join(&path, component);
                     let offset = at + i as u64 * u64::from(scalar.bytes());
-                    out.push(Leaf {
-                        path,
-                        offset,
-                        scalar: *scalar,
-                    });
+                    out.push(Leaf { path, offset, scalar: *scalar });
                 }
             }
-            Self::Matrix {
-                columns,
-                rows,
-                scalar,
-            } => {
-                let column = Self::Vector {
-                    size: *rows,
-                    scalar: *scalar,
-                };
+            Self::Matrix { columns, rows, scalar } => {
+                let column = Self::Vector { size: *rows, scalar: *scalar };
                 let stride = u64::from(column_stride(*rows, *scalar));
                 for i in 0..u64::from(*columns) {
                     column.flatten(format!("{path}[{i}]"), at + i * stride, elements, out);
                 }
             }
-            Self::Array {
-                element,
-                stride,
-                len,
-            } => {
+            Self::Array { element, stride, len } => {
                 for i in 0..len.map_or(elements, u64::from) {
                     let offset = at + i * u64::from(*stride);
                     element.flatten(format!("{path}[{i}]"), offset, elements, out);
@@ -263,9 +231,7 @@ impl Layout {
             Self::Struct { members, .. } => {
                 for member in members {
                     let offset = at + u64::from(member.offset);
-                    member
-                        .layout
-                        .flatten(join(&path, &member.name), offset, elements, out);
+                    member.layout.flatten(join(&path, &member.name), offset, elements, out);
                 }
             }
         }
@@ -273,28 +239,17 @@ impl Layout {
 
     /// The layout of `handle`, or none where the type does not lie in memory (a texture). A length that
     /// an override decides is known only once the overrides are `resolved`; before that, none too.
-    pub(crate) fn of(
-        module: &naga::Module,
-        handle: naga::Handle<naga::Type>,
-        resolved: bool,
-    ) -> Option<Self> {
+    pub(crate) fn of(module: &naga::Module, handle: naga::Handle<naga::Type>, resolved: bool) -> Option<Self> {
         let ty = &module.types[handle];
         Some(match &ty.inner {
             naga::TypeInner::Scalar(scalar) => Self::Scalar(Scalar::of(*scalar)?),
             naga::TypeInner::Atomic(scalar) => Self::Atomic(Scalar::of(*scalar)?),
-            naga::TypeInner::Vector { size, scalar } => Self::Vector {
-                size: u32::from(*size),
-                scalar: Scalar::of(*scalar)?,
-            },
-            naga::TypeInner::Matrix {
-                columns,
-                rows,
-                scalar,
-            } => Self::Matrix {
-                columns: u32::from(*columns),
-                rows: u32::from(*rows),
-                scalar: Scalar::of(*scalar)?,
-            },
+            naga::TypeInner::Vector { size, scalar } => {
+                Self::Vector { size: u32::from(*size), scalar: Scalar::of(*scalar)? }
+            }
+            naga::TypeInner::Matrix { columns, rows, scalar } => {
+                Self::Matrix { columns: u32::from(*columns), rows: u32::from(*rows), scalar: Scalar::of(*scalar)? }
+            }
             naga::TypeInner::Array { base, size, stride } => {
                 let element = Box::new(Self::of(module, *base, resolved)?);
                 let len = match size {
@@ -303,11 +258,7 @@ impl Layout {
                     naga::ArraySize::Pending(_) if !resolved => return None,
                     naga::ArraySize::Pending(_) => Some(fixed_len(module, *size)?),
                 };
-                Self::Array {
-                    element,
-                    stride: *stride,
-                    len,
-                }
+                Self::Array { element, stride: *stride, len }
             }
             naga::TypeInner::Struct { members, span } => {
                 let mut align = 1;
@@ -315,20 +266,11 @@ impl Layout {
                     let layout = Self::of(module, member.ty, resolved)?;
                     align = align.max(layout.align());
                     let name = member.name.clone().unwrap_or_else(|| format!("_{i}"));
-                    Some(Member {
-                        name,
-                        offset: member.offset,
-                        layout,
-                    })
+                    Some(Member { name, offset: member.offset, layout })
                 });
                 let members = members.collect::<Option<Vec<_>>>()?;
                 let name = ty.name.clone().unwrap_or_default();
-                Self::Struct {
-                    name,
-                    members,
-                    size: *span,
-                    align,
-                }
+                Self::Struct { name, members, size: *span, align }
             }
             _ => return None,
         })
@@ -349,11 +291,7 @@ pub(crate) fn column_stride(rows: u32, scalar: Scalar) -> u32 {
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 impl fmt::Display for Layout {
@@ -362,19 +300,9 @@ impl fmt::Display for Layout {
             Self::Scalar(scalar) => write!(f, "{scalar}"),
             Self::Atomic(scalar) => write!(f, "atomic<{scalar}>"),
             Self::Vector { size, scalar } => write!(f, "vec{size}<{scalar}>"),
-            Self::Matrix {
-                columns,
-                rows,
-                scalar,
-            } => write!(f, "mat{columns}x{rows}<{scalar}>"),
-            Self::Array {
-                element,
-                len: Some(len),
-                ..
-            } => write!(f, "array<{element}, {len}>"),
-            Self::Array {
-                element, len: None, ..
-            } => write!(f, "array<{element}>"),
+            Self::Matrix { columns, rows, scalar } => write!(f, "mat{columns}x{rows}<{scalar}>"),
+            Self::Array { element, len: Some(len), .. } => write!(f, "array<{element}, {len}>"),
+            Self::Array { element, len: None, .. } => write!(f, "array<{element}>"),
             Self::Struct { name, .. } => f.write_str(name),
         }
     }

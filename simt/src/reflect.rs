@@ -94,12 +94,8 @@ impl Module {
     pub fn new(wgsl: &str) -> Result<Self, Error> {
         // naga reports its own broken assumptions by panicking. Whatever the text, the caller gets a value.
         let caught = std::panic::catch_unwind(|| front::parse(wgsl));
-        let (ir, info) = caught.unwrap_or_else(|_| {
-            Err(Error::Invalid {
-                at: None,
-                message: "naga gave up on this text".to_owned(),
-            })
-        })?;
+        let (ir, info) = caught
+            .unwrap_or_else(|_| Err(Error::Invalid { at: None, message: "naga gave up on this text".to_owned() }))?;
         let entries = (ir.entry_points.iter().enumerate())
             .filter(|(_, entry)| entry.stage == naga::ShaderStage::Compute)
             .map(|(index, entry)| {
@@ -108,12 +104,7 @@ impl Module {
                 Entry::of(&ir, &info, used, entry, wgsl)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            source: wgsl.to_owned(),
-            ir,
-            info,
-            entries,
-        })
+        Ok(Self { source: wgsl.to_owned(), ir, info, entries })
     }
 
     /// The WGSL this was made from.
@@ -132,17 +123,10 @@ impl Module {
     ///
     /// [`Error::NoSuchEntry`], which lists those there are.
     pub fn entry(&self, name: &str) -> Result<&Entry, Error> {
-        self.entries
-            .iter()
-            .find(|entry| entry.name == name)
-            .ok_or_else(|| Error::NoSuchEntry {
-                name: name.to_owned(),
-                available: self
-                    .entries
-                    .iter()
-                    .map(|entry| entry.name.clone())
-                    .collect(),
-            })
+        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| Error::NoSuchEntry {
+            name: name.to_owned(),
+            available: self.entries.iter().map(|entry| entry.name.clone()).collect(),
+        })
     }
 
     /// Invocations of a workgroup along x, y and z, with overrides `set` by name or `@id`.
@@ -171,17 +155,12 @@ impl Module {
             return Ok(bytes);
         }
         let (module, info) = self.resolve(&entry.name, set)?;
-        workgroup_bytes(&module, info.get_entry_point(0), true).ok_or_else(|| Error::Override {
-            message: "the length of a workgroup array is still open".to_owned(),
-        })
+        workgroup_bytes(&module, info.get_entry_point(0), true)
+            .ok_or_else(|| Error::Override { message: "the length of a workgroup array is still open".to_owned() })
     }
 
     /// A copy of the module that holds this entry point alone, with every override replaced by its value.
-    pub(crate) fn resolve(
-        &self,
-        entry: &str,
-        set: &[(&str, f64)],
-    ) -> Result<(naga::Module, ModuleInfo), Error> {
+    pub(crate) fn resolve(&self, entry: &str, set: &[(&str, f64)]) -> Result<(naga::Module, ModuleInfo), Error> {
         let constants = self.constants(set)?;
         front::resolve(&self.ir, &self.info, entry, &constants)
     }
@@ -196,22 +175,16 @@ impl Module {
                 .overrides
                 .iter()
                 .map(|(_, found)| found)
-                .find(|found| {
-                    found.name.as_deref() == Some(key) || (by_id.is_some() && found.id == by_id)
-                });
+                .find(|found| found.name.as_deref() == Some(key) || (by_id.is_some() && found.id == by_id));
             let naga_key = found.and_then(|found| match (found.id, &found.name) {
                 (Some(id), _) => Some(id.to_string()),
                 (None, name) => name.clone(),
             });
             let Some(naga_key) = naga_key else {
-                return Err(Error::Override {
-                    message: format!("there is no `{key}`"),
-                });
+                return Err(Error::Override { message: format!("there is no `{key}`") });
             };
             if constants.insert(naga_key, value).is_some() {
-                return Err(Error::Override {
-                    message: format!("`{key}` is set twice"),
-                });
+                return Err(Error::Override { message: format!("`{key}` is set twice") });
             }
         }
         Ok(constants)
@@ -233,9 +206,7 @@ impl Entry {
             };
             let access = match variable.space {
                 naga::AddressSpace::Uniform => Access::Uniform,
-                naga::AddressSpace::Storage { access }
-                    if access.contains(naga::StorageAccess::STORE) =>
-                {
+                naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
                     Access::ReadWrite
                 }
                 _ => Access::Read,
@@ -275,8 +246,7 @@ fn overrides(module: &naga::Module, info: &ModuleInfo, entry: &str) -> Vec<Overr
         return Vec::new();
     }
     let mut kept = module.clone();
-    kept.entry_points
-        .retain(|e| e.stage == naga::ShaderStage::Compute && e.name == entry);
+    kept.entry_points.retain(|e| e.stage == naga::ShaderStage::Compute && e.name == entry);
     naga::compact::compact(&mut kept, naga::compact::KeepUnused::No);
     let resolved = front::resolve(module, info, entry, &PipelineConstants::default()).ok();
     (kept.overrides.iter())
@@ -292,12 +262,7 @@ fn overrides(module: &naga::Module, info: &ModuleInfo, entry: &str) -> Vec<Overr
                     .and_then(|other| value(resolved, other.init?)),
                 None => found.init.and_then(|init| value(&kept, init)),
             };
-            Some(Override {
-                name: found.name.clone(),
-                id: found.id,
-                ty: Scalar::of(scalar)?,
-                default,
-            })
+            Some(Override { name: found.name.clone(), id: found.id, ty: Scalar::of(scalar)?, default })
         })
         .collect()
 }
@@ -332,11 +297,7 @@ fn number(literal: naga::Literal) -> Option<f64> {
 
 /// Bytes of all workgroup variables in use, each aligned to 16; none where an override that is not
 /// `resolved` decides a length.
-fn workgroup_bytes(
-    module: &naga::Module,
-    used: &naga::valid::FunctionInfo,
-    resolved: bool,
-) -> Option<u64> {
+fn workgroup_bytes(module: &naga::Module, used: &naga::valid::FunctionInfo, resolved: bool) -> Option<u64> {
     let mut bytes = 0_u64;
     for (handle, variable) in module.global_variables.iter() {
         if variable.space == naga::AddressSpace::WorkGroup && !used[handle].is_empty() {

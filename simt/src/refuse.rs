@@ -29,21 +29,14 @@ pub(crate) fn entry(
                 None => continue,
             },
         };
-        return Err(refused(
-            module.global_variables.get_span(handle),
-            what,
-            source,
-        ));
+        return Err(refused(module.global_variables.get_span(handle), what, source));
     }
     let mut seen = vec![false; module.functions.len()];
     function(module, &entry.function, source, &mut seen)
 }
 
 fn refused(span: Span, what: &str, source: &str) -> Error {
-    Error::Refused {
-        at: Location::of(span, source),
-        what: what.to_owned(),
-    }
+    Error::Refused { at: Location::of(span, source), what: what.to_owned() }
 }
 
 /// What a type is called that has no bytes in memory.
@@ -66,19 +59,10 @@ fn opaque(module: &naga::Module, ty: Handle<naga::Type>) -> Option<&'static str>
     }
 }
 
-fn function(
-    module: &naga::Module,
-    function: &Function,
-    source: &str,
-    seen: &mut [bool],
-) -> Result<(), Error> {
+fn function(module: &naga::Module, function: &Function, source: &str, seen: &mut [bool]) -> Result<(), Error> {
     for (handle, local) in function.local_variables.iter() {
         if let Some(what) = opaque(module, local.ty) {
-            return Err(refused(
-                function.local_variables.get_span(handle),
-                what,
-                source,
-            ));
+            return Err(refused(function.local_variables.get_span(handle), what, source));
         }
     }
     for (handle, value) in function.expressions.iter() {
@@ -89,12 +73,7 @@ fn function(
     block(module, &function.body, source, seen)
 }
 
-fn block(
-    module: &naga::Module,
-    body: &naga::Block,
-    source: &str,
-    seen: &mut [bool],
-) -> Result<(), Error> {
+fn block(module: &naga::Module, body: &naga::Block, source: &str, seen: &mut [bool]) -> Result<(), Error> {
     for (item, span) in body.span_iter() {
         if let Some(what) = statement(item) {
             return Err(refused(*span, what, source));
@@ -110,15 +89,11 @@ fn block(
                     block(module, &case.body, source, seen)?;
                 }
             }
-            Statement::Loop {
-                body, continuing, ..
-            } => {
+            Statement::Loop { body, continuing, .. } => {
                 block(module, body, source, seen)?;
                 block(module, continuing, source, seen)?;
             }
-            Statement::Call {
-                function: callee, ..
-            } => {
+            Statement::Call { function: callee, .. } => {
                 if std::mem::replace(&mut seen[callee.index()], true) {
                     continue;
                 }
@@ -133,16 +108,14 @@ fn block(
 /// The name of a refused expression. No wildcard: a new kind of naga's must be placed by hand.
 pub(crate) fn expression(value: &Expression) -> Option<&'static str> {
     match value {
-        Expression::ImageSample { .. }
-        | Expression::ImageLoad { .. }
-        | Expression::ImageQuery { .. } => Some("a texture"),
+        Expression::ImageSample { .. } | Expression::ImageLoad { .. } | Expression::ImageQuery { .. } => {
+            Some("a texture")
+        }
         Expression::Derivative { .. } => Some("a derivative"),
         Expression::RayQueryVertexPositions { .. }
         | Expression::RayQueryProceedResult
         | Expression::RayQueryGetIntersection { .. } => Some("a ray query"),
-        Expression::CooperativeLoad { .. } | Expression::CooperativeMultiplyAdd { .. } => {
-            Some("a cooperative matrix")
-        }
+        Expression::CooperativeLoad { .. } | Expression::CooperativeMultiplyAdd { .. } => Some("a cooperative matrix"),
         Expression::Literal(_)
         | Expression::Constant(_)
         | Expression::Override(_)

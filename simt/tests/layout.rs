@@ -4,14 +4,7 @@ use wharf_simt::{Layout, Module};
 
 /// The layout of `var<storage, read_write> it: TYPE`, after `declarations`.
 fn layout(declarations: &str, ty: &str) -> Layout {
-    let uses = [
-        "it",
-        "atomicLoad(&it)",
-        "atomicLoad(&it[0])",
-        "it[0]",
-        "it.n",
-        "atomicLoad(&it.n)",
-    ];
+    let uses = ["it", "atomicLoad(&it)", "atomicLoad(&it[0])", "it[0]", "it.n", "atomicLoad(&it.n)"];
     let layouts = uses.iter().filter_map(|used| {
         let module = Module::new(&format!(
             "{declarations}
@@ -20,10 +13,7 @@ fn layout(declarations: &str, ty: &str) -> Layout {
         ));
         Some(module.ok()?.entries()[0].bindings.first()?.layout.clone())
     });
-    layouts
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| panic!("{ty} can be used in one of these ways"))
+    layouts.into_iter().next().unwrap_or_else(|| panic!("{ty} can be used in one of these ways"))
 }
 
 /// `(size, alignment)` of a type.
@@ -35,14 +25,8 @@ fn size_align(ty: &str) -> (u64, u32) {
 /// The offsets of a structure's members, its alignment and its size.
 fn offsets(declarations: &str, ty: &str) -> (Vec<u32>, u32, u64) {
     let layout = layout(declarations, ty);
-    let Layout::Struct { members, align, .. } = &layout else {
-        panic!("{ty} is a structure")
-    };
-    (
-        members.iter().map(|member| member.offset).collect(),
-        *align,
-        layout.bytes(0),
-    )
+    let Layout::Struct { members, align, .. } = &layout else { panic!("{ty} is a structure") };
+    (members.iter().map(|member| member.offset).collect(), *align, layout.bytes(0))
 }
 
 #[test]
@@ -100,10 +84,7 @@ fn nested_structures_are_padded_to_their_alignment() {
     let declared = "struct In { a: vec3<f32> }
                     struct Out { x: f32, inner: In, y: f32, list: array<In, 2>, m: mat3x3<f32>, z: f32 }";
     // In: size 16, align 16. x 0, inner 16..32, y 32, list 48..80, m 80..128, z 128.
-    assert_eq!(
-        offsets(declared, "Out"),
-        (vec![0, 16, 32, 48, 80, 128], 16, 144)
-    );
+    assert_eq!(offsets(declared, "Out"), (vec![0, 16, 32, 48, 80, 128], 16, 144));
 }
 
 #[test]
@@ -116,18 +97,12 @@ fn size_and_align_attributes_move_what_follows() {
 #[test]
 fn a_runtime_array_grows_with_the_buffer() {
     let plain = layout("", "array<vec3<f32>>");
-    assert_eq!(
-        (plain.min_bytes(), plain.bytes(10), plain.tail_stride()),
-        (16, 160, Some(16))
-    );
+    assert_eq!((plain.min_bytes(), plain.bytes(10), plain.tail_stride()), (16, 160, Some(16)));
     assert_eq!(plain.elements_in(159), Some(9));
 
     let tail = layout("struct S { n: u32, v: vec2<f32>, data: array<f32> }", "S");
     // n 0, v 8..16, data from 16; the whole is rounded up to 8.
-    assert_eq!(
-        (tail.min_bytes(), tail.bytes(0), tail.bytes(3)),
-        (24, 16, 32)
-    );
+    assert_eq!((tail.min_bytes(), tail.bytes(0), tail.bytes(3)), (24, 16, 32));
     assert_eq!(tail.elements_in(24), Some(2));
     assert_eq!(tail.elements_in(0), Some(0));
     assert_eq!(layout("", "f32").elements_in(64), None);
@@ -135,25 +110,13 @@ fn a_runtime_array_grows_with_the_buffer() {
 
 #[test]
 fn types_print_as_wgsl() {
-    for ty in [
-        "f32",
-        "vec3<u32>",
-        "mat3x2<f32>",
-        "array<f32>",
-        "array<vec4<i32>, 7>",
-        "atomic<i32>",
-        "array<atomic<u32>>",
-    ] {
+    for ty in
+        ["f32", "vec3<u32>", "mat3x2<f32>", "array<f32>", "array<vec4<i32>, 7>", "atomic<i32>", "array<atomic<u32>>"]
+    {
         assert_eq!(layout("", ty).to_string(), ty);
     }
-    assert_eq!(
-        layout("struct Params { n: u32 }", "Params").to_string(),
-        "Params"
-    );
-    assert_eq!(
-        layout("struct P { n: u32 }", "array<P>").to_string(),
-        "array<P>"
-    );
+    assert_eq!(layout("struct Params { n: u32 }", "Params").to_string(), "Params");
+    assert_eq!(layout("struct P { n: u32 }", "array<P>").to_string(), "array<P>");
 }
 
 #[test]

@@ -28,16 +28,7 @@ fn an_entry_lists_only_the_bindings_it_uses_sorted() {
          @compute @workgroup_size(1) fn count() { y[0] = f32(arrayLength(&other)); }",
     );
     let seen: Vec<_> = (module.entry("saxpy").unwrap().bindings.iter())
-        .map(|s| {
-            (
-                s.group,
-                s.binding,
-                s.name.as_str(),
-                s.access,
-                s.layout.to_string(),
-                s.min_bytes,
-            )
-        })
+        .map(|s| (s.group, s.binding, s.name.as_str(), s.access, s.layout.to_string(), s.min_bytes))
         .collect();
     assert_eq!(
         seen,
@@ -47,17 +38,8 @@ fn an_entry_lists_only_the_bindings_it_uses_sorted() {
             (1, 0, "y", Access::ReadWrite, "array<f32>".to_owned(), 4),
         ]
     );
-    assert_eq!(
-        module.entry("saxpy").unwrap().workgroup,
-        [Dim::Fixed(64), Dim::Fixed(2), Dim::Fixed(1)]
-    );
-    let count: Vec<_> = module
-        .entry("count")
-        .unwrap()
-        .bindings
-        .iter()
-        .map(|s| s.name.clone())
-        .collect();
+    assert_eq!(module.entry("saxpy").unwrap().workgroup, [Dim::Fixed(64), Dim::Fixed(2), Dim::Fixed(1)]);
+    let count: Vec<_> = module.entry("count").unwrap().bindings.iter().map(|s| s.name.clone()).collect();
     assert_eq!(count, ["other", "y"]);
     assert_eq!(module.entries().len(), 2);
 }
@@ -94,9 +76,8 @@ const OVERRIDDEN: &str = "
 fn overrides_are_listed_with_their_defaults() {
     let module = module(OVERRIDDEN);
     let main = module.entry("main").unwrap();
-    let seen: Vec<_> = (main.overrides.iter())
-        .map(|o| (o.name.as_deref().unwrap_or(""), o.id, o.ty, o.default))
-        .collect();
+    let seen: Vec<_> =
+        (main.overrides.iter()).map(|o| (o.name.as_deref().unwrap_or(""), o.id, o.ty, o.default)).collect();
     assert_eq!(
         seen,
         [
@@ -106,30 +87,18 @@ fn overrides_are_listed_with_their_defaults() {
             ("flag", None, Scalar::Bool, Some(1.0)),
         ]
     );
-    assert_eq!(
-        main.workgroup,
-        [Dim::Overridable, Dim::Fixed(2), Dim::Fixed(1)]
-    );
+    assert_eq!(main.workgroup, [Dim::Overridable, Dim::Fixed(2), Dim::Fixed(1)]);
     let strict = module.entry("strict").unwrap();
     assert_eq!(strict.overrides.len(), 1);
-    assert_eq!(
-        (strict.overrides[0].id, strict.overrides[0].default),
-        (Some(9), None)
-    );
+    assert_eq!((strict.overrides[0].id, strict.overrides[0].default), (Some(9), None));
 }
 
 #[test]
 fn set_overrides_decide_the_workgroup() {
     let module = module(OVERRIDDEN);
     assert_eq!(module.workgroup_size("main", &[]), Ok([8, 2, 1]));
-    assert_eq!(
-        module.workgroup_size("main", &[("width", 32.0), ("@7", 0.5)]),
-        Ok([32, 2, 1])
-    );
-    assert_eq!(
-        module.workgroup_size("strict", &[("needed", -3.0)]),
-        Ok([1, 1, 1])
-    );
+    assert_eq!(module.workgroup_size("main", &[("width", 32.0), ("@7", 0.5)]), Ok([32, 2, 1]));
+    assert_eq!(module.workgroup_size("strict", &[("needed", -3.0)]), Ok([1, 1, 1]));
     assert_eq!(module.entry("main").unwrap().workgroup_bytes, None);
     assert_eq!(module.workgroup_bytes("main", &[("width", 32.0)]), Ok(256));
     assert_eq!(module.entry("strict").unwrap().workgroup_bytes, Some(48));
@@ -140,45 +109,22 @@ fn wrong_overrides_are_named() {
     let module = module(OVERRIDDEN);
     let wrong = |set: &[(&str, f64)]| module.workgroup_size("main", set).unwrap_err().to_string();
     assert_eq!(wrong(&[("wdith", 1.0)]), "override: there is no `wdith`");
-    assert_eq!(
-        wrong(&[("@7", 1.0), ("scale", 2.0)]),
-        "override: `scale` is set twice"
-    );
-    assert!(
-        wrong(&[("width", 0.0)]).contains("positive"),
-        "{}",
-        wrong(&[("width", 0.0)])
-    );
-    assert!(
-        wrong(&[("width", -1.0)]).starts_with("override: "),
-        "{}",
-        wrong(&[("width", -1.0)])
-    );
+    assert_eq!(wrong(&[("@7", 1.0), ("scale", 2.0)]), "override: `scale` is set twice");
+    assert!(wrong(&[("width", 0.0)]).contains("positive"), "{}", wrong(&[("width", 0.0)]));
+    assert!(wrong(&[("width", -1.0)]).starts_with("override: "), "{}", wrong(&[("width", -1.0)]));
 }
 
 #[test]
 fn an_unknown_entry_names_those_there_are() {
     let error = module(OVERRIDDEN).entry("man").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no compute entry point `man`; there is `main` and `strict`"
-    );
+    assert_eq!(error.to_string(), "no compute entry point `man`; there is `main` and `strict`");
 }
 
 #[test]
 fn errors_say_line_and_column() {
-    let parse =
-        Module::new("@compute @workgroup_size(1)\nfn main() {\n    let x = ;\n}").unwrap_err();
-    let Error::Parse { at, message, .. } = &parse else {
-        panic!("{parse:?}")
-    };
-    assert_eq!(
-        *at,
-        Some(Location {
-            line: 3,
-            column: 13
-        })
-    );
+    let parse = Module::new("@compute @workgroup_size(1)\nfn main() {\n    let x = ;\n}").unwrap_err();
+    let Error::Parse { at, message, .. } = &parse else { panic!("{parse:?}") };
+    assert_eq!(*at, Some(Location { line: 3, column: 13 }));
     assert_eq!(parse.to_string(), format!("3:13: {message}"));
 
     let invalid = Module::new("@compute @workgroup_size(0)\nfn main() { }").unwrap_err();
@@ -189,19 +135,7 @@ fn errors_say_line_and_column() {
 #[test]
 fn columns_count_characters() {
     let error = Module::new("/* größer */ fn f() { let x = ; }").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Parse {
-                at: Some(Location {
-                    line: 1,
-                    column: 31
-                }),
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::Parse { at: Some(Location { line: 1, column: 31 }), .. }), "{error:?}");
 }
 
 #[test]
@@ -217,8 +151,5 @@ fn look() -> f32 { return textureLoad(tex, vec2(0, 0), 0).x; }
 @group(0) @binding(2) var s: sampler;
 @group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] = textureSampleLevel(tex, s, vec2(0.0), 0.0).x; }";
-    assert!(matches!(
-        Module::new(sampler),
-        Err(Error::Refused { at: Some(_), .. })
-    ));
+    assert!(matches!(Module::new(sampler), Err(Error::Refused { at: Some(_), .. })));
 }

@@ -31,9 +31,7 @@ const KNOWN: [(c_uint, c_uint); 14] = [
 
 /// The code itself, or `CUDA_ERROR_UNKNOWN` for one that is newer than `cust_raw`.
 pub(crate) fn known(code: c_uint) -> c_uint {
-    let listed = KNOWN
-        .iter()
-        .any(|&(first, last)| (first..=last).contains(&code));
+    let listed = KNOWN.iter().any(|&(first, last)| (first..=last).contains(&code));
     if listed { code } else { UNKNOWN }
 }
 
@@ -55,9 +53,6 @@ mod tests {
     fn a_code_newer_than_the_bindings_becomes_unknown() {
         // 721 and 914 came with CUDA 12.
         assert_eq!([721, 914, 9, 1 << 31].map(known), [UNKNOWN; 4]);
-        assert_eq!(
-            [0, 2, 100, 600, 719, 999].map(known),
-            [0, 2, 100, 600, 719, 999]
-        );
+        assert_eq!([0, 2, 100, 600, 719, 999].map(known), [0, 2, 100, 600, 719, 999]);
     }
 }

@@ -1,9 +1,6 @@
 //! The driver's library: found and opened once, on first use, and never closed.
 
-#![expect(
-    unsafe_code,
-    reason = "a library that is named at run time is loaded and its functions looked up"
-)]
+#![expect(unsafe_code, reason = "a library that is named at run time is loaded and its functions looked up")]
 
 use std::env;
 use std::ffi::{CStr, OsString, c_char, c_uint, c_void};
@@ -19,11 +16,7 @@ use crate::{Missing, code};
 pub const DRIVER_VARIABLE: &str = "WHARF_CUDA_DRIVER";
 
 /// The driver's own name: the system's loader knows where it lies.
-const DRIVER_NAME: &str = if cfg!(windows) {
-    "nvcuda.dll"
-} else {
-    "libcuda.so.1"
-};
+const DRIVER_NAME: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
 
 /// A library that links this crate cannot export a second `cuInit`. As a driver (software, for tests)
 /// it exports one function instead, which hands out the entry points by name, or null.
@@ -55,33 +48,22 @@ pub(crate) struct Driver {
 /// The driver of this process, or why there is none; settled by the first call.
 pub(crate) fn driver() -> Result<&'static Driver, &'static Missing> {
     static DRIVER: OnceLock<Result<Driver, Missing>> = OnceLock::new();
-    DRIVER
-        .get_or_init(|| open(env::var_os(DRIVER_VARIABLE)))
-        .as_ref()
+    DRIVER.get_or_init(|| open(env::var_os(DRIVER_VARIABLE))).as_ref()
 }
 
 fn open(named: Option<OsString>) -> Result<Driver, Missing> {
-    let path = named
-        .filter(|name| !name.is_empty())
-        .map_or_else(|| DRIVER_NAME.into(), PathBuf::from);
+    let path = named.filter(|name| !name.is_empty()).map_or_else(|| DRIVER_NAME.into(), PathBuf::from);
     let library = load(&path)?;
     // SAFETY: a library that exports this name does so to this module's signature.
     let hook = unsafe { library.get::<Hook>(HOOK).ok().map(|hook| *hook) };
-    Ok(Driver {
-        path,
-        library,
-        hook,
-    })
+    Ok(Driver { path, library, hook })
 }
 
 /// Loads a library by path, or by a name that the system's loader resolves.
 pub(crate) fn load(path: &Path) -> Result<Library, Missing> {
     // SAFETY: the libraries opened here are NVIDIA's own or one that the user named for this use;
     // what they do when loaded is to prepare themselves.
-    unsafe { Library::new(path) }.map_err(|error| Missing {
-        looked_for: path.to_owned(),
-        reason: error.to_string(),
-    })
+    unsafe { Library::new(path) }.map_err(|error| Missing { looked_for: path.to_owned(), reason: error.to_string() })
 }
 
 impl Driver {
@@ -114,13 +96,8 @@ impl Entry {
     ///
     /// At compile time, when the name does not end in its only NUL.
     pub(crate) const fn new(name: &'static str) -> Self {
-        let Ok(name) = CStr::from_bytes_with_nul(name.as_bytes()) else {
-            panic!("the name ends in NUL")
-        };
-        Self {
-            name,
-            address: OnceLock::new(),
-        }
+        let Ok(name) = CStr::from_bytes_with_nul(name.as_bytes()) else { panic!("the name ends in NUL") };
+        Self { name, address: OnceLock::new() }
     }
 
     /// Where the entry point lies, or the result code that says why it does not.
@@ -139,14 +116,9 @@ mod tests {
     #[test]
     fn a_driver_that_is_not_there_is_named_with_the_reason() {
         let path = "/nowhere/libnone.so";
-        let missing = open(Some(path.into()))
-            .err()
-            .expect("there is no such file");
+        let missing = open(Some(path.into())).err().expect("there is no such file");
         assert_eq!(missing.looked_for, Path::new(path));
-        assert!(
-            missing.to_string().starts_with("no CUDA driver: "),
-            "{missing}"
-        );
+        assert!(missing.to_string().starts_with("no CUDA driver: "), "{missing}");
         assert!(missing.to_string().contains(path), "{missing}");
         assert!(!missing.to_string().contains('\n'), "{missing}");
     }
@@ -154,11 +126,7 @@ mod tests {
     #[test]
     fn a_library_without_the_entry_point_does_not_have_it() {
         // Any library will do; this one is on every system that the test runs on.
-        let name = if cfg!(windows) {
-            "kernel32.dll"
-        } else {
-            "libc.so.6"
-        };
+        let name = if cfg!(windows) { "kernel32.dll" } else { "libc.so.6" };
         let Ok(library) = open(Some(name.into())) else {
             eprintln!("skipped: {name} was not found");
             return;

@@ -5,10 +5,7 @@
 //! for the driver's own; it resolves exactly that name (versions such as `_v2` are part of it) on its
 //! first call. Names and argument lists: `cuda.h` of CUDA 11, as in `cust_raw` 0.11.3.
 
-#![expect(
-    unsafe_code,
-    reason = "the driver's C interface is exported here under the driver's own names"
-)]
+#![expect(unsafe_code, reason = "the driver's C interface is exported here under the driver's own names")]
 
 use std::ffi::{c_char, c_int, c_uchar, c_uint, c_ushort, c_void};
 
@@ -182,8 +179,7 @@ unsafe extern "C" fn cuGetErrorString(error: c_uint, text: *mut *const c_char) -
     match ENTRY.address() {
         // SAFETY: as for the table.
         Ok(address) => unsafe {
-            let call: unsafe extern "C" fn(c_uint, *mut *const c_char) -> c_uint =
-                std::mem::transmute(address);
+            let call: unsafe extern "C" fn(c_uint, *mut *const c_char) -> c_uint = std::mem::transmute(address);
             code::known(call(error, text))
         },
         Err(_) if text.is_null() => code::INVALID_VALUE,

@@ -36,11 +36,7 @@ pub struct Missing {
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let reason = self.reason.lines().next().unwrap_or("no reason was given");
-        write!(
-            f,
-            "no CUDA driver: {} could not be opened ({reason})",
-            self.looked_for.display()
-        )
+        write!(f, "no CUDA driver: {} could not be opened ({reason})", self.looked_for.display())
     }
 }
 

@@ -12,14 +12,8 @@ fn a_machine_without_a_driver_gets_an_error_that_can_be_printed() {
     match (driver::status(), cust::init(cust::CudaFlags::empty())) {
         (Err(missing), answer) => {
             assert_eq!(answer, Err(CudaError::NoDevice), "{missing}");
-            assert_eq!(
-                CudaError::NoDevice.to_string(),
-                "\"no CUDA driver was found\""
-            );
-            assert_eq!(
-                cust::device::Device::num_devices(),
-                Err(CudaError::NoDevice)
-            );
+            assert_eq!(CudaError::NoDevice.to_string(), "\"no CUDA driver was found\"");
+            assert_eq!(cust::device::Device::num_devices(), Err(CudaError::NoDevice));
             assert!(driver::symbol(c"cuInit").is_none());
         }
         (Ok(path), answer) => {
@@ -32,9 +26,7 @@ fn a_machine_without_a_driver_gets_an_error_that_can_be_printed() {
 fn the_program_does_not_ask_the_loader_for_a_driver() {
     let program = std::env::current_exe().expect("a test is a program");
     let listed = match Command::new("ldd").arg(&program).output() {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        }
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
         other => {
             eprintln!("skipped: ldd cannot list {}: {other:?}", program.display());
             return;
@@ -62,9 +54,5 @@ fn the_table_names_each_entry_point_once() {
     names.dedup();
     assert_eq!(names.len(), driver::ENTRY_POINTS.len());
     assert!(names.iter().all(|name| name.starts_with("cu")));
-    assert!(
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("toolkit/lib64/libcuda.a")
-            .exists()
-    );
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("toolkit/lib64/libcuda.a").exists());
 }
