@@ -1,6 +1,15 @@
 //! Typed device memory.
 
-use std::{any::TypeId, fmt, marker::PhantomData, ops::Range, sync::Arc};
+use std::{
+    any::TypeId,
+    fmt,
+    marker::PhantomData,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use bytemuck::Pod;
 use wharf_simt::Scalar;
@@ -28,10 +37,14 @@ pub(crate) struct Allocation {
     pub(crate) bytes: u64,
     /// Kernels may only read it.
     pub(crate) read_only: bool,
+    /// Bytes it counts for in the device's `in_use`.
+    pub(crate) charged: u64,
+    pub(crate) in_use: Arc<AtomicU64>,
 }
 
 impl Drop for Allocation {
     fn drop(&mut self) {
+        self.in_use.fetch_sub(self.charged, Relaxed);
         self.engine.release(self.resource);
     }
 }

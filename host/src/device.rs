@@ -66,6 +66,8 @@ pub struct Stats {
     pub staging_bytes: u64,
     /// The most there has been.
     pub staging_high_water_bytes: u64,
+    /// Bytes of device memory that buffers hold.
+    pub buffer_bytes: u64,
 }
 
 impl Device {
@@ -112,8 +114,7 @@ impl Device {
     pub(crate) fn allocate(&self, bytes: u64) -> Result<Allocation> {
         let rounded = self.within_limit(bytes)?;
         let mem = self.inner.backend.alloc(rounded, None).map_err(|e| self.with_usage(e))?;
-        self.inner.in_use.fetch_add(rounded, Relaxed);
-        Ok(self.own(mem, bytes, false))
+        Ok(self.own(mem, bytes, rounded))
     }
 
     /// The bytes rounded up to what can be bound.
@@ -139,9 +140,11 @@ impl Device {
         }
     }
 
-    fn own(&self, mem: MemId, bytes: u64, read_only: bool) -> Allocation {
-        let engine = self.inner.engine.clone();
-        Allocation { resource: engine.register(mem), engine, mem, bytes, read_only }
+    /// An owner for device memory; imported memory is charged with nothing and only read.
+    fn own(&self, mem: MemId, bytes: u64, charged: u64) -> Allocation {
+        let (engine, in_use) = (self.inner.engine.clone(), self.inner.in_use.clone());
+        in_use.fetch_add(charged, Relaxed);
+        Allocation { resource: engine.register(mem), engine, mem, bytes, read_only: charged == 0, charged, in_use }
     }
 
     /// A read-only buffer of this data. On the CPU device nothing is copied: the buffer is the
@@ -155,7 +158,7 @@ impl Device {
         if bytes > 0
             && let Some(mem) = self.inner.backend.import(span, Box::new(data.clone()))
         {
-            return Ok(Buffer::new(Arc::new(self.own(mem, bytes, true)), len));
+            return Ok(Buffer::new(Arc::new(self.own(mem, bytes, 0)), len));
         }
         let mut buffer = self.buffer(len)?;
         // A failure stays with the buffer: whoever reads it is told.
@@ -245,6 +248,7 @@ impl Device {
             callback_panics: shared.callback_panics.load(Relaxed),
             staging_bytes,
             staging_high_water_bytes,
+            buffer_bytes: self.inner.in_use.load(Relaxed),
         }
     }
 }
