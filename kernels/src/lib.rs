@@ -1,1 +1,45 @@
-//! wharf.
+//! The standard kernels of wharf: WHAT is computed. One page each, with its descriptor, native twin,
+//! oracle, cases and cost; the WGSL is in `wharf-shaders`, the CUDA twin beside the page.
+//!
+//! ```
+//! use wharf::Device;
+//! use wharf_kernels::REDUCE_SUM_U32;
+//!
+//! let device = Device::open("cpu")?;
+//! let (x, sum) = (device.buffer::<u32>(1000)?, device.buffer::<u32>(1)?);
+//! device.upload(&x).fill(|i| i as u32)?;
+//! device.launch(&REDUCE_SUM_U32).bind(&x).bind(&sum).run()?;
+//! assert_eq!(device.download(&sum).wait()?[0], 499_500);
+//! # Ok::<(), wharf::Error>(())
+//! ```
+//!
+//! Adding a kernel: `<name>.wgsl` and a line in `wharf-shaders`, `<name>.rs` and `<name>.cu` here, a
+//! line in [`ALL`]. Tests and benches find it there.
+
+pub mod conformance;
+pub mod histogram;
+pub mod matmul;
+pub mod q6;
+mod random;
+pub mod reduce;
+pub mod saxpy;
+mod share;
+mod spec;
+pub mod transpose;
+
+pub use histogram::HISTOGRAM;
+pub use matmul::MATMUL;
+pub use q6::Q6;
+pub use reduce::{REDUCE_SUM_F32, REDUCE_SUM_U32};
+pub use saxpy::SAXPY;
+pub use spec::{Binding, Case, Cost, Data, Expected, Inputs, Near, Reproducibility, Role, Spec, Split};
+pub use transpose::TRANSPOSE;
+
+/// Every kernel and plan, by name.
+pub static ALL: &[Spec] =
+    &[histogram::SPEC, matmul::SPEC, q6::SPEC, reduce::SPEC_F32, reduce::SPEC_U32, saxpy::SPEC, transpose::SPEC];
+
+/// The kernel or plan of this name.
+pub fn find(name: &str) -> Option<&'static Spec> {
+    ALL.iter().find(|spec| spec.name == name)
+}
