@@ -36,6 +36,9 @@ pub(crate) struct Inner {
     in_use: Arc<AtomicU64>,
 }
 
+/// Bytes that every allocation has, so that it can be bound: an empty buffer too.
+pub(crate) const LEAST_BYTES: u64 = 16;
+
 /// A compiled kernel with the overrides it was compiled with.
 type Prepared = (Vec<(String, f64)>, PipelineId);
 
@@ -120,7 +123,7 @@ impl Device {
     /// The bytes rounded up to what can be bound.
     fn within_limit(&self, bytes: u64) -> Result<u64> {
         let limit = self.capabilities().max_buffer_bytes;
-        let rounded = bytes.max(16).checked_next_multiple_of(16).unwrap_or(u64::MAX);
+        let rounded = bytes.max(LEAST_BYTES).checked_next_multiple_of(16).unwrap_or(u64::MAX);
         if rounded > limit {
             let what = format!("a buffer on {}", self.id());
             return Err(Error::Limit { what, limit_name: "max_buffer_bytes", requested: bytes, limit });

@@ -130,7 +130,7 @@ pub(crate) fn groups(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], unifor
         Grid::Explicit => return Err(Error::argument(kernel.name(), "needs `.groups([x, y, z])`")),
         Grid::Fixed(groups) => groups,
         Grid::Elements { of, per_group } => [clamp(count(of, per_group)?), 1, 1],
-        Grid::Strided { of, per_group, most } => [clamp(count(of, per_group)?).min(most), 1, 1],
+        Grid::Strided { of, per_group, most } => [clamp(count(of, per_group)?).clamp(1, most.max(1)), 1, 1],
         Grid::Rectangle { width, height, tile: [x, y] } => {
             [uniform.u32(kernel.name(), width)?.div_ceil(x), uniform.u32(kernel.name(), height)?.div_ceil(y), 1]
         }

@@ -49,7 +49,8 @@ pub enum Grid {
         /// Elements that one workgroup covers.
         per_group: u32,
     },
-    /// Like [`Grid::Elements`], but never more than `most` workgroups: the kernel strides.
+    /// Like [`Grid::Elements`], but never more than `most` workgroups: the kernel strides. And never
+    /// none: what it says of an empty input is written too.
     Strided {
         /// The binding's name.
         of: &'static str,

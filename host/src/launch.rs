@@ -10,7 +10,7 @@ use wharf_simt::{Access as Declared, Entry, Scalar, Slot};
 use crate::{
     backend::{self, Lane, Op, Region, Token},
     buffer::{Bindable, Bound},
-    device::Device,
+    device::{Device, LEAST_BYTES},
     dma::{Access, DmaQueue, Parcel, Patience, Ticket},
     error::{Error, Result},
     grid,
@@ -185,7 +185,7 @@ impl<'a> Launch<'a> {
     fn kernel(&self, kernel: &Kernel) -> Result<Ready> {
         let entry = kernel.entry()?;
         let storage: Vec<&Slot> = entry.bindings.iter().filter(|s| s.access != Declared::Uniform).collect();
-        let bound = self.in_order(kernel, &storage)?;
+        let mut bound = self.in_order(kernel, &storage)?;
         for (slot, bound) in storage.iter().zip(&bound) {
             self.check(kernel, slot, bound)?;
         }
@@ -202,7 +202,12 @@ impl<'a> Launch<'a> {
         if groups.contains(&0) {
             return Ok(Ready { launch: None, accesses: Vec::new() });
         }
-        for (slot, bound) in storage.iter().zip(&bound) {
+        for (slot, bound) in storage.iter().zip(&mut bound) {
+            // No API binds nothing. An empty buffer that is read stands for its allocation's padding,
+            // which is zeroes.
+            if bound.allocation.bytes == 0 && slot.access == Declared::Read && slot.min_bytes <= LEAST_BYTES {
+                bound.region.bytes = slot.min_bytes;
+            }
             if bound.region.bytes < slot.min_bytes {
                 let stride = slot.layout.tail_stride().map_or(1, u64::from);
                 return Err(Error::Length {
