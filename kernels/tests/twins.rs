@@ -137,6 +137,17 @@ fn strided_kernels_do_not_depend_on_the_number_of_workgroups() -> wharf::Result<
     Ok(())
 }
 
+/// A plan's scratch memory outlives a launch: what the last one left there must not matter.
+#[test]
+fn a_sum_of_nothing_is_zero_after_a_sum_of_something() {
+    let spec = find("reduce_sum_u32").expect("in the library");
+    for device in devices() {
+        for n in [10_007, 0, 3] {
+            check(spec, &device, &(spec.case)(n, Inputs::Exact)).unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+}
+
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
 /// The net has no hole: a twin that is wrong in its last element alone is caught, and the element named.
