@@ -30,6 +30,7 @@ const BINS: usize = 256;
 /// The descriptor.
 pub static HISTOGRAM: Kernel = Kernel::new("histogram", wharf_shaders::HISTOGRAM)
     .with_native(native)
+    .with_ptx(include_str!("histogram.ptx"))
     .with_grid(Grid::Strided { of: "values", per_group: 2048, most: 1024 })
     .with_needs(&[Need::product("values", &["n"])])
     .with_linear_ids()

@@ -33,6 +33,7 @@ const SERIAL: usize = 1 << 18;
 /// The descriptor.
 pub static MATMUL: Kernel = Kernel::new("matmul", wharf_shaders::MATMUL)
     .with_native(native)
+    .with_ptx(include_str!("matmul.ptx"))
     .with_grid(Grid::Rectangle { width: "n", height: "m", tile: [SIDE as u32; 2] })
     .with_needs(&[Need::product("a", &["m", "k"]), Need::product("b", &["k", "n"]), Need::product("c", &["m", "n"])])
     .with_linear_ids()

@@ -41,6 +41,7 @@ const MOST: u32 = 1024;
 /// The descriptor.
 pub static Q6: Kernel = Kernel::new("q6", wharf_shaders::Q6)
     .with_native(native)
+    .with_ptx(include_str!("q6.ptx"))
     .with_grid(Grid::Strided { of: "shipdate", per_group: TILE as u32, most: MOST })
     .with_needs(&[
         Need::product("shipdate", &["n"]),

@@ -37,6 +37,7 @@ const GRID: Grid = Grid::Strided { of: "input", per_group: TILE as u32, most: MO
 /// One partial sum of f32 for each workgroup.
 pub static PARTIAL_F32: Kernel = Kernel::new("reduce_sum_f32", wharf_shaders::REDUCE_SUM_F32)
     .with_native(native_f32)
+    .with_ptx(include_str!("reduce.ptx"))
     .with_grid(GRID)
     .with_linear_ids()
     .with_proven_indices();
@@ -44,6 +45,7 @@ pub static PARTIAL_F32: Kernel = Kernel::new("reduce_sum_f32", wharf_shaders::RE
 /// One partial sum of u32 for each workgroup.
 pub static PARTIAL_U32: Kernel = Kernel::new("reduce_sum_u32", wharf_shaders::REDUCE_SUM_U32)
     .with_native(native_u32)
+    .with_ptx(include_str!("reduce.ptx"))
     .with_grid(GRID)
     .with_linear_ids()
     .with_proven_indices();

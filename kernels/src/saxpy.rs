@@ -27,6 +27,7 @@ const TILE: usize = 1024;
 /// The descriptor.
 pub static SAXPY: Kernel = Kernel::new("saxpy", wharf_shaders::SAXPY)
     .with_native(native)
+    .with_ptx(include_str!("saxpy.ptx"))
     .with_grid(Grid::Elements { of: "x", per_group: TILE as u32 })
     .with_needs(&[Need::product("x", &["n"]), Need::product("y", &["n"])])
     .with_linear_ids()

@@ -26,6 +26,7 @@ const SIDE: usize = 32;
 /// The descriptor.
 pub static TRANSPOSE: Kernel = Kernel::new("transpose", wharf_shaders::TRANSPOSE)
     .with_native(native)
+    .with_ptx(include_str!("transpose.ptx"))
     .with_grid(Grid::Rectangle { width: "cols", height: "rows", tile: [SIDE as u32; 2] })
     .with_needs(&[Need::product("input", &["rows", "cols"]), Need::product("output", &["rows", "cols"])])
     .with_linear_ids()

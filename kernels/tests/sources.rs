@@ -67,6 +67,8 @@ fn descriptors_name_what_the_wgsl_has() {
             assert!(need.product.iter().all(|name| has_parameter(name)), "{}: {need:?}", kernel.name());
         }
         assert!(kernel.native().is_some(), "{} has a native twin", kernel.name());
+        let ptx = kernel.ptx().unwrap_or_else(|| panic!("{} has a CUDA twin", kernel.name()));
+        assert!(ptx.contains(&format!(".entry {}(", kernel.name())), "{}", kernel.name());
         assert!(kernel.has_linear_ids(), "{} may be folded", kernel.name());
         assert!(kernel.wgsl().contains("workgroup.y * workgroups.x + workgroup.x"), "{}", kernel.name());
     }
