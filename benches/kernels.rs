@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wharf::Device;
-use wharf_kernels::{ALL, Inputs, Role, Spec, conformance};
+use wharf_kernels::{
+    ALL, Inputs, Spec,
+    conformance::{self, Placed},
+};
 
 /// What `n` is for each kernel: elements, or the side of a matrix.
 fn size(spec: &Spec) -> usize {
@@ -32,18 +35,11 @@ fn bench(criterion: &mut Criterion, device: &Device, spec: &Spec) -> wharf::Resu
     let n = if test { 100 } else { size(spec) };
     // The answer first: a fast wrong kernel is not a fast kernel.
     let case = (spec.case)(n, Inputs::Random(1));
-    if let Err(wrong) = conformance::check(spec, device, &case) {
-        panic!("{wrong}");
+    let got = conformance::run(spec, device, &case)?;
+    if let Err(wrong) = conformance::compare(&(spec.oracle)(&case), &got) {
+        panic!("{} on {}: {wrong}", spec.name, device.id());
     }
-    let mut buffers = Vec::new();
-    for binding in &case.bindings {
-        let bytes = binding.data.bytes();
-        let buffer = device.buffer::<u8>(bytes.len())?;
-        if binding.role != Role::Output {
-            device.upload(&buffer).send(bytes.to_vec())?.wait().ok()?;
-        }
-        buffers.push(buffer);
-    }
+    let placed = Placed::new(device, &case)?;
     let mut group = criterion.benchmark_group(spec.name);
     let cost = (spec.cost)(n as u64);
     group.throughput(match cost.flops > 8 * cost.bytes {
@@ -54,10 +50,7 @@ fn bench(criterion: &mut Criterion, device: &Device, spec: &Spec) -> wharf::Resu
         bencher.iter_custom(|rounds| {
             let mut seconds = 0.0;
             for _ in 0..rounds {
-                let launch = device.launch(&spec.job);
-                let launch = buffers.iter().fold(launch, |launch, buffer| launch.bind(buffer));
-                let launch = case.args.iter().fold(launch, |launch, &(name, value)| launch.arg(name, value));
-                let done = launch.run().expect("it ran before").wait();
+                let done = placed.launch(spec, &case).expect("it ran before").wait();
                 seconds += done.receipt.seconds().expect("a finished launch has times");
                 done.ok().expect("it ran before");
             }

@@ -90,7 +90,6 @@ impl<B> From<Refused<B>> for Error {
 /// One accepted message. It is a [`Future`] for any executor; it can also be waited for, polled,
 /// given a callback or forwarded. Dropping it detaches the message: it goes on, success is silent,
 /// a failure goes to the device's dead letters.
-#[must_use = "dropping a ticket detaches its message; failures then go to the dead letters"]
 pub struct Ticket<B: Send + 'static> {
     /// `None` once the outcome was taken or promised to somebody.
     shared: Option<Arc<Shared>>,
