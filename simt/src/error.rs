@@ -86,6 +86,73 @@ pub enum Error {
         /// Which, and what is wrong.
         message: String,
     },
+    /// The kernel asks for more of something than this machine should give it.
+    #[error("{}{what}", At(*at))]
+    Limit {
+        /// Where it asks.
+        at: Option<Location>,
+        /// What is too much, with the numbers.
+        what: String,
+    },
+    /// The number of buffers given is not the number of bindings.
+    #[error("`{entry}` binds {expected} buffers, got {got}")]
+    ArgumentCount {
+        /// The entry point.
+        entry: String,
+        /// Its bindings.
+        expected: usize,
+        /// The buffers given.
+        got: usize,
+    },
+    /// A buffer is too small for its binding, or too large to be addressed.
+    #[error("`{binding}` needs {min_bytes} to {max_bytes} bytes, got {got}")]
+    ArgumentSize {
+        /// The variable's name.
+        binding: String,
+        /// The fewest bytes that can be bound.
+        min_bytes: u64,
+        /// The most.
+        max_bytes: u64,
+        /// The bytes given.
+        got: u64,
+    },
+    /// A buffer is not aligned.
+    #[error("`{binding}` needs an address that is a multiple of {align}")]
+    ArgumentAlign {
+        /// The variable's name.
+        binding: String,
+        /// The alignment in bytes.
+        align: u64,
+    },
+    /// A buffer that may only be read is bound where the kernel may write.
+    #[error("`{binding}` is written by the kernel and needs a buffer that may be written")]
+    ArgumentReadOnly {
+        /// The variable's name.
+        binding: String,
+    },
+    /// Some invocations of a workgroup came to a barrier, others did not.
+    #[error("{}only {arrived} of {of} invocations of workgroup {workgroup:?} reach this barrier", At(*at))]
+    Divergence {
+        /// The barrier.
+        at: Option<Location>,
+        /// The workgroup.
+        workgroup: [u32; 3],
+        /// Invocations that came.
+        arrived: u32,
+        /// Invocations of a workgroup.
+        of: u32,
+    },
+    /// The invocations of a workgroup do not agree on where `workgroupUniformLoad` reads.
+    #[error("{}the invocations of workgroup {workgroup:?} load from different places", At(*at))]
+    NotUniform {
+        /// The load.
+        at: Option<Location>,
+        /// The workgroup.
+        workgroup: [u32; 3],
+    },
+    /// The dispatch was asked to stop. Buffers hold what was written so far.
+    #[error("stopped")]
+    Stopped,
 }
 
 /// `a, b and c`, or `none`.

@@ -21,6 +21,12 @@
 //! # Ok::<(), wharf_simt::Error>(())
 //! ```
 //!
+//! # What runs
+//!
+//! Everything else that naga accepts for compute, 16- and 64-bit scalars and subgroups included (a subgroup
+//! is 16 invocations). A [`Program`] is an entry point compiled by [`Module::compile`]; it is dispatched on
+//! the caller's threads over buffers that other threads may share.
+//!
 //! # What is refused
 //!
 //! Textures, samplers, derivatives, ray queries, cooperative matrices and whatever naga itself rejects.
@@ -28,10 +34,26 @@
 
 mod error;
 mod front;
+#[cfg(feature = "interp")]
+mod half;
+#[cfg(feature = "interp")]
+mod interp;
+#[cfg(feature = "interp")]
+mod ir;
 mod layout;
+#[cfg(feature = "interp")]
+mod lower;
+#[cfg(feature = "interp")]
+mod memory;
+#[cfg(feature = "interp")]
+mod program;
 mod reflect;
 mod refuse;
 
 pub use error::{Error, Location};
 pub use layout::{Layout, Leaf, Member, Scalar};
+#[cfg(feature = "interp")]
+pub use memory::Memory;
+#[cfg(feature = "interp")]
+pub use program::{Engine, Program, Stats};
 pub use reflect::{Access, Dim, Entry, Module, Override, Slot};

@@ -1,0 +1,257 @@
+//! Loads and stores. An address out of bounds loads zero and stores nothing.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::exec::Run;
+use super::lanes::Row;
+use crate::half;
+use crate::ir::{Lane, NOWHERE, Place, Reg, Root};
+use crate::layout::Scalar;
+
+/// Words that can be read and written through a shared reference.
+trait Words {
+    fn count(&self) -> usize;
+    fn read(&self, at: usize) -> u32;
+    fn write(&self, at: usize, value: u32);
+}
+
+impl Words for [AtomicU32] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    #[inline(always)]
+    fn read(&self, at: usize) -> u32 {
+        self[at].load(Ordering::Relaxed)
+    }
+    #[inline(always)]
+    fn write(&self, at: usize, value: u32) {
+        self[at].store(value, Ordering::Relaxed);
+    }
+}
+
+impl Words for [Cell<u32>] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    #[inline(always)]
+    fn read(&self, at: usize) -> u32 {
+        self[at].get()
+    }
+    #[inline(always)]
+    fn write(&self, at: usize, value: u32) {
+        self[at].set(value);
+    }
+}
+
+/// How the addresses of a workgroup lie.
+enum Pattern {
+    /// One word for all.
+    Same(usize),
+    /// Neighbouring lanes, neighbouring words.
+    Row(usize),
+    /// Anything.
+    Scattered,
+}
+
+/// Addresses of the lanes, in units of `1 / scale` words, to words.
+struct Addresses<'a> {
+    row: Option<Row<'a>>,
+    offset: u64,
+    scale: u32,
+}
+
+impl Addresses<'_> {
+    #[inline(always)]
+    fn word(&self, lane: usize) -> usize {
+        let addr = self.row.map_or(0, |row| row[lane].get());
+        ((u64::from(addr) + self.offset) / u64::from(self.scale)) as usize
+    }
+
+    fn pattern(&self, lanes: usize) -> Pattern {
+        let Some(row) = self.row else {
+            return Pattern::Same(self.word(0));
+        };
+        let row = &row[..lanes];
+        let (first, scale) = (row[0].get(), self.scale);
+        let differences = row.iter().zip(0_u32..).map(|(cell, lane)| {
+            let offset = cell.get().wrapping_sub(first);
+            (offset, offset ^ lane.wrapping_mul(scale))
+        });
+        let (same, in_row) = differences.fold((0, 0), |(a, b), (same, row)| (a | same, b | row));
+        match (same, in_row) {
+            (0, _) => Pattern::Same(self.word(0)),
+            (_, 0) => Pattern::Row(self.word(0)),
+            _ => Pattern::Scattered,
+        }
+    }
+}
+
+impl Run<'_> {
+    pub(super) fn load(&self, dst: Reg, ty: Scalar, place: &Place) {
+        match place.root {
+            Root::Local => self.load_local(dst, Lane::of(ty).words(), place),
+            Root::Workgroup => {
+                for word in 0..Lane::of(ty).words() {
+                    self.load_words(dst + word, self.state.workgroup.as_slice(), place, word, 1);
+                }
+            }
+            Root::Binding(slot) => {
+                let memory = &self.context.args[slot as usize];
+                if ty.bytes() == 2 {
+                    return self.load_halves(dst, ty, place);
+                }
+                for word in 0..Lane::of(ty).words() {
+                    self.load_words(dst + word, memory.words(), place, 4 * word, 4);
+                }
+            }
+        }
+    }
+
+    fn addresses(&self, place: &Place, extra: u32, scale: u32) -> Addresses<'_> {
+        let row = place.addr.map(|addr| self.state.file.row(addr));
+        Addresses {
+            row,
+            offset: u64::from(place.offset) + u64::from(extra),
+            scale,
+        }
+    }
+
+    fn load_words<W: Words + ?Sized>(
+        &self,
+        dst: Reg,
+        words: &W,
+        place: &Place,
+        extra: u32,
+        scale: u32,
+    ) {
+        let addresses = self.addresses(place, extra, scale);
+        let to = &self.state.file.row(dst)[..self.lanes as usize];
+        let count = words.count();
+        match addresses.pattern(to.len()) {
+            Pattern::Same(at) => {
+                let value = if at < count { words.read(at) } else { 0 };
+                to.iter().for_each(|cell| cell.set(value));
+            }
+            Pattern::Row(at) if at.saturating_add(to.len()) <= count => {
+                for (i, cell) in to.iter().enumerate() {
+                    cell.set(words.read(at + i));
+                }
+            }
+            _ => {
+                for (lane, cell) in to.iter().enumerate() {
+                    let at = addresses.word(lane);
+                    cell.set(if at < count { words.read(at) } else { 0 });
+                }
+            }
+        }
+    }
+
+    fn load_halves(&self, dst: Reg, ty: Scalar, place: &Place) {
+        let Root::Binding(slot) = place.root else {
+            return;
+        };
+        let memory = &self.context.args[slot as usize];
+        let addresses = self.addresses(place, 0, 1);
+        for (lane, cell) in self.state.file.row(dst)[..self.lanes as usize]
+            .iter()
+            .enumerate()
+        {
+            let bits = memory.half(addresses.word(lane)).unwrap_or(0);
+            cell.set(match ty {
+                Scalar::F16 => half::to_f32(bits).to_bits(),
+                Scalar::I16 => i32::from(bits as i16) as u32,
+                _ => bits.into(),
+            });
+        }
+    }
+
+    /// The lane's own registers: every lane may mean another one.
+    fn load_local(&self, dst: Reg, words: u32, place: &Place) {
+        let file = &self.state.file;
+        let addr = place.addr.map(|addr| file.row(addr));
+        for word in 0..words {
+            for (lane, cell) in file.row(dst + word)[..self.lanes as usize]
+                .iter()
+                .enumerate()
+            {
+                let addr = addr.map_or(0, |row| row[lane].get());
+                let value = if addr == NOWHERE {
+                    0
+                } else {
+                    file.row(place.offset + addr + word)[lane].get()
+                };
+                cell.set(value);
+            }
+        }
+    }
+
+    pub(super) fn store(&self, src: Reg, ty: Scalar, place: &Place) {
+        let file = &self.state.file;
+        match place.root {
+            Root::Local => {
+                let addr = place.addr.map(|addr| file.row(addr));
+                for word in 0..Lane::of(ty).words() {
+                    let from = file.row(src + word);
+                    for lane in self.active_lanes() {
+                        let addr = addr.map_or(0, |row| row[lane].get());
+                        if addr != NOWHERE {
+                            file.row(place.offset + addr + word)[lane].set(from[lane].get());
+                        }
+                    }
+                }
+            }
+            Root::Workgroup => {
+                for word in 0..Lane::of(ty).words() {
+                    self.store_words(src + word, self.state.workgroup.as_slice(), place, word, 1);
+                }
+            }
+            Root::Binding(slot) => {
+                let memory = &self.context.args[slot as usize];
+                if ty.bytes() != 2 {
+                    for word in 0..Lane::of(ty).words() {
+                        self.store_words(src + word, memory.words(), place, 4 * word, 4);
+                    }
+                    return;
+                }
+                let (from, addresses) = (file.row(src), self.addresses(place, 0, 1));
+                for lane in self.active_lanes() {
+                    let bits = from[lane].get();
+                    let half = match ty {
+                        Scalar::F16 => half::from_f32(f32::from_bits(bits)),
+                        _ => bits as u16,
+                    };
+                    memory.set_half(addresses.word(lane), half);
+                }
+            }
+        }
+    }
+
+    fn store_words<W: Words + ?Sized>(
+        &self,
+        src: Reg,
+        words: &W,
+        place: &Place,
+        extra: u32,
+        scale: u32,
+    ) {
+        let addresses = self.addresses(place, extra, scale);
+        let from = &self.state.file.row(src)[..self.lanes as usize];
+        let count = words.count();
+        if let Pattern::Row(at) = addresses.pattern(from.len())
+            && self.full()
+            && at.saturating_add(from.len()) <= count
+        {
+            for (i, cell) in from.iter().enumerate() {
+                words.write(at + i, cell.get());
+            }
+            return;
+        }
+        for lane in self.active_lanes() {
+            let at = addresses.word(lane);
+            if at < count {
+                words.write(at, from[lane].get());
+            }
+        }
+    }
+}

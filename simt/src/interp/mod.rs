@@ -1,0 +1,161 @@
+//! The batch interpreter: each instruction runs over all invocations of a workgroup before the next.
+//!
+//! A barrier then costs nothing: whoever is active has arrived. What is left of it is the check that
+//! everybody is.
+
+mod arith;
+mod atomic;
+mod exec;
+mod float;
+mod index;
+mod int;
+mod lanes;
+mod memory;
+mod state;
+mod subgroup;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use naga::Span;
+
+use crate::error::{Error, Location};
+use crate::ir::Kernel;
+use crate::memory::Memory;
+use crate::reflect::Slot;
+use exec::Run;
+pub(crate) use state::Pool;
+
+/// Bytes of registers that one workgroup may take.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Why a workgroup did not reach its end.
+#[derive(Clone, Copy, Debug)]
+enum Halt {
+    /// Only so many invocations came to a barrier.
+    Diverged { at: Span, arrived: u32 },
+    /// A uniform load at different places.
+    NotUniform { at: Span },
+    /// Somebody said stop.
+    Stopped,
+}
+
+/// What a dispatch gives to every workgroup.
+struct Context<'a> {
+    kernel: &'a Kernel,
+    args: &'a [Memory<'a>],
+    /// Elements of the runtime-sized array of each binding.
+    lengths: Vec<u32>,
+    groups: [u32; 3],
+    stop: &'a AtomicBool,
+}
+
+/// Refuses a kernel whose registers would not fit into memory.
+pub(crate) fn check_size(kernel: &Kernel) -> Result<(), Error> {
+    let lanes = u64::from(state::padded(kernel));
+    let bytes = lanes
+        .saturating_mul(u64::from(kernel.regs) + u64::from(kernel.labels))
+        .saturating_mul(4);
+    if bytes > MOST_BYTES {
+        let what = format!("a workgroup's registers take {bytes} bytes, over {MOST_BYTES}");
+        return Err(Error::Limit { at: None, what });
+    }
+    Ok(())
+}
+
+/// Runs every workgroup once.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one fact of the dispatch, and there is one caller"
+)]
+pub(crate) fn dispatch(
+    kernel: &Kernel,
+    states: &Pool,
+    slots: &[Slot],
+    groups: [u32; 3],
+    args: &[Memory<'_>],
+    pool: &rayon::ThreadPool,
+    stop: &AtomicBool,
+    locate: &(dyn Fn(Span) -> Option<Location> + Sync),
+) -> Result<(), Error> {
+    let [nx, ny, nz] = groups.map(u64::from);
+    let total = nx.checked_mul(ny).and_then(|plane| plane.checked_mul(nz));
+    let total = total.ok_or_else(|| Error::Limit {
+        at: None,
+        what: format!("{groups:?} workgroups are more than can be counted"),
+    })?;
+    let lengths = slots.iter().zip(args).map(|(slot, memory)| {
+        let elements = slot.layout.elements_in(memory.len() as u64).unwrap_or(0);
+        u32::try_from(elements).unwrap_or(u32::MAX)
+    });
+    let context = Context {
+        kernel,
+        args,
+        lengths: lengths.collect(),
+        groups,
+        stop,
+    };
+    let next = AtomicU64::new(0);
+    let failed = AtomicBool::new(false);
+    let first: Mutex<Option<Error>> = Mutex::new(None);
+    let threads = pool.current_num_threads() as u64;
+    let chunk = (total / (threads * 16)).clamp(1, 64);
+    let work = || {
+        let mut state = states.take(kernel);
+        let mut run = Run::new(&context, &mut state);
+        while !failed.load(Ordering::Relaxed) {
+            let start = next.fetch_add(chunk, Ordering::Relaxed);
+            if start >= total {
+                break;
+            }
+            for index in start..(start + chunk).min(total) {
+                let group = [index % nx, index / nx % ny, index / nx / ny].map(|at| at as u32);
+                if let Err(halt) = run.workgroup(group) {
+                    failed.store(true, Ordering::Relaxed);
+                    let error = explain(kernel, halt, group, locate);
+                    first
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .get_or_insert(error);
+                    break;
+                }
+            }
+        }
+        states.give(state);
+    };
+    let workers = total.div_ceil(chunk).min(threads);
+    match workers {
+        0 => {}
+        1 => work(),
+        _ => pool.scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|_| work());
+            }
+        }),
+    }
+    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+fn explain(
+    kernel: &Kernel,
+    halt: Halt,
+    workgroup: [u32; 3],
+    locate: &dyn Fn(Span) -> Option<Location>,
+) -> Error {
+    match halt {
+        Halt::Diverged { at, arrived } => Error::Divergence {
+            at: locate(at),
+            workgroup,
+            arrived,
+            of: kernel.workgroup.iter().product(),
+        },
+        Halt::NotUniform { at } => Error::NotUniform {
+            at: locate(at),
+            workgroup,
+        },
+        Halt::Stopped => Error::Stopped,
+    }
+}

@@ -1,0 +1,174 @@
+//! naga's IR to ours: calls inlined, composites taken apart, control flow reduced to scopes and exits.
+
+mod access;
+mod build;
+mod call;
+mod constant;
+mod convert;
+mod expr;
+mod math;
+mod matrix;
+mod pack;
+mod shape;
+mod stmt;
+mod value;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use naga::valid::{FunctionInfo, ModuleInfo};
+use naga::{Handle, Span};
+
+use crate::error::{Error, Location};
+use crate::ir::alloc::{self, Info};
+use crate::ir::{Input, Kernel, Label, Node, Reg, Root, Variable};
+use crate::layout::Layout;
+use crate::reflect::Slot;
+use value::{Pointer, Value};
+
+/// Instructions and registers of one kernel; more is refused, so that no text exhausts the machine.
+const MOST: usize = 1 << 20;
+/// Nested blocks and calls; both lowering and running recurse as deep.
+const DEEPEST: usize = 400;
+
+/// Compiles the only entry point of a resolved module. `slots` are its bindings, in binding order.
+pub(crate) fn kernel(
+    module: &naga::Module,
+    info: &ModuleInfo,
+    slots: &[Slot],
+    source: &str,
+) -> Result<Kernel, Error> {
+    let entry = &module.entry_points[0];
+    let mut lower = Lower {
+        module,
+        info,
+        source,
+        regs: Vec::new(),
+        words: HashMap::new(),
+        pairs: HashMap::new(),
+        inputs: Vec::new(),
+        globals: HashMap::new(),
+        variables: Vec::new(),
+        blocks: vec![Vec::new()],
+        nodes: 0,
+        labels: 0,
+        workgroup_words: 0,
+        depth: 0,
+        at: Span::default(),
+    };
+    let used = info.get_entry_point(0);
+    lower.declare_globals(used, slots)?;
+    lower.entry(entry, used)?;
+    let mut body = lower.blocks.pop().unwrap_or_default();
+    let (rows, regs) = alloc::assign(&mut body, &lower.regs);
+    let row = |reg: Reg| rows[reg as usize];
+    let single = lower.words.iter().map(|(&bits, &reg)| (row(reg), bits));
+    let pairs = lower
+        .pairs
+        .iter()
+        .flat_map(|(&bits, &reg)| [(row(reg), bits as u32), (row(reg) + 1, (bits >> 32) as u32)]);
+    let consts = single.chain(pairs).collect();
+    let inputs = lower
+        .inputs
+        .iter()
+        .map(|&(reg, input)| (row(reg), input))
+        .collect();
+    for variable in &mut lower.variables {
+        if variable.root == Root::Local {
+            variable.base = row(variable.base);
+        }
+    }
+    Ok(Kernel {
+        workgroup: entry.workgroup_size,
+        body,
+        consts,
+        inputs,
+        regs,
+        labels: lower.labels,
+        workgroup_words: lower.workgroup_words,
+        variables: lower.variables,
+    })
+}
+
+/// The state of lowering one entry point.
+struct Lower<'m> {
+    module: &'m naga::Module,
+    info: &'m ModuleInfo,
+    source: &'m str,
+    regs: Vec<Info>,
+    /// Constants of one word and of two, by their bits.
+    words: HashMap<u32, Reg>,
+    pairs: HashMap<u64, Reg>,
+    inputs: Vec<(Reg, Input)>,
+    globals: HashMap<Handle<naga::GlobalVariable>, Pointer>,
+    variables: Vec<Variable>,
+    /// The blocks that are open, innermost last.
+    blocks: Vec<Vec<Node>>,
+    nodes: usize,
+    labels: Label,
+    workgroup_words: u32,
+    depth: usize,
+    /// What is being lowered.
+    at: Span,
+}
+
+/// A function being inlined.
+struct Frame<'m> {
+    function: &'m naga::Function,
+    info: &'m FunctionInfo,
+    values: Vec<Option<Value>>,
+    args: Vec<Value>,
+    locals: Vec<Pointer>,
+    /// What `return` leaves, where it is not the last thing the function does.
+    exit: Option<Label>,
+    /// Registers of the result, where `return` leaves a scope.
+    result: Rc<[Reg]>,
+    /// What `break` and `continue` leave, innermost last.
+    jumps: Vec<Jump>,
+}
+
+#[derive(Clone, Copy)]
+struct Jump {
+    leave: Label,
+    again: Option<Label>,
+}
+
+impl<'m> Lower<'m> {
+    /// An error that says where in the source it arose.
+    fn limit(&self, what: impl Into<String>) -> Error {
+        Error::Limit {
+            at: Location::of(self.at, self.source),
+            what: what.into(),
+        }
+    }
+
+    fn refused(&self, what: impl Into<String>) -> Error {
+        Error::Refused {
+            at: Location::of(self.at, self.source),
+            what: what.into(),
+        }
+    }
+
+    fn check_size(&self) -> Result<(), Error> {
+        if self.nodes > MOST || self.regs.len() > 4 * MOST {
+            return Err(self.limit(format!("the kernel takes more than {MOST} instructions")));
+        }
+        Ok(())
+    }
+
+    fn deeper(&mut self) -> Result<(), Error> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(self.limit(format!(
+                "blocks and calls are nested more than {DEEPEST} deep"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The layout of a type whose overrides are resolved.
+    fn layout(&self, ty: Handle<naga::Type>) -> Result<Layout, Error> {
+        Layout::of(self.module, ty, true)
+            .ok_or_else(|| self.refused("a type without a memory layout"))
+    }
+}

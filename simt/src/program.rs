@@ -1,0 +1,169 @@
+//! [`Program`]: a compiled entry point, ready to run.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::error::{Error, Location};
+use crate::interp;
+use crate::ir::{self, Kernel};
+use crate::lower;
+use crate::memory::Memory;
+use crate::reflect::{Access, Module, Slot};
+
+/// What runs a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Engine {
+    /// Each instruction runs over all invocations of a workgroup before the next. Needs no code generation.
+    #[default]
+    Interpreter,
+}
+
+/// A compute entry point, compiled with its overrides. It can be dispatched by many threads at once.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    source: String,
+    slots: Vec<Slot>,
+    kernel: Kernel,
+    engine: Engine,
+    states: interp::Pool,
+}
+
+/// What a dispatch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Workgroups that ran.
+    pub workgroups: u64,
+    /// Invocations that ran.
+    pub invocations: u64,
+}
+
+impl Module {
+    /// Compiles an entry point with overrides `set` by name or `@id`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchEntry`]; [`Error::Override`] where one is unknown, missing or does not fit;
+    /// [`Error::Limit`] where the kernel is larger than what is run here.
+    pub fn compile(
+        &self,
+        entry: &str,
+        set: &[(&str, f64)],
+        engine: Engine,
+    ) -> Result<Program, Error> {
+        let found = self.entry(entry)?;
+        let (module, info) = self.resolve(&found.name, set)?;
+        let kernel = lower::kernel(&module, &info, &found.bindings, self.source())?;
+        interp::check_size(&kernel)?;
+        Ok(Program {
+            name: found.name.clone(),
+            source: self.source().to_owned(),
+            slots: found.bindings.clone(),
+            kernel,
+            engine,
+            states: interp::Pool::default(),
+        })
+    }
+}
+
+impl Program {
+    /// Invocations of a subgroup, the last of a workgroup excepted.
+    pub const SUBGROUP_SIZE: u32 = ir::SUBGROUP;
+
+    /// The entry point's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine that runs it.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Invocations of a workgroup along x, y and z, overrides applied.
+    pub fn workgroup(&self) -> [u32; 3] {
+        self.kernel.workgroup
+    }
+
+    /// The buffers to give to [`Program::dispatch`], in this order.
+    pub fn bindings(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Runs `groups` workgroups on `pool`, with a buffer for each of [`Program::bindings`].
+    ///
+    /// Out of bounds a load gives zero and a store does nothing. Workgroup memory starts as zeros. The
+    /// order of workgroups is not defined. A dispatch of one workgroup runs on the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// One of the `Argument` errors before anything runs. [`Error::Divergence`] and [`Error::NotUniform`]
+    /// where a workgroup breaks WGSL's uniformity rules; [`Error::Stopped`] soon after `stop` becomes true.
+    /// After these three, buffers hold what was written so far.
+    pub fn dispatch(
+        &self,
+        groups: [u32; 3],
+        args: &[Memory<'_>],
+        pool: &rayon::ThreadPool,
+        stop: &AtomicBool,
+    ) -> Result<Stats, Error> {
+        self.check_arguments(args)?;
+        let locate = |span| Location::of(span, &self.source);
+        interp::dispatch(
+            &self.kernel,
+            &self.states,
+            &self.slots,
+            groups,
+            args,
+            pool,
+            stop,
+            &locate,
+        )?;
+        let workgroups = groups.iter().map(|&side| u64::from(side)).product::<u64>();
+        let lanes: u64 = self
+            .kernel
+            .workgroup
+            .iter()
+            .map(|&side| u64::from(side))
+            .product();
+        Ok(Stats {
+            workgroups,
+            invocations: workgroups.saturating_mul(lanes),
+        })
+    }
+
+    fn check_arguments(&self, args: &[Memory<'_>]) -> Result<(), Error> {
+        if args.len() != self.slots.len() {
+            return Err(Error::ArgumentCount {
+                entry: self.name.clone(),
+                expected: self.slots.len(),
+                got: args.len(),
+            });
+        }
+        // Addresses are 32 bits wide, and the last one means out of bounds.
+        let max_bytes = u64::from(u32::MAX - 15);
+        for (slot, memory) in self.slots.iter().zip(args) {
+            let binding = slot.name.clone();
+            let got = memory.len() as u64;
+            if got < slot.min_bytes || got > max_bytes {
+                return Err(Error::ArgumentSize {
+                    binding,
+                    min_bytes: slot.min_bytes,
+                    max_bytes,
+                    got,
+                });
+            }
+            if !memory.is_aligned() {
+                return Err(Error::ArgumentAlign {
+                    binding,
+                    align: Memory::ALIGN as u64,
+                });
+            }
+            if slot.access == Access::ReadWrite && !memory.is_writable() {
+                return Err(Error::ArgumentReadOnly { binding });
+            }
+        }
+        Ok(())
+    }
+}
