@@ -27,11 +27,7 @@ impl Columns<'_> {
     pub fn room(&self) -> usize {
         let room = self.shipdate.len();
         assert!(
-            [
-                self.discount.len(),
-                self.quantity.len(),
-                self.extendedprice.len()
-            ] == [room; 3],
+            [self.discount.len(), self.quantity.len(), self.extendedprice.len()] == [room; 3],
             "the four columns have one length"
         );
         room

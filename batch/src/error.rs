@@ -98,9 +98,7 @@ pub enum Error {
         scale: f64,
     },
     /// The memory bound leaves no room for the pipeline.
-    #[error(
-        "memory of {asked_bytes} bytes is too small: {slots} slots need at least {minimum_bytes} bytes"
-    )]
+    #[error("memory of {asked_bytes} bytes is too small: {slots} slots need at least {minimum_bytes} bytes")]
     MemoryTooSmall {
         /// Bytes allowed.
         asked_bytes: u64,
@@ -109,6 +107,12 @@ pub enum Error {
         /// Batches in flight.
         slots: usize,
     },
+    /// The device refused or failed.
+    #[error(transparent)]
+    Device(#[from] wharf::Error),
+    /// A worker thread panicked: a bug of ours.
+    #[error("a worker thread panicked")]
+    Worker,
     /// Somebody asked the job to stop.
     #[error("interrupted after {rows} rows")]
     Interrupted {
@@ -123,9 +127,14 @@ impl Error {
         match self {
             Self::Read { cause, .. } => !matches!(
                 cause.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::PermissionDenied
-                    | io::ErrorKind::IsADirectory
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory
+            ),
+            Self::Device(error) => matches!(
+                error,
+                wharf::Error::OutOfMemory { .. }
+                    | wharf::Error::Device { .. }
+                    | wharf::Error::Refused { .. }
+                    | wharf::Error::Transfer(_)
             ),
             Self::Interrupted { .. } => true,
             _ => false,

@@ -15,6 +15,8 @@ mod host;
 
 use std::{fmt, ops::AddAssign};
 
+use wharf::{Kernel, Launch};
+
 pub use self::host::{parallel, serial};
 
 /// The query's predicates. Days since 1970-01-01, percent, whole units.
@@ -34,13 +36,26 @@ pub struct Query {
 
 impl Query {
     /// The validation query: 1994, 5 to 7 percent, below 24 units.
-    pub const VALIDATION: Self = Self {
-        date_from: 8_766,
-        date_to: 9_131,
-        discount_min: 5,
-        discount_max: 7,
-        quantity_below: 24,
-    };
+    pub const VALIDATION: Self =
+        Self { date_from: 8_766, date_to: 9_131, discount_min: 5, discount_max: 7, quantity_below: 24 };
+}
+
+/// The kernel that answers it: one partial sum for each workgroup.
+pub fn kernel() -> &'static Kernel {
+    &wharf_kernels::Q6
+}
+
+impl Query {
+    /// Gives a launch of [`kernel`] its arguments, for the first `rows` rows of its buffers.
+    pub(crate) fn arguments<'a>(&self, launch: Launch<'a>, rows: usize) -> Launch<'a> {
+        launch
+            .arg("n", u32::try_from(rows).expect("a batch is within u32"))
+            .arg("date_from", self.date_from)
+            .arg("date_to", self.date_to)
+            .arg("discount_min", self.discount_min)
+            .arg("discount_max", self.discount_max)
+            .arg("quantity_below", self.quantity_below)
+    }
 }
 
 /// The answer, or a part of it.
@@ -83,12 +98,7 @@ impl AddAssign for Revenue {
 /// The sum with its four decimals.
 impl fmt::Display for Revenue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:04}",
-            self.ten_thousandths / 10_000,
-            self.ten_thousandths % 10_000
-        )
+        write!(f, "{}.{:04}", self.ten_thousandths / 10_000, self.ten_thousandths % 10_000)
     }
 }
 
@@ -102,24 +112,12 @@ mod tests {
         assert_eq!(one.ten_thousandths, u128::from(u64::MAX));
         let mut two = one;
         two += one;
-        assert_eq!(
-            two,
-            Revenue {
-                ten_thousandths: 2 * u128::from(u64::MAX),
-                rows_taken: 14
-            }
-        );
+        assert_eq!(two, Revenue { ten_thousandths: 2 * u128::from(u64::MAX), rows_taken: 14 });
     }
 
     #[test]
     fn four_decimals_are_printed_and_no_digit_is_lost() {
-        let print = |ten_thousandths| {
-            Revenue {
-                ten_thousandths,
-                rows_taken: 0,
-            }
-            .to_string()
-        };
+        let print = |ten_thousandths| Revenue { ten_thousandths, rows_taken: 0 }.to_string();
         assert_eq!(print(0), "0.0000");
         assert_eq!(print(10_001), "1.0001");
         assert_eq!(print(1_231_410_782_283), Revenue::AT_SCALE_1);

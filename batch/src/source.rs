@@ -50,10 +50,7 @@ pub struct Pass {
 impl Pass {
     /// A pass over all of `source`.
     pub fn over(source: &dyn Source) -> Self {
-        Self {
-            next: AtomicUsize::new(0),
-            units: source.units(),
-        }
+        Self { next: AtomicUsize::new(0), units: source.units() }
     }
 
     /// The next unit that nobody has taken.

@@ -21,12 +21,7 @@ fn read(path: &Path) -> Result<[Vec<u32>; 4]> {
     loop {
         let mut piece = [(); 4].map(|()| vec![0; 1_000]);
         let [shipdate, discount, quantity, extendedprice] = piece.each_mut().map(Vec::as_mut_slice);
-        let n = reader.fill(&mut Columns {
-            shipdate,
-            discount,
-            quantity,
-            extendedprice,
-        })?;
+        let n = reader.fill(&mut Columns { shipdate, discount, quantity, extendedprice })?;
         for (all, piece) in rows.iter_mut().zip(&piece) {
             all.extend_from_slice(&piece[..n]);
         }
@@ -55,21 +50,15 @@ fn all_physical_types_of_decimals_give_the_same_rows() {
     assert_eq!(after(|_| ()).expect("INT64"), expected());
     type Form = (&'static str, fn(Vec<i64>) -> Data);
     let forms: [Form; 4] = [
-        ("INT32", |v| {
-            Data::Int32(v.iter().map(|&v| v as i32).collect())
-        }),
+        ("INT32", |v| Data::Int32(v.iter().map(|&v| v as i32).collect())),
         ("FIXED_LEN_BYTE_ARRAY", Data::Fixed),
         ("BYTE_ARRAY", Data::Bytes),
-        ("DOUBLE", |v| {
-            Data::Double(v.iter().map(|&v| v as f64 / 100.0).collect())
-        }),
+        ("DOUBLE", |v| Data::Double(v.iter().map(|&v| v as f64 / 100.0).collect())),
     ];
     for (name, form) in forms {
         let rows = after(|columns| {
             for column in &mut columns[1..] {
-                let Data::Int64(values) = &column.data else {
-                    panic!("decimals are INT64 here")
-                };
+                let Data::Int64(values) = &column.data else { panic!("decimals are INT64 here") };
                 column.data = form(values.clone());
             }
         });
@@ -79,19 +68,13 @@ fn all_physical_types_of_decimals_give_the_same_rows() {
 
 #[test]
 fn optional_columns_without_nulls_are_fine() {
-    assert_eq!(
-        after(|columns| columns.iter_mut().for_each(|c| c.optional = true)).expect("rows"),
-        expected()
-    );
+    assert_eq!(after(|columns| columns.iter_mut().for_each(|c| c.optional = true)).expect("rows"), expected());
 }
 
 #[test]
 fn whole_numbers_and_other_scales_are_converted_exactly() {
     let rows = after(|columns| {
-        columns[2] = Column::new(
-            "l_quantity",
-            Data::PlainInt64(expected()[2].iter().map(|&q| q.into()).collect()),
-        );
+        columns[2] = Column::new("l_quantity", Data::PlainInt64(expected()[2].iter().map(|&q| q.into()).collect()));
     });
     assert_eq!(rows.expect("rows"), expected());
 }
@@ -103,82 +86,34 @@ fn a_null_is_named_with_its_row() {
         columns[1].null_at = Some(2_222);
     });
     let error = error.expect_err("refused");
-    assert!(
-        matches!(
-            error,
-            Error::Null {
-                column: "l_discount",
-                row: 2_222,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Null { column: "l_discount", row: 2_222, .. }), "{error}");
 }
 
 #[test]
 fn a_value_out_of_range_is_named_with_its_row() {
     let error = after(|columns| {
-        let Data::Int64(prices) = &mut columns[3].data else {
-            panic!("prices are INT64 here")
-        };
+        let Data::Int64(prices) = &mut columns[3].data else { panic!("prices are INT64 here") };
         prices[2_345] = -5;
     });
     let error = error.expect_err("refused");
-    assert!(
-        matches!(
-            error,
-            Error::Value {
-                column: "l_extendedprice",
-                row: 2_345,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Value { column: "l_extendedprice", row: 2_345, .. }), "{error}");
 }
 
 #[test]
 fn a_quantity_that_is_not_whole_is_no_quantity() {
     let error = after(|columns| {
-        let Data::Int64(quantities) = &mut columns[2].data else {
-            panic!("quantities are INT64 here")
-        };
+        let Data::Int64(quantities) = &mut columns[2].data else { panic!("quantities are INT64 here") };
         quantities[7] = 2_450;
     });
     let error = error.expect_err("refused");
-    assert!(
-        matches!(
-            error,
-            Error::Value {
-                column: "l_quantity",
-                row: 7,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Value { column: "l_quantity", row: 7, .. }), "{error}");
 }
 
 #[test]
 fn a_missing_column_is_named_and_those_there_are_listed() {
     let error = after(|columns| drop(columns.remove(2))).expect_err("refused");
-    assert!(
-        matches!(
-            error,
-            Error::MissingColumn {
-                column: "l_quantity",
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("l_shipdate, l_discount, l_extendedprice"),
-        "{error}"
-    );
+    assert!(matches!(error, Error::MissingColumn { column: "l_quantity", .. }), "{error}");
+    assert!(error.to_string().contains("l_shipdate, l_discount, l_extendedprice"), "{error}");
 }
 
 #[test]
@@ -187,28 +122,10 @@ fn a_column_of_another_type_is_refused_before_it_is_read() {
         columns[0] = Column::new("l_shipdate", Data::PlainInt64(vec![9_000; 2_500]));
     };
     let error = after(as_text).expect_err("refused");
-    assert!(
-        matches!(
-            error,
-            Error::ColumnType {
-                column: "l_shipdate",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::ColumnType { column: "l_shipdate", .. }), "{error}");
     let error = after(|columns| columns[3] = Column::new("l_extendedprice", Data::Text(2_500)));
     let error = error.expect_err("refused");
-    assert!(
-        matches!(
-            error,
-            Error::ColumnType {
-                column: "l_extendedprice",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::ColumnType { column: "l_extendedprice", .. }), "{error}");
 }
 
 #[test]
@@ -219,10 +136,7 @@ fn a_file_that_is_missing_or_no_parquet_says_which() {
     assert!(matches!(read(folder.path()), Err(Error::Read { .. })));
     for bytes in [&b""[..], b"PA", b"hello, this is a text"] {
         std::fs::write(&path, bytes).expect("written");
-        assert!(
-            matches!(read(&path), Err(Error::NotParquet { .. })),
-            "{bytes:?}"
-        );
+        assert!(matches!(read(&path), Err(Error::NotParquet { .. })), "{bytes:?}");
     }
     std::fs::write(&path, b"PAR1 but never mind PAR1").expect("written");
     assert!(matches!(read(&path), Err(Error::NotParquet { .. })));
@@ -237,10 +151,7 @@ fn a_truncated_file_is_refused_wherever_it_was_cut() {
     for end in (4..whole.len()).step_by(whole.len() / 97) {
         std::fs::write(&path, &whole[..end]).expect("written");
         let error = read(&path).expect_err("refused");
-        assert!(
-            matches!(error, Error::Truncated { .. }),
-            "cut at {end}: {error}"
-        );
+        assert!(matches!(error, Error::Truncated { .. }), "cut at {end}: {error}");
     }
 }
 

@@ -9,12 +9,7 @@ use crate::columns::Rows;
 pub fn serial(query: &Query, rows: Rows<'_>) -> Revenue {
     let mut ten_thousandths = 0_u64;
     let mut rows_taken = 0_u64;
-    let columns = rows
-        .shipdate
-        .iter()
-        .zip(rows.discount)
-        .zip(rows.quantity)
-        .zip(rows.extendedprice);
+    let columns = rows.shipdate.iter().zip(rows.discount).zip(rows.quantity).zip(rows.extendedprice);
     for (((&shipdate, &discount), &quantity), &price) in columns {
         let taken = (shipdate >= query.date_from)
             & (shipdate < query.date_to)
@@ -25,10 +20,7 @@ pub fn serial(query: &Query, rows: Rows<'_>) -> Revenue {
         ten_thousandths += u64::from(taken) * (u64::from(price) * u64::from(discount));
         rows_taken += u64::from(taken);
     }
-    Revenue {
-        ten_thousandths: u128::from(ten_thousandths),
-        rows_taken,
-    }
+    Revenue { ten_thousandths: u128::from(ten_thousandths), rows_taken }
 }
 
 /// The same loop on all threads of rayon's pool.
@@ -42,15 +34,7 @@ pub fn parallel(query: &Query, rows: Rows<'_>) -> Revenue {
         .zip(rows.extendedprice.par_chunks(PIECE));
     pieces
         .map(|(((shipdate, discount), quantity), extendedprice)| {
-            serial(
-                query,
-                Rows {
-                    shipdate,
-                    discount,
-                    quantity,
-                    extendedprice,
-                },
-            )
+            serial(query, Rows { shipdate, discount, quantity, extendedprice })
         })
         .reduce(Revenue::default, |mut sum, piece| {
             sum += piece;

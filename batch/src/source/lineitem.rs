@@ -47,12 +47,7 @@ impl Lineitem {
         let orders = (ORDERS_AT_SCALE_1 * scale) as u64;
         let units = orders.div_ceil(ORDERS_IN_A_UNIT) as i32;
         let text = TextPool::new(1 << 16, Distributions::static_default());
-        Ok(Self {
-            scale,
-            orders,
-            units,
-            text,
-        })
+        Ok(Self { scale, orders, units, text })
     }
 }
 
@@ -70,11 +65,7 @@ impl Source for Lineitem {
     }
 
     fn reader<'a>(&'a self, pass: &'a Pass) -> Result<Box<dyn Reader + 'a>> {
-        Ok(Box::new(Lines {
-            table: self,
-            pass,
-            unit: None,
-        }))
+        Ok(Box::new(Lines { table: self, pass, unit: None }))
     }
 }
 
@@ -87,20 +78,9 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn next_unit(&self) -> Option<LineItemGeneratorIterator<'a>> {
         let part = self.pass.take()? as i32 + 1;
-        let Lineitem {
-            scale, units, text, ..
-        } = self.table;
+        let Lineitem { scale, units, text, .. } = self.table;
         let distributions = Distributions::static_default();
-        Some(
-            LineItemGenerator::new_with_distributions_and_text_pool(
-                *scale,
-                part,
-                *units,
-                distributions,
-                text,
-            )
-            .iter(),
-        )
+        Some(LineItemGenerator::new_with_distributions_and_text_pool(*scale, part, *units, distributions, text).iter())
     }
 }
 

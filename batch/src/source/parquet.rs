@@ -51,19 +51,9 @@ impl ParquetFile {
                 path: path.clone(),
                 reason: format!("a row group of {} rows", group.num_rows()),
             })?;
-            first_rows.push(
-                first_rows
-                    .last()
-                    .copied()
-                    .unwrap_or_default()
-                    .saturating_add(rows),
-            );
+            first_rows.push(first_rows.last().copied().unwrap_or_default().saturating_add(rows));
         }
-        Ok(Self {
-            path,
-            fields,
-            first_rows,
-        })
+        Ok(Self { path, fields, first_rows })
     }
 }
 
@@ -81,20 +71,12 @@ impl Source for ParquetFile {
     }
 
     fn reader<'a>(&'a self, pass: &'a Pass) -> Result<Box<dyn Reader + 'a>> {
-        Ok(Box::new(Groups {
-            table: self,
-            file: open(&self.path)?,
-            pass,
-            group: None,
-        }))
+        Ok(Box::new(Groups { table: self, file: open(&self.path)?, pass, group: None }))
     }
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>> {
-    let unreadable = |cause| Error::Read {
-        path: path.to_owned(),
-        cause,
-    };
+    let unreadable = |cause| Error::Read { path: path.to_owned(), cause };
     let mut file = File::open(path).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     let mut magic = [0; 4];
@@ -105,32 +87,20 @@ fn open(path: &Path) -> Result<SerializedFileReader<File>> {
     };
     if !is_magic(&mut file, &mut magic)? {
         let reason = format!("it does not begin with PAR1 ({bytes} bytes)");
-        return Err(Error::NotParquet {
-            path: path.to_owned(),
-            reason,
-        });
+        return Err(Error::NotParquet { path: path.to_owned(), reason });
     }
     file.seek(SeekFrom::End(-4)).map_err(unreadable)?;
     if bytes < 12 || !is_magic(&mut file, &mut magic)? {
-        return Err(Error::Truncated {
-            path: path.to_owned(),
-            bytes,
-        });
+        return Err(Error::Truncated { path: path.to_owned(), bytes });
     }
-    let not_parquet = |e: ParquetError| Error::NotParquet {
-        path: path.to_owned(),
-        reason: one_line(&e),
-    };
+    let not_parquet = |e: ParquetError| Error::NotParquet { path: path.to_owned(), reason: one_line(&e) };
     guarded(|| SerializedFileReader::new(file)).map_err(not_parquet)
 }
 
 /// The decoder asserts on some broken files; a broken file is an error like any other.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        Err(ParquetError::General(
-            "the decoder gave up on these bytes".to_owned(),
-        ))
-    })
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(ParquetError::General("the decoder gave up on these bytes".to_owned())))
 }
 
 fn one_line(error: &ParquetError) -> String {
@@ -171,11 +141,7 @@ impl Groups<'_> {
                 .map_err(|e| failed(field.name, &e))
         };
         let cursors = [cursor(0)?, cursor(1)?, cursor(2)?, cursor(3)?];
-        Ok(Some(Group {
-            cursors,
-            next_row: first_row,
-            end,
-        }))
+        Ok(Some(Group { cursors, next_row: first_row, end }))
     }
 }
 
@@ -188,16 +154,9 @@ impl Reader for Groups<'_> {
                 self.group = self.next_group()?;
             }
             let Some(group) = &mut self.group else { break };
-            let take = usize::try_from(group.end - group.next_row)
-                .unwrap_or(room)
-                .min(room - row);
+            let take = usize::try_from(group.end - group.next_row).unwrap_or(room).min(room - row);
             let rest = columns.from_row(row);
-            let targets = [
-                rest.shipdate,
-                rest.discount,
-                rest.quantity,
-                rest.extendedprice,
-            ];
+            let targets = [rest.shipdate, rest.discount, rest.quantity, rest.extendedprice];
             for (cursor, target) in group.cursors.iter_mut().zip(targets) {
                 cursor.read(group.next_row, &mut target[..take])?;
             }

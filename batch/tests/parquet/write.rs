@@ -4,10 +4,7 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use parquet::{
     basic::{LogicalType, Repetition, Type as Physical},
-    data_type::{
-        ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
-        Int64Type,
-    },
+    data_type::{ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type},
     file::writer::{SerializedColumnWriter, SerializedFileWriter},
     schema::types::Type,
 };
@@ -34,36 +31,22 @@ pub(crate) struct Column {
 
 impl Column {
     pub(crate) fn new(name: &'static str, data: Data) -> Self {
-        Self {
-            name,
-            data,
-            optional: false,
-            null_at: None,
-        }
+        Self { name, data, optional: false, null_at: None }
     }
 }
 
 /// Numbers as the job sees them: days, percent, units, cents.
 pub(crate) fn numbers(n: u32) -> [Vec<u32>; 4] {
     let column = |f: fn(u32) -> u32| (0..n).map(f).collect();
-    [
-        column(|i| 8_036 + i * 7 % 2_500),
-        column(|i| i % 11),
-        column(|i| 1 + i * 3 % 50),
-        column(|i| 90_000 + i * 4_201),
-    ]
+    [column(|i| 8_036 + i * 7 % 2_500), column(|i| i % 11), column(|i| 1 + i * 3 % 50), column(|i| 90_000 + i * 4_201)]
 }
 
 /// Lineitem's four columns with `n` rows of [`numbers`].
 pub(crate) fn table(n: u32) -> Vec<Column> {
     let [date, discount, quantity, price] = numbers(n);
-    let decimal =
-        |v: Vec<u32>, by: i64| Data::Int64(v.into_iter().map(|v| i64::from(v) * by).collect());
+    let decimal = |v: Vec<u32>, by: i64| Data::Int64(v.into_iter().map(|v| i64::from(v) * by).collect());
     vec![
-        Column::new(
-            "l_shipdate",
-            Data::Date(date.into_iter().map(|d| d as i32).collect()),
-        ),
+        Column::new("l_shipdate", Data::Date(date.into_iter().map(|d| d as i32).collect())),
         Column::new("l_discount", decimal(discount, 1)),
         Column::new("l_quantity", decimal(quantity, 100)),
         Column::new("l_extendedprice", decimal(price, 1)),
@@ -72,26 +55,16 @@ pub(crate) fn table(n: u32) -> Vec<Column> {
 
 /// Writes the columns in row groups of `group` rows.
 pub(crate) fn file(path: &Path, columns: &[Column], group: usize) {
-    let fields = columns
-        .iter()
-        .map(|column| Arc::new(field(column)))
-        .collect();
-    let schema = Type::group_type_builder("lineitem")
-        .with_fields(fields)
-        .build()
-        .expect("a schema");
+    let fields = columns.iter().map(|column| Arc::new(field(column))).collect();
+    let schema = Type::group_type_builder("lineitem").with_fields(fields).build().expect("a schema");
     let file = File::create(path).expect("a file");
-    let mut file =
-        SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).expect("a writer");
+    let mut file = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).expect("a writer");
     let n = columns.iter().map(|c| c.data.len()).max().unwrap_or(0);
     for start in (0..n).step_by(group) {
         let rows = start..n.min(start + group);
         let mut out = file.next_row_group().expect("a row group");
         for column in columns {
-            let mut writer = out
-                .next_column()
-                .expect("a column")
-                .expect("as many as in the schema");
+            let mut writer = out.next_column().expect("a column").expect("as many as in the schema");
             column.write(&mut writer, rows.clone());
             writer.close().expect("written");
         }
@@ -114,17 +87,9 @@ fn field(column: &Column) -> Type {
     };
     let is_decimal = matches!(logical, Some(LogicalType::Decimal(_)));
     let builder = Type::primitive_type_builder(column.name, physical)
-        .with_repetition(if column.optional {
-            Repetition::OPTIONAL
-        } else {
-            Repetition::REQUIRED
-        })
+        .with_repetition(if column.optional { Repetition::OPTIONAL } else { Repetition::REQUIRED })
         .with_logical_type(logical);
-    let builder = if is_decimal {
-        builder.with_precision(9).with_scale(2)
-    } else {
-        builder
-    };
+    let builder = if is_decimal { builder.with_precision(9).with_scale(2) } else { builder };
     builder.with_length(5).build().expect("a field")
 }
 
@@ -146,26 +111,18 @@ impl Column {
         let levels = self.optional.then_some(&levels[..]);
         macro_rules! write {
             ($kind:ty, $value:expr) => {
-                writer.typed::<$kind>().write_batch(
-                    &there.iter().map($value).collect::<Vec<_>>(),
-                    levels,
-                    None,
-                )
+                writer.typed::<$kind>().write_batch(&there.iter().map($value).collect::<Vec<_>>(), levels, None)
             };
         }
         match &self.data {
             Data::Date(v) | Data::Int32(v) => write!(Int32Type, |&i| v[i]),
             Data::Int64(v) | Data::PlainInt64(v) => write!(Int64Type, |&i| v[i]),
             Data::Double(v) => write!(DoubleType, |&i| v[i]),
-            Data::Fixed(v) => write!(FixedLenByteArrayType, |&i| {
-                FixedLenByteArray::from(v[i].to_be_bytes()[3..].to_vec())
-            }),
-            Data::Bytes(v) => write!(ByteArrayType, |&i| ByteArray::from(
-                v[i].to_be_bytes().to_vec()
-            )),
-            Data::Text(_) => write!(ByteArrayType, |&i| ByteArray::from(
-                format!("{i}").into_bytes()
-            )),
+            Data::Fixed(v) => {
+                write!(FixedLenByteArrayType, |&i| { FixedLenByteArray::from(v[i].to_be_bytes()[3..].to_vec()) })
+            }
+            Data::Bytes(v) => write!(ByteArrayType, |&i| ByteArray::from(v[i].to_be_bytes().to_vec())),
+            Data::Text(_) => write!(ByteArrayType, |&i| ByteArray::from(format!("{i}").into_bytes())),
         }
         .expect("written");
     }

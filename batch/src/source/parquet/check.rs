@@ -39,56 +39,32 @@ pub(super) enum Unit {
 /// Decimals that our integers have: whole units 0, percent and cents 2.
 const DECIMALS: [u32; 4] = [0, 2, 0, 2];
 const EXPECTED_DATE: &str = "DATE (INT32)";
-const EXPECTED_DECIMAL: &str =
-    "DECIMAL or a whole number (INT32, INT64, BYTE_ARRAY, FIXED_LEN_BYTE_ARRAY) or DOUBLE";
+const EXPECTED_DECIMAL: &str = "DECIMAL or a whole number (INT32, INT64, BYTE_ARRAY, FIXED_LEN_BYTE_ARRAY) or DOUBLE";
 
 /// The four columns, in the order of [`NAMES`].
 pub(super) fn fields(path: &Path, schema: &SchemaDescriptor) -> Result<[Field; 4]> {
     let find = |of: usize| {
         let name = NAMES[of];
-        let found = schema
-            .columns()
-            .iter()
-            .enumerate()
-            .find(|(_, c)| c.path().parts() == [name]);
+        let found = schema.columns().iter().enumerate().find(|(_, c)| c.path().parts() == [name]);
         let Some((index, column)) = found else {
             let available: Vec<_> = schema.columns().iter().map(|c| c.path().string()).collect();
-            return Err(Error::MissingColumn {
-                path: path.to_owned(),
-                column: name,
-                available: few(&available),
-            });
+            return Err(Error::MissingColumn { path: path.to_owned(), column: name, available: few(&available) });
         };
-        let unit = if of == 0 {
-            date(column)
-        } else {
-            decimal(column, DECIMALS[of])
-        };
-        let unit = unit
-            .filter(|_| column.max_rep_level() == 0)
-            .ok_or_else(|| Error::ColumnType {
-                path: path.to_owned(),
-                column: name,
-                expected: if of == 0 {
-                    EXPECTED_DATE
-                } else {
-                    EXPECTED_DECIMAL
-                },
-                got: describe(column),
-            })?;
-        Ok(Field {
-            name,
-            index,
-            defined: column.max_def_level(),
-            unit,
-        })
+        let unit = if of == 0 { date(column) } else { decimal(column, DECIMALS[of]) };
+        let unit = unit.filter(|_| column.max_rep_level() == 0).ok_or_else(|| Error::ColumnType {
+            path: path.to_owned(),
+            column: name,
+            expected: if of == 0 { EXPECTED_DATE } else { EXPECTED_DECIMAL },
+            got: describe(column),
+        })?;
+        Ok(Field { name, index, defined: column.max_def_level(), unit })
     };
     Ok([find(0)?, find(1)?, find(2)?, find(3)?])
 }
 
 fn date(column: &ColumnDescriptor) -> Option<Unit> {
-    let is_date = matches!(column.logical_type_ref(), Some(LogicalType::Date))
-        || column.converted_type() == ConvertedType::DATE;
+    let is_date =
+        matches!(column.logical_type_ref(), Some(LogicalType::Date)) || column.converted_type() == ConvertedType::DATE;
     (is_date && column.physical_type() == Type::INT32).then_some(Unit::Same)
 }
 
@@ -98,13 +74,7 @@ fn decimal(column: &ColumnDescriptor, decimals: u32) -> Option<Unit> {
         (None, ConvertedType::DECIMAL) => u32::try_from(column.type_scale()).ok()?,
         (Some(LogicalType::Integer(_)), _) => 0,
         (None, ConvertedType::NONE | ConvertedType::INT_32 | ConvertedType::INT_64) => 0,
-        (
-            None,
-            ConvertedType::UINT_8
-            | ConvertedType::UINT_16
-            | ConvertedType::INT_8
-            | ConvertedType::INT_16,
-        ) => 0,
+        (None, ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::INT_8 | ConvertedType::INT_16) => 0,
         _ => return None,
     };
     let is_decimal = matches!(column.logical_type_ref(), Some(LogicalType::Decimal(_)))
@@ -127,11 +97,7 @@ fn factor(scale: u32, decimals: u32) -> Option<Unit> {
 
 fn describe(column: &ColumnDescriptor) -> String {
     let physical = column.physical_type();
-    let nested = if column.max_rep_level() > 0 {
-        "repeated "
-    } else {
-        ""
-    };
+    let nested = if column.max_rep_level() > 0 { "repeated " } else { "" };
     match (column.logical_type_ref(), column.converted_type()) {
         (Some(logical), _) => format!("{nested}{physical} ({logical:?})"),
         (None, ConvertedType::NONE) => format!("{nested}{physical}"),

@@ -29,34 +29,23 @@ type Misfit = (String, &'static str);
 
 impl ColumnCursor {
     pub(super) fn new(path: &Path, field: Field, reader: ColumnReader) -> Self {
-        Self {
-            path: path.to_owned(),
-            field,
-            reader,
-        }
+        Self { path: path.to_owned(), field, reader }
     }
 
     /// Reads the next `target.len()` values; the first is row `row` of the file.
     pub(super) fn read(&mut self, row: u64, target: &mut [u32]) -> Result<()> {
-        let place = Place {
-            path: &self.path,
-            field: self.field,
-        };
+        let place = Place { path: &self.path, field: self.field };
         let unit = self.field.unit;
         match &mut self.reader {
-            ColumnReader::Int32ColumnReader(r) => {
-                place.read(r, row, target, |&v| whole(v.into(), unit))
-            }
-            ColumnReader::Int64ColumnReader(r) => {
-                place.read(r, row, target, |&v| whole(v.into(), unit))
-            }
+            ColumnReader::Int32ColumnReader(r) => place.read(r, row, target, |&v| whole(v.into(), unit)),
+            ColumnReader::Int64ColumnReader(r) => place.read(r, row, target, |&v| whole(v.into(), unit)),
             ColumnReader::DoubleColumnReader(r) => place.read(r, row, target, |&v| float(v, unit)),
-            ColumnReader::FixedLenByteArrayColumnReader(r) => place.read(r, row, target, |v| {
-                big_endian(v.data()).and_then(|v| whole(v, unit))
-            }),
-            ColumnReader::ByteArrayColumnReader(r) => place.read(r, row, target, |v| {
-                big_endian(v.data()).and_then(|v| whole(v, unit))
-            }),
+            ColumnReader::FixedLenByteArrayColumnReader(r) => {
+                place.read(r, row, target, |v| big_endian(v.data()).and_then(|v| whole(v, unit)))
+            }
+            ColumnReader::ByteArrayColumnReader(r) => {
+                place.read(r, row, target, |v| big_endian(v.data()).and_then(|v| whole(v, unit)))
+            }
             _ => Err(place.undecodable(row, "a physical type that was not announced".to_owned())),
         }
     }
@@ -85,24 +74,16 @@ impl Place<'_> {
             values.clear();
             levels.clear();
             let wanted_levels = (self.field.defined > 0).then_some(&mut levels);
-            let (records, got, _) =
-                guarded(|| reader.read_records(want, wanted_levels, None, &mut values))
-                    .map_err(|e: ParquetError| self.undecodable(row, one_line(&e)))?;
+            let (records, got, _) = guarded(|| reader.read_records(want, wanted_levels, None, &mut values))
+                .map_err(|e: ParquetError| self.undecodable(row, one_line(&e)))?;
             if records == 0 {
                 let reason = format!("the column ends, {} rows early", target.len() - done);
                 return Err(self.undecodable(row, reason));
             }
             if got < records {
-                let null = levels
-                    .iter()
-                    .position(|&level| level < self.field.defined)
-                    .unwrap_or(0);
+                let null = levels.iter().position(|&level| level < self.field.defined).unwrap_or(0);
                 let row = row + null as u64;
-                return Err(Error::Null {
-                    path: self.path.to_owned(),
-                    column: self.field.name,
-                    row,
-                });
+                return Err(Error::Null { path: self.path.to_owned(), column: self.field.name, row });
             }
             for (i, value) in values.iter().enumerate() {
                 target[done + i] = convert(value).map_err(|(value, reason)| Error::Value {
@@ -119,12 +100,7 @@ impl Place<'_> {
     }
 
     fn undecodable(&self, row: u64, reason: String) -> Error {
-        Error::Decode {
-            path: self.path.to_owned(),
-            column: self.field.name,
-            row,
-            reason,
-        }
+        Error::Decode { path: self.path.to_owned(), column: self.field.name, row, reason }
     }
 }
 
@@ -132,16 +108,12 @@ fn whole(value: i128, unit: Unit) -> Result<u32, Misfit> {
     let ours = match unit {
         Unit::Times(by) => value.checked_mul(by),
         Unit::Over(by) if value % by != 0 => {
-            return Err((
-                format!("{value} / {by}"),
-                "has more decimals than the job keeps",
-            ));
+            return Err((format!("{value} / {by}"), "has more decimals than the job keeps"));
         }
         Unit::Over(by) => Some(value / by),
         Unit::Same | Unit::Float(_) => Some(value),
     };
-    ours.and_then(|v| u32::try_from(v).ok())
-        .ok_or_else(|| (value.to_string(), "is outside 0 to 2^32 - 1"))
+    ours.and_then(|v| u32::try_from(v).ok()).ok_or_else(|| (value.to_string(), "is outside 0 to 2^32 - 1"))
 }
 
 /// A double stands for the decimal that is nearest to it; it must be one of ours.
@@ -164,10 +136,7 @@ fn big_endian(bytes: &[u8]) -> Result<i128, Misfit> {
     let mut wide = [fill; 16];
     let excess = bytes.len().saturating_sub(16);
     if bytes[..excess].iter().any(|&b| b != fill) {
-        return Err((
-            format!("a decimal of {} bytes", bytes.len()),
-            "is outside 0 to 2^32 - 1",
-        ));
+        return Err((format!("a decimal of {} bytes", bytes.len()), "is outside 0 to 2^32 - 1"));
     }
     let tail = &bytes[excess..];
     wide[16 - tail.len()..].copy_from_slice(tail);
@@ -181,10 +150,7 @@ mod tests {
     #[test]
     fn decimals_convert_exactly_or_not_at_all() {
         assert_eq!(whole(2_400, Unit::Over(100)), Ok(24));
-        assert!(
-            whole(2_450, Unit::Over(100)).is_err(),
-            "24.50 units are not whole"
-        );
+        assert!(whole(2_450, Unit::Over(100)).is_err(), "24.50 units are not whole");
         assert_eq!(whole(3, Unit::Times(100)), Ok(300));
         assert!(whole(-1, Unit::Same).is_err());
         assert!(whole(i128::MAX, Unit::Times(100)).is_err());
@@ -193,10 +159,7 @@ mod tests {
     #[test]
     fn every_percent_and_many_prices_survive_a_double() {
         for cents in (0..=100).chain((0..10_500_000).step_by(997)) {
-            assert_eq!(
-                float(f64::from(cents) / 100.0, Unit::Float(100.0)),
-                Ok(cents)
-            );
+            assert_eq!(float(f64::from(cents) / 100.0, Unit::Float(100.0)), Ok(cents));
         }
         for bad in [0.055, -0.01, f64::NAN, f64::INFINITY, 1e12] {
             assert!(float(bad, Unit::Float(100.0)).is_err(), "{bad}");

@@ -1,0 +1,66 @@
+//! How many rows travel in a batch and how many batches at once, inside a memory bound.
+
+use crate::{
+    columns::ROW_BYTES,
+    error::{Error, Result},
+};
+
+/// The shape of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Threads that make or decode rows.
+    pub workers: usize,
+    /// Batches in flight: one for each worker, one on its way to the device, one in the kernel.
+    pub slots: usize,
+    /// Rows of a batch.
+    pub rows: usize,
+}
+
+impl Budget {
+    /// Bytes of staging that a pipeline may hold unless said otherwise: 256 MiB.
+    pub const MEMORY_BYTES: u64 = 256 << 20;
+    /// Batches of 4 MiB: large against the cost of a message, small against the caches and the run.
+    const MOST_ROWS: u64 = 1 << 18;
+    /// Below this the messages cost more than their contents.
+    const FEWEST_ROWS: u64 = 1 << 12;
+
+    /// The largest batches that fit `memory_bytes` of staging.
+    ///
+    /// # Errors
+    /// [`Error::MemoryTooSmall`], which says how much would do.
+    pub fn within(memory_bytes: u64, workers: usize) -> Result<Self> {
+        let workers = workers.max(1);
+        let slots = workers + 2;
+        let row_bytes = slots as u64 * ROW_BYTES;
+        let rows = (memory_bytes / row_bytes).min(Self::MOST_ROWS) / Self::FEWEST_ROWS * Self::FEWEST_ROWS;
+        if rows == 0 {
+            let minimum_bytes = Self::FEWEST_ROWS * row_bytes;
+            return Err(Error::MemoryTooSmall { asked_bytes: memory_bytes, minimum_bytes, slots });
+        }
+        Ok(Self { workers, slots, rows: rows as usize })
+    }
+
+    /// The most bytes of staging it can hold.
+    pub fn staging_bytes(&self) -> u64 {
+        self.slots as u64 * self.rows as u64 * ROW_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_never_passes_its_memory() {
+        for workers in [1, 2, 7, 64] {
+            let Err(Error::MemoryTooSmall { minimum_bytes, .. }) = Budget::within(0, workers) else {
+                panic!("nothing fits in nothing");
+            };
+            assert!(Budget::within(minimum_bytes - 1, workers).is_err());
+            for memory in [minimum_bytes, minimum_bytes * 3 - 1, 10 << 20, Budget::MEMORY_BYTES] {
+                let budget = Budget::within(memory, workers).expect("room");
+                assert!(budget.staging_bytes() <= memory, "{budget:?} in {memory}");
+            }
+        }
+    }
+}

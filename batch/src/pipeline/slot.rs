@@ -1,0 +1,72 @@
+//! The device memory of one batch, used again and again.
+
+use wharf::{Buffer, Device, Ticket};
+
+use super::groups;
+use crate::{
+    columns::Columns,
+    error::Result,
+    q6::{PARTIAL_WORDS, Query, kernel},
+    source::Reader,
+};
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    columns: [Buffer<u32>; 4],
+    partial: Buffer<u32>,
+    groups: u32,
+    rows: usize,
+    /// Where the partial sums arrive; it travels with the download.
+    pub(super) words: Vec<u32>,
+}
+
+impl Slot {
+    pub(super) fn new(device: &Device, rows: usize) -> Result<Self> {
+        let column = || device.buffer::<u32>(rows);
+        let groups = groups(rows);
+        Ok(Self {
+            columns: [column()?, column()?, column()?, column()?],
+            partial: device.buffer(groups as usize * PARTIAL_WORDS)?,
+            groups,
+            rows,
+            words: Vec::new(),
+        })
+    }
+
+    /// Has the reader write the next rows straight into staging memory, and sends them. Gives the
+    /// rows and the four uploads; where there are no rows, none is sent.
+    pub(super) fn fill(
+        &self,
+        device: &Device,
+        reader: &mut dyn Reader,
+        filled: impl FnOnce(),
+    ) -> Result<(usize, Option<[Ticket<()>; 4]>)> {
+        let reserve = |i: usize| device.upload(&self.columns[i]).label(crate::columns::NAMES[i]).reserve(self.rows);
+        let [mut a, mut b, mut c, mut d] = [reserve(0)?, reserve(1)?, reserve(2)?, reserve(3)?];
+        let rows = reader.fill(&mut Columns {
+            shipdate: &mut a,
+            discount: &mut b,
+            quantity: &mut c,
+            extendedprice: &mut d,
+        })?;
+        filled();
+        if rows == 0 {
+            return Ok((0, None));
+        }
+        // The tail of a last, short batch is sent as it is: the kernel is told how many rows count.
+        Ok((rows, Some([a.commit()?, b.commit()?, c.commit()?, d.commit()?])))
+    }
+
+    /// Launches the kernel over the first `rows` rows.
+    pub(super) fn launch(&self, device: &Device, query: &Query, rows: usize) -> Result<Ticket<()>> {
+        let [a, b, c, d] = &self.columns;
+        let launch = device.launch(kernel()).bind(a).bind(b).bind(c).bind(d).bind(&self.partial);
+        Ok(query.arguments(launch, rows).groups([self.groups, 1, 1]).run()?)
+    }
+
+    /// Asks for the partial sums.
+    pub(super) fn download(&mut self, device: &Device) -> Result<Ticket<Vec<u32>>> {
+        let words = std::mem::take(&mut self.words);
+        Ok(device.download(&self.partial).into(words).map_err(wharf::Error::from)?)
+    }
+}

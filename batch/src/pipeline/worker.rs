@@ -1,0 +1,63 @@
+//! A thread that fills batches and sends them on their way.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Instant,
+};
+
+use crossbeam::channel::Receiver;
+use wharf::{CompletionQueue, Device};
+
+use super::{Batch, Slot};
+use crate::{
+    error::Result,
+    q6::Query,
+    source::{Pass, Reader, Source},
+};
+
+/// What the workers of a run share.
+pub(super) struct Shared<'a> {
+    pub(super) device: &'a Device,
+    pub(super) query: &'a Query,
+    pub(super) pass: Pass,
+    /// Completions of uploads and launches, for their receipts.
+    pub(super) steps: CompletionQueue<(), ()>,
+    /// Completions of downloads: the batches' results.
+    pub(super) batches: CompletionQueue<Batch, Vec<u32>>,
+    pub(super) stop: AtomicBool,
+}
+
+pub(super) struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    reader: Box<dyn Reader + 'a>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(shared: &'a Shared<'a>, source: &'a dyn Source) -> Result<Self> {
+        Ok(Self { shared, reader: source.reader(&shared.pass)? })
+    }
+
+    /// Sends batches until there are no more rows, and counts them and the seconds of filling.
+    ///
+    /// A worker that fails has sent batches that nobody counts; the run has failed then, and the
+    /// device is drained before it ends.
+    pub(super) fn work(&mut self, free: &Receiver<Slot>) -> Result<(u64, f64)> {
+        let Shared { device, query, steps, batches, stop, .. } = self.shared;
+        let (mut sent, mut fill_seconds) = (0, 0.0);
+        while !stop.load(Relaxed) {
+            let Ok(mut slot) = free.recv() else { break };
+            let began = Instant::now();
+            let filled = || fill_seconds += began.elapsed().as_secs_f64();
+            let (rows, uploads) = slot.fill(device, &mut *self.reader, filled)?;
+            let Some(uploads) = uploads else { break };
+            for upload in uploads {
+                upload.forward(steps, ());
+            }
+            slot.launch(device, query, rows)?.forward(steps, ());
+            let answer = slot.download(device)?;
+            answer.forward(batches, Batch { slot, rows });
+            sent += 1;
+        }
+        Ok((sent, fill_seconds))
+    }
+}

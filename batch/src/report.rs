@@ -1,0 +1,56 @@
+//! What a run gives: the answer, and where its time went.
+
+use crate::{
+    budget::Budget,
+    overlap::{Overlap, Stages},
+    q6::Revenue,
+};
+
+/// The outcome of one run of Q6.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The answer.
+    pub answer: Revenue,
+    /// Where the rows came from.
+    pub source: String,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Batches they travelled in.
+    pub batches: u64,
+    /// The pipeline's shape.
+    pub budget: Budget,
+    /// The memory bound it was given.
+    pub memory_bytes: u64,
+    /// The most staging memory the device had lent out.
+    pub peak_staging_bytes: u64,
+    /// From the first row to the answer.
+    pub seconds: f64,
+    /// The device, e.g. `wgpu:0`.
+    pub device: String,
+    /// The name its driver gives.
+    pub device_name: String,
+    /// Which form of the kernel ran.
+    pub form: &'static str,
+    /// Which way the uploads took.
+    pub path_up: wharf::Path,
+    /// Which way the downloads took.
+    pub path_down: wharf::Path,
+    /// Bytes uploaded.
+    pub bytes_up: u64,
+    /// Bytes downloaded.
+    pub bytes_down: u64,
+    /// Seconds each stage was busy, over all threads; transfers and kernels as their receipts say.
+    pub busy: Stages,
+    /// Seconds a batch takes in each stage alone.
+    pub solo: Stages,
+    /// How much of what could overlap did.
+    pub overlap: Overlap,
+}
+
+impl Report {
+    /// Rows per second.
+    pub fn rows_per_s(&self) -> f64 {
+        if self.seconds > 0.0 { self.rows as f64 / self.seconds } else { 0.0 }
+    }
+}
