@@ -1,2 +1,44 @@
-//! The `wharf` command.
-fn main() {}
+//! The `wharf` command: parses, calls, prints. What it promises to scripts is in `exit` and in the
+//! JSON schemas beside it.
+
+mod args;
+mod batch;
+mod bench;
+mod devices;
+mod exit;
+mod interrupt;
+mod kernels;
+mod output;
+mod panics;
+mod run;
+mod trace;
+
+use std::process::ExitCode;
+
+use self::args::Command;
+
+fn main() -> ExitCode {
+    panics::silence();
+    interrupt::watch();
+    let outcome = panics::catch(|| args::parse(std::env::args_os())?.run());
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+impl Command {
+    fn run(&self) -> exit::Outcome {
+        match self {
+            Self::Devices(command) => command.run(),
+            Self::Run(command) => command.run(),
+            Self::Kernels(command) => command.run(),
+            Self::Batch(command) => command.run(),
+            Self::Bench(command) => command.run(),
+            Self::Trace(command) => command.run(),
+            Self::Check(_) => Err(exit::Failure::reserved("check")),
+            Self::Advise(_) => Err(exit::Failure::reserved("advise")),
+            Self::Soak(_) => Err(exit::Failure::reserved("soak")),
+        }
+    }
+}

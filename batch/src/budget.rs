@@ -24,20 +24,21 @@ impl Budget {
     /// Below this the messages cost more than their contents.
     const FEWEST_ROWS: u64 = 1 << 12;
 
-    /// The largest batches that fit `memory_bytes` of staging.
+    /// The largest batches that fit `memory_bytes` of staging, with as many workers as that leaves
+    /// room for.
     ///
     /// # Errors
     /// [`Error::MemoryTooSmall`], which says how much would do.
     pub fn within(memory_bytes: u64, workers: usize) -> Result<Self> {
-        let workers = workers.max(1);
-        let slots = workers + 2;
-        let row_bytes = slots as u64 * ROW_BYTES;
-        let rows = (memory_bytes / row_bytes).min(Self::MOST_ROWS) / Self::FEWEST_ROWS * Self::FEWEST_ROWS;
-        if rows == 0 {
-            let minimum_bytes = Self::FEWEST_ROWS * row_bytes;
-            return Err(Error::MemoryTooSmall { asked_bytes: memory_bytes, minimum_bytes, slots });
-        }
-        Ok(Self { workers, slots, rows: rows as usize })
+        let row_bytes = |workers: usize| (workers as u64 + 2) * ROW_BYTES;
+        let room = |workers: usize| (memory_bytes / row_bytes(workers)).min(Self::MOST_ROWS);
+        let fits = |workers: &usize| room(*workers) >= Self::FEWEST_ROWS;
+        let Some(workers) = (1..=workers.max(1)).rev().find(fits) else {
+            let minimum_bytes = Self::FEWEST_ROWS * row_bytes(1);
+            return Err(Error::MemoryTooSmall { asked_bytes: memory_bytes, minimum_bytes });
+        };
+        let rows = room(workers) / Self::FEWEST_ROWS * Self::FEWEST_ROWS;
+        Ok(Self { workers, slots: workers + 2, rows: rows as usize })
     }
 
     /// The most bytes of staging it can hold.

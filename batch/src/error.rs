@@ -98,14 +98,12 @@ pub enum Error {
         scale: f64,
     },
     /// The memory bound leaves no room for the pipeline.
-    #[error("memory of {asked_bytes} bytes is too small: {slots} slots need at least {minimum_bytes} bytes")]
+    #[error("{asked_bytes} bytes of memory are too few, {minimum_bytes} are the least")]
     MemoryTooSmall {
         /// Bytes allowed.
         asked_bytes: u64,
         /// The fewest bytes that would do.
         minimum_bytes: u64,
-        /// Batches in flight.
-        slots: usize,
     },
     /// The device refused or failed.
     #[error(transparent)]

@@ -53,4 +53,20 @@ impl Report {
     pub fn rows_per_s(&self) -> f64 {
         if self.seconds > 0.0 { self.rows as f64 / self.seconds } else { 0.0 }
     }
+
+    /// Uploads while they move, in 10^9 bytes per second; `None` where nothing was copied.
+    pub fn gbytes_per_s_up(&self) -> Option<f64> {
+        rate(self.bytes_up, self.busy.upload, self.path_up)
+    }
+
+    /// Downloads while they move, in 10^9 bytes per second; `None` where nothing was copied.
+    pub fn gbytes_per_s_down(&self) -> Option<f64> {
+        rate(self.bytes_down, self.busy.download, self.path_down)
+    }
+}
+
+/// A path without a copy has no bandwidth.
+fn rate(bytes: u64, seconds: f64, path: wharf::Path) -> Option<f64> {
+    let copies = !matches!(path, wharf::Path::Direct | wharf::Path::None);
+    (copies && bytes > 0 && seconds > 0.0).then(|| bytes as f64 / seconds / 1e9)
 }

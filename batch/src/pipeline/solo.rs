@@ -13,17 +13,26 @@ use crate::{
     source::{Pass, Source},
 };
 
-/// Batches that are measured, after one that warms up memory, caches and the kernel's code.
-const MEASURED: usize = 5;
+/// Batches that are measured; the first is left out where there are more.
+const MEASURED: usize = 6;
+
+/// One batch that nobody counts: it compiles the kernel and touches the memory.
+pub(super) fn warm_up(device: &Device, source: &dyn Source, query: &Query, budget: Budget) -> Result<()> {
+    batches(device, source, query, budget, 1).map(drop)
+}
 
 /// The median seconds of a batch in each stage; zeroes where there are no rows. Only full batches
 /// count, where there are any.
 pub(super) fn measure(device: &Device, source: &dyn Source, query: &Query, budget: Budget) -> Result<Stages> {
+    batches(device, source, query, budget, MEASURED)
+}
+
+fn batches(device: &Device, source: &dyn Source, query: &Query, budget: Budget, most: usize) -> Result<Stages> {
     let pass = Pass::over(source);
     let mut reader = source.reader(&pass)?;
     let mut slot = Slot::new(device, budget.rows)?;
     let mut samples: Vec<Stages> = Vec::new();
-    for _ in 0..=MEASURED {
+    for _ in 0..most {
         let began = Instant::now();
         let mut fill = 0.0;
         let (rows, uploads) = slot.fill(device, &mut *reader, || fill = began.elapsed().as_secs_f64())?;

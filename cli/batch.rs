@@ -1,0 +1,167 @@
+//! `wharf batch`: jobs over more data than memory.
+
+mod document;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use wharf::Device;
+use wharf_batch::{
+    Budget, Error, Options, Report,
+    compare::{self, Comparison, Table},
+    q6::{Query, Revenue},
+    source::{Lineitem, ParquetFile, Source},
+};
+
+use crate::{
+    devices,
+    exit::{FELL_SHORT, Failure, INTERRUPTED, Outcome, PERMANENT, TRY_AGAIN},
+    interrupt, output,
+};
+
+/// Words that stand before a job, of which this version has `run`.
+const VERBS: [&str; 6] = ["run", "resume", "merge", "verify", "init", "submit"];
+
+/// Run a job over more data than memory.
+#[derive(Debug, Args)]
+pub(crate) struct Batch {
+    /// The job: q6, the revenue query of TPC-H in exact integers. `run q6` is the same.
+    #[arg(value_name = "JOB", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+    /// Scale factor of the rows that are made; 1 is 6,001,215 rows.
+    #[arg(long, value_name = "F", default_value_t = 1.0, conflicts_with = "input", allow_negative_numbers = true)]
+    scale: f64,
+    /// A Parquet file with lineitem's columns, instead of rows that are made.
+    #[arg(long, value_name = "FILE.parquet")]
+    input: Option<PathBuf>,
+    /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Staging memory it may hold, e.g. 64MiB; 256MiB unless said otherwise.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory: Option<u64>,
+    /// Also time the kernel on the CPU device beside a plain loop and rayon, from columns in memory.
+    #[arg(long)]
+    compare: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `4096`, `64KiB`, `1.5GB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 8] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("kB", 1_000),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("B", 1),
+    ];
+    let unit = UNITS.iter().find_map(|(unit, by)| Some((text.strip_suffix(unit)?.trim_end(), *by)));
+    let (number, by) = unit.unwrap_or((text, 1));
+    let number = number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    number.map(|n| (n * by as f64) as u64).ok_or_else(|| "a size is expected, e.g. 64MiB".to_owned())
+}
+
+impl Batch {
+    pub(crate) fn run(&self) -> Outcome {
+        self.check_job()?;
+        let memory_bytes = self.memory.unwrap_or(Budget::MEMORY_BYTES);
+        // What the command line alone decides is said before anything is opened.
+        Budget::within(memory_bytes, 1).map_err(|e| Failure::usage(format_args!("--memory: {e}")))?;
+        let made = match &self.input {
+            None => Some(Lineitem::new(self.scale).map_err(|e| Failure::usage(format_args!("--{e}")))?),
+            Some(_) => None,
+        };
+        let device = devices::open(self.device.as_deref())?;
+        let file = self.input.as_ref().map(ParquetFile::open).transpose().map_err(failure)?;
+        let source: &dyn Source = match (&made, &file) {
+            (Some(made), _) => made,
+            (None, Some(file)) => file,
+            (None, None) => unreachable!("rows are made or read"),
+        };
+        let report = run(&device, source, memory_bytes)?;
+        let comparison = if self.compare { Some(compared(source).map_err(failure)?) } else { None };
+        let published = (self.input.is_none() && self.scale == 1.0).then_some(Revenue::AT_SCALE_1);
+        if self.json {
+            output::json(&document::of(&report, comparison.as_ref(), published))?;
+        } else {
+            output::text(&table::of(&report, comparison.as_ref(), published))?;
+        }
+        fell_short(&report, comparison.as_ref(), published)
+    }
+
+    /// The job's name, behind at most one verb.
+    fn check_job(&self) -> Outcome {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let job = match words[..] {
+            [verb, ..] if VERBS[1..].contains(&verb) => return Err(Failure::reserved(&format!("batch {verb}"))),
+            ["run", job] => job,
+            [verb, _] => {
+                return Err(Failure::usage(format_args!(
+                    "`{verb}` is no verb of batch, there is: {}",
+                    VERBS.join(", ")
+                )));
+            }
+            [job] => job,
+            _ => unreachable!("one or two words"),
+        };
+        match job {
+            "q6" => Ok(()),
+            job if job.ends_with(".toml") => Err(Failure::reserved("batch JOB.toml")),
+            job => Err(Failure::usage(format_args!("there is no job `{job}`, there is: q6"))),
+        }
+    }
+}
+
+fn run(device: &Device, source: &dyn Source, memory_bytes: u64) -> Outcome<Report> {
+    let bar = ProgressBar::with_draw_target(Some(source.rows_expected()), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left");
+    bar.set_style(style.expect("a template of known words"));
+    let progress = |rows: u64| {
+        bar.set_length(bar.length().unwrap_or(0).max(rows));
+        bar.set_position(rows);
+    };
+    let options = Options { memory_bytes, stop: interrupt::listen(), progress: &progress };
+    let report = wharf_batch::run(device, source, &Query::VALIDATION, &options);
+    bar.finish_and_clear();
+    report.map_err(failure)
+}
+
+/// On the CPU device, whatever the job ran on: the other two ways are on the CPU.
+fn compared(source: &dyn Source) -> Result<Comparison, Error> {
+    let device = Device::open("cpu")?;
+    compare::compare(&device, &Table::read(source)?, &Query::VALIDATION)
+}
+
+/// The job's errors by whether trying again is any use.
+fn failure(error: Error) -> Failure {
+    let code = match error {
+        Error::Interrupted { .. } => INTERRUPTED,
+        Error::MemoryTooSmall { .. } | Error::Scale { .. } => crate::exit::USAGE,
+        ref error if error.is_transient() => TRY_AGAIN,
+        _ => PERMANENT,
+    };
+    Failure::new(code, error)
+}
+
+/// A wrong answer, or more memory than promised, is not passed over in silence.
+fn fell_short(report: &Report, comparison: Option<&Comparison>, published: Option<&str>) -> Outcome {
+    let answer = report.answer.to_string();
+    let wrong = match published {
+        Some(published) if published != answer => {
+            format!("the answer {answer} is not the published {published}")
+        }
+        _ if report.peak_staging_bytes > report.memory_bytes => {
+            format!("{} bytes of staging passed --memory of {}", report.peak_staging_bytes, report.memory_bytes)
+        }
+        _ if comparison.is_some_and(|c| !c.agree) => "the compared answers differ".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(Failure::new(FELL_SHORT, wrong))
+}

@@ -1,0 +1,81 @@
+//! `wharf batch` for the eye.
+
+use wharf_batch::{Report, compare::Comparison};
+
+pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Option<&str>) -> String {
+    let Report { answer, device, device_name, form, rows, seconds, .. } = report;
+    let verdict = match published {
+        Some(published) if published == answer.to_string() => ", as TPC-H publishes it",
+        Some(_) => ", NOT what TPC-H publishes",
+        None => "",
+    };
+    let mut text = format!("revenue   {answer} ({} rows taken{verdict})\n", answer.rows_taken);
+    text += &format!("device    {device} ({device_name}), {form}\n");
+    text += &format!("source    {}\n", report.source);
+    text += &format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6);
+    let moved = |bytes: u64, rate: Option<f64>, path: wharf::Path| {
+        let rate = rate.map_or("no copy".to_owned(), |rate| format!("{rate:.2} GB/s"));
+        format!("{:.3} MB, {rate}, {path}", bytes as f64 / 1e6)
+    };
+    text += &format!("up        {}\n", moved(report.bytes_up, report.gbytes_per_s_up(), report.path_up));
+    text += &format!("down      {}\n", moved(report.bytes_down, report.gbytes_per_s_down(), report.path_down));
+    text += &stages(report);
+    text += &overlap(report);
+    text += &format!(
+        "staging   {:.1} MiB at most, of {:.1} MiB allowed; {} batches of {} rows, {} in flight\n",
+        mib(report.peak_staging_bytes),
+        mib(report.memory_bytes),
+        report.batches,
+        report.budget.rows,
+        report.budget.slots
+    );
+    if let Some(comparison) = comparison {
+        text += &compared(comparison);
+    }
+    text
+}
+
+fn stages(report: &Report) -> String {
+    let mut text = format!("stage     {:>12}{:>18}\n", "busy s", "alone ms/batch");
+    let (busy, solo) = (&report.busy, &report.solo);
+    let rows = [
+        ("fill", busy.fill, solo.fill),
+        ("upload", busy.upload, solo.upload),
+        ("kernel", busy.kernel, solo.kernel),
+        ("download", busy.download, solo.download),
+        ("merge", busy.merge, solo.merge),
+    ];
+    for (name, busy, solo) in rows {
+        text += &format!("  {name:<8}{busy:>12.4}{:>18.4}\n", solo * 1e3);
+    }
+    text
+}
+
+fn overlap(report: &Report) -> String {
+    let overlap = &report.overlap;
+    match (overlap.efficiency, overlap.times_ideal) {
+        (Some(efficiency), Some(times_ideal)) => format!(
+            "overlap   efficiency {efficiency:.2} (1 is ideal, 0 is none), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s\n",
+            overlap.ideal_seconds, overlap.serial_seconds
+        ),
+        _ => "overlap   takes two batches at least\n".to_owned(),
+    }
+}
+
+fn compared(c: &Comparison) -> String {
+    let line = |name: &str, seconds: f64| {
+        let rate = if seconds > 0.0 { c.rows as f64 / seconds / 1e6 } else { 0.0 };
+        format!("  {name:<24}{:>10.3} ms{rate:>12.1} million rows/s\n", seconds * 1e3)
+    };
+    let mut text =
+        format!("compare   columns in memory to answer, {} rows, medians of {}\n", c.rows, c.ours.samples.len());
+    text += &line(&format!("wharf on {}", c.device), c.ours.median);
+    text += &line("plain loop, one thread", c.serial.median);
+    text += &line("plain loop, rayon", c.rayon.median);
+    let agree = if c.agree { "the same answer" } else { "DIFFERENT answers" };
+    text + &format!("  {:.2}x the plain loop, {:.2}x rayon, {agree}\n", c.times_serial, c.times_rayon)
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

@@ -1,0 +1,158 @@
+//! `wharf bench --quick`: what the link gives, by size, and how long a small message takes.
+
+mod measure;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use wharf::Device;
+
+use crate::{
+    devices,
+    exit::{FELL_SHORT, Failure, Outcome},
+    output,
+};
+
+/// Measure transfers on every device.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// `compare A.json B.json` is a reserved form.
+    #[arg(hide = true)]
+    words: Vec<String>,
+    /// Sizes from 1 KiB to 256 MiB, seconds per device. The default.
+    #[arg(long)]
+    quick: bool,
+    /// Reserved.
+    #[arg(long, hide = true, conflicts_with = "quick")]
+    full: bool,
+    /// A device, several times for several; all real ones unless said otherwise.
+    #[arg(long = "device", value_name = "D")]
+    devices: Vec<String>,
+    /// A folder for bench.json.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON document with all raw samples.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Document {
+    schema: u32,
+    command: &'static str,
+    mode: &'static str,
+    devices: Vec<DeviceFigures>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceFigures {
+    device: String,
+    device_name: String,
+    /// Runs on the host's cores: its figures say nothing of a link.
+    software: bool,
+    transfers: Vec<Transfer>,
+    latency: Latency,
+}
+
+/// One direction at one size.
+#[derive(Debug, Serialize)]
+struct Transfer {
+    /// `upload`, `upload filled in place` (without the filling) or `download`.
+    direction: &'static str,
+    path: String,
+    bytes: u64,
+    /// The median, in 10^9 bytes per second, from acceptance to delivery; `None` where nothing was
+    /// copied.
+    gbytes_per_s: Option<f64>,
+    /// What came back was compared with what went.
+    verified: bool,
+    /// Seconds of each message from acceptance to delivery.
+    samples: Vec<f64>,
+}
+
+/// Four bytes to the device, one message at a time.
+#[derive(Debug, Serialize)]
+struct Latency {
+    p50: f64,
+    p99: f64,
+    max: f64,
+    /// Seconds of each message from acceptance to delivery.
+    samples: Vec<f64>,
+}
+
+impl Bench {
+    pub(crate) fn run(&self) -> Outcome {
+        match self.words.first().map(String::as_str) {
+            None => {}
+            Some("compare") => return Err(Failure::reserved("bench compare")),
+            Some(word) => return Err(Failure::usage(format_args!("`{word}` is unexpected; see `wharf help bench`"))),
+        }
+        if self.full {
+            return Err(Failure::reserved("bench --full"));
+        }
+        let file = self.out.as_ref().map(|folder| folder.join("bench.json"));
+        if let Some(file) = &file {
+            output::check(file)?;
+        }
+        let devices = self.devices()?.iter().map(figures).collect::<Outcome<Vec<_>>>()?;
+        // Without a word the quick one is meant: there is no other yet.
+        let document = Document { schema: output::SCHEMA, command: "bench", mode: "quick", devices };
+        if let Some(file) = file {
+            let text = serde_json::to_vec_pretty(&document).expect("our documents are plain data");
+            output::files(&[(file, text)])?;
+        }
+        if self.json {
+            output::json(&document)?;
+        } else {
+            output::text(&table(&document))?;
+        }
+        let wrong = document.devices.iter().find(|d| d.transfers.iter().any(|t| !t.verified));
+        match wrong {
+            Some(wrong) => Err(Failure::new(FELL_SHORT, format_args!("{}: data came back changed", wrong.device))),
+            None => Ok(()),
+        }
+    }
+
+    /// Those named; else all that are there, of the software adapters none.
+    fn devices(&self) -> Outcome<Vec<Device>> {
+        if !self.devices.is_empty() {
+            return self.devices.iter().map(|name| devices::open(Some(name))).collect();
+        }
+        let found = Device::discover();
+        let real = found
+            .iter()
+            .filter(|f| f.kind == wharf::BackendKind::Cpu || f.capabilities.as_ref().is_some_and(|c| !c.software));
+        real.map(|found| devices::open(Some(&found.id))).collect()
+    }
+}
+
+fn figures(device: &Device) -> Outcome<DeviceFigures> {
+    Ok(DeviceFigures {
+        device: device.id().to_owned(),
+        device_name: device.capabilities().name.clone(),
+        software: device.capabilities().software,
+        latency: measure::latency(device)?,
+        transfers: measure::transfers(device)?,
+    })
+}
+
+fn table(document: &Document) -> String {
+    let mut text = String::new();
+    for DeviceFigures { device, device_name, software, transfers, latency } in &document.devices {
+        let software = if *software { ", software" } else { "" };
+        text += &format!("{device} ({device_name}{software})\n");
+        let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(|seconds| seconds * 1e6);
+        text += &format!(
+            "  4-byte message, accepted to delivered: p50 {p50:.1} us, p99 {p99:.1} us, max {max:.1} us, {} samples\n",
+            latency.samples.len()
+        );
+        text += &format!("  {:<24}{:>12}{:>10}{:>10}  path\n", "", "bytes", "GB/s", "samples");
+        for Transfer { direction, path, bytes, gbytes_per_s, verified, samples } in transfers {
+            let rate = gbytes_per_s.map_or("no copy".to_owned(), |rate| format!("{rate:.3}"));
+            let wrong = if *verified { "" } else { "  DATA CHANGED" };
+            text += &format!("  {direction:<24}{bytes:>12}{rate:>10}{:>10}  {path}{wrong}\n", samples.len());
+        }
+    }
+    text
+}

@@ -1,0 +1,137 @@
+//! `wharf devices`: every door that was tried, and why some are closed.
+
+use clap::Args;
+use serde::Serialize;
+use wharf::{Capabilities, Device, Found};
+
+use crate::{exit::Outcome, output};
+
+/// List the devices of this machine.
+#[derive(Debug, Args)]
+pub(crate) struct Devices {
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Document {
+    schema: u32,
+    command: &'static str,
+    /// The device that is used where none is named.
+    best: Option<String>,
+    devices: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    id: String,
+    kind: String,
+    available: bool,
+    why_not: Option<String>,
+    capabilities: Option<Facts>,
+}
+
+/// [`Capabilities`] as they are printed.
+#[derive(Debug, Serialize)]
+struct Facts {
+    name: String,
+    driver: String,
+    software: bool,
+    unified_memory: bool,
+    max_workgroup_bytes: u32,
+    max_workgroup_invocations: u32,
+    max_workgroup_size: [u32; 3],
+    max_workgroups_per_dimension: u32,
+    max_storage_bindings: u32,
+    max_binding_bytes: u64,
+    max_buffer_bytes: u64,
+    storage_alignment: u64,
+    memory_bytes: Option<u64>,
+    subgroup_sizes: (u32, u32),
+    f16: bool,
+    timestamps: bool,
+    copy_engines: u32,
+    copy_overlaps_compute: bool,
+    max_in_flight: u32,
+}
+
+impl From<Capabilities> for Facts {
+    fn from(c: Capabilities) -> Self {
+        Self {
+            name: c.name,
+            driver: c.driver,
+            software: c.software,
+            unified_memory: c.unified_memory,
+            max_workgroup_bytes: c.max_workgroup_bytes,
+            max_workgroup_invocations: c.max_workgroup_invocations,
+            max_workgroup_size: c.max_workgroup_size,
+            max_workgroups_per_dimension: c.max_workgroups_per_dimension,
+            max_storage_bindings: c.max_storage_bindings,
+            max_binding_bytes: c.max_binding_bytes,
+            max_buffer_bytes: c.max_buffer_bytes,
+            storage_alignment: c.storage_alignment,
+            memory_bytes: c.memory_bytes,
+            subgroup_sizes: c.subgroup_sizes,
+            f16: c.f16,
+            timestamps: c.timestamps,
+            copy_engines: c.copy_engines,
+            copy_overlaps_compute: c.copy_overlaps_compute,
+            max_in_flight: c.max_in_flight,
+        }
+    }
+}
+
+impl From<Found> for Entry {
+    fn from(found: Found) -> Self {
+        Self {
+            id: found.id,
+            kind: found.kind.to_string(),
+            available: found.capabilities.is_some(),
+            why_not: found.why_not,
+            capabilities: found.capabilities.map(Facts::from),
+        }
+    }
+}
+
+impl Devices {
+    pub(crate) fn run(&self) -> Outcome {
+        let best = Device::best().ok().map(|device| device.id().to_owned());
+        let devices: Vec<Entry> = Device::survey().into_iter().map(Entry::from).collect();
+        let document = Document { schema: output::SCHEMA, command: "devices", best, devices };
+        if self.json { output::json(&document) } else { output::text(&table(&document)) }
+    }
+}
+
+fn table(document: &Document) -> String {
+    let mut text = String::new();
+    for Entry { id, why_not, capabilities, .. } in &document.devices {
+        let mark = if document.best.as_ref() == Some(id) { '*' } else { ' ' };
+        text += &match (capabilities, why_not) {
+            (Some(c), _) => format!("{mark} {id:<8} {} ({}), {}\n", c.name, c.driver, facts(c)),
+            (None, why_not) => format!("{mark} {id:<8} not there: {}\n", why_not.as_deref().unwrap_or("unknown")),
+        };
+    }
+    text + "* is used where no device is named\n"
+}
+
+fn facts(c: &Facts) -> String {
+    let mut facts = vec![match c.memory_bytes {
+        Some(bytes) => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+        None => "memory unknown".to_owned(),
+    }];
+    facts.push(format!("workgroups of up to {} with {} KiB", c.max_workgroup_invocations, c.max_workgroup_bytes >> 10));
+    facts.push(if c.copy_overlaps_compute { "copies overlap kernels" } else { "copies and kernels take turns" }.into());
+    if c.software {
+        facts.push("software".into());
+    }
+    facts.join(", ")
+}
+
+/// The device of this name, or the best one.
+pub(crate) fn open(name: Option<&str>) -> Outcome<Device> {
+    Ok(match name {
+        Some(name) => Device::open(name)?,
+        None => Device::best()?,
+    })
+}

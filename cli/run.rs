@@ -1,0 +1,204 @@
+//! `wharf run`: any WGSL file, with bindings from the command line.
+
+mod bindings;
+mod npy;
+mod spec;
+mod times;
+mod values;
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+use serde::Serialize;
+use wharf::{Buffer, Device, Kernel, Ticket};
+use wharf_simt::{Access, Slot};
+
+use self::{
+    bindings::{Bound, Output},
+    times::Times,
+};
+use crate::{
+    devices,
+    exit::{Failure, Outcome},
+    output,
+};
+
+/// Run a WGSL file.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The WGSL file.
+    file: PathBuf,
+    /// The compute entry point, where there are several.
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+    /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Workgroups.
+    #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1,1,1")]
+    groups: String,
+    /// A pipeline override, by name or @id.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    sets: Vec<String>,
+    /// A binding's contents: a file (.npy .f32 .u32 .i32 .bin), zeros:TYPE:N, fresh:TYPE:N,
+    /// iota:TYPE:N, random:TYPE:N[:SEED] or value:V,V,...
+    #[arg(long = "bind", value_name = "NAME=SPEC")]
+    binds: Vec<String>,
+    /// Where a binding is written to afterwards: a .npy or .bin file.
+    #[arg(long = "out", value_name = "NAME=FILE")]
+    outs: Vec<String>,
+    /// Times to run; the inputs are restored each time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: u32,
+    command: &'static str,
+    file: String,
+    entry: &'a str,
+    device: &'a str,
+    device_name: &'a str,
+    form: &'static str,
+    path: Option<String>,
+    groups: [u32; 3],
+    repeat: u32,
+    bindings: Vec<BindingDocument<'a>>,
+    outputs: Vec<OutputDocument<'a>>,
+    times: &'a Times,
+}
+
+#[derive(Debug, Serialize)]
+struct BindingDocument<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    layout: String,
+    bytes: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct OutputDocument<'a> {
+    name: &'a str,
+    file: String,
+    bytes: usize,
+}
+
+impl Run {
+    pub(crate) fn run(&self) -> Outcome {
+        let wgsl = std::fs::read_to_string(&self.file).map_err(|e| Failure::file(&self.file, &e))?;
+        let kernel = Kernel::from_wgsl_entry(wgsl, self.entry.as_deref()).map_err(|e| self.in_file(&e))?;
+        let entry = kernel.entry().map_err(|e| self.in_file(&e))?;
+        let groups = bindings::groups(&self.groups)?;
+        let sets = bindings::sets(&self.sets, entry)?;
+        let specs = bindings::specs(&self.binds, &entry.bindings)?;
+        let outputs = bindings::outputs(&self.outs, &entry.bindings)?;
+        for output in &outputs {
+            output::check(&output.path)?;
+        }
+        let device = devices::open(self.device.as_deref())?;
+        let limit = device.capabilities().max_binding_bytes.min(device.capabilities().max_buffer_bytes);
+        let mut bound = Vec::with_capacity(entry.bindings.len());
+        for (slot, spec) in entry.bindings.iter().zip(&specs) {
+            bound.push(Bound::new(&device, slot, spec, limit)?);
+        }
+        let mut times = Times::default();
+        let mut results = Vec::new();
+        for _ in 0..self.repeat {
+            results = self.once(&device, &kernel, &bound, groups, &sets, &outputs, &mut times)?;
+        }
+        let files: Vec<_> = outputs.iter().zip(&results).map(|(output, bytes)| output.file(bytes)).collect();
+        output::files(&files)?;
+        let document = Document {
+            schema: output::SCHEMA,
+            command: "run",
+            file: self.file.display().to_string(),
+            entry: kernel.name(),
+            device: device.id(),
+            device_name: &device.capabilities().name,
+            form: times.form.unwrap_or("none"),
+            path: times.path.map(|path| path.to_string()),
+            groups,
+            repeat: self.repeat,
+            bindings: bound.iter().map(|b| b.document()).collect(),
+            outputs: outputs.iter().zip(&files).map(|(o, (path, bytes))| o.document(path, bytes.len())).collect(),
+            times: &times,
+        };
+        if self.json { output::json(&document) } else { output::text(&table(&document)) }
+    }
+
+    /// One run: inputs up, one launch, outputs down. Gives the outputs' bytes.
+    #[expect(clippy::too_many_arguments, reason = "all that was parsed, once")]
+    fn once(
+        &self,
+        device: &Device,
+        kernel: &Kernel,
+        bound: &[Bound<'_>],
+        groups: [u32; 3],
+        sets: &[(String, f64)],
+        outputs: &[Output<'_>],
+        times: &mut Times,
+    ) -> Outcome<Vec<Vec<u8>>> {
+        let mut uploads = Vec::new();
+        for Bound { slot, bytes, buffer, fresh } in bound {
+            if let (Some(buffer), false) = (buffer, fresh) {
+                uploads.push(send(device, buffer, bytes, &slot.name)?);
+            }
+        }
+        times.upload(uploads)?;
+        let mut launch = device.launch(kernel).groups(groups).label(kernel.name());
+        for Bound { slot, bytes, buffer, .. } in bound {
+            launch = match buffer {
+                Some(buffer) => launch.bind_as(&slot.name, buffer),
+                None => launch.uniform(&slot.name, bytes),
+            };
+        }
+        for (name, value) in sets {
+            launch = launch.set(name, *value);
+        }
+        times.launch(launch.run().map_err(|e| self.in_file(&e))?)?;
+        let mut downloads = Vec::new();
+        for output in outputs {
+            let buffer = bound[output.binding].buffer.as_ref().expect("uniforms are refused as outputs");
+            downloads.push(device.download(buffer).label(&output.slot.name).send()?);
+        }
+        times.download(downloads)
+    }
+
+    /// A build error names the file; its line and column come first in its log.
+    fn in_file(&self, error: &wharf::Error) -> Failure {
+        match error {
+            wharf::Error::Build { log, .. } => Failure::usage(format_args!("{}:{log}", self.file.display())),
+            wharf::Error::Argument { .. } | wharf::Error::NoForm { .. } => {
+                Failure::usage(format_args!("{}: {error}", self.file.display()))
+            }
+            other => Failure::from(other.clone()),
+        }
+    }
+}
+
+fn send(device: &Device, to: &Buffer<u8>, bytes: &Arc<[u8]>, label: &str) -> Outcome<Ticket<Arc<[u8]>>> {
+    Ok(device.upload(to).label(label).send(bytes.clone()).map_err(wharf::Error::from)?)
+}
+
+/// Whether a slot is a uniform, which has no buffer of its own.
+fn is_uniform(slot: &Slot) -> bool {
+    slot.access == Access::Uniform
+}
+
+fn table(document: &Document<'_>) -> String {
+    let Document { entry, device, device_name, form, groups: [x, y, z], times, .. } = document;
+    let mut text = format!("{entry} on {device} ({device_name}), {form}, {x},{y},{z} workgroups\n");
+    text += &times.table();
+    if let Some(path) = &document.path {
+        text += &format!("uploads: {path}\n");
+    }
+    for OutputDocument { name, file, bytes } in &document.outputs {
+        text += &format!("{name} -> {file} ({bytes} bytes)\n");
+    }
+    text
+}

@@ -1,0 +1,182 @@
+//! Matching what the command line names with what the WGSL declares.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use wharf::{Buffer, Device};
+use wharf_simt::{Entry, Slot};
+
+use super::{
+    BindingDocument, OutputDocument, is_uniform, npy,
+    spec::Spec,
+    values::{self, Plain},
+};
+use crate::exit::{Failure, Outcome};
+
+/// A binding with its contents, and its buffer unless it is a uniform.
+pub(super) struct Bound<'a> {
+    pub(super) slot: &'a Slot,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) buffer: Option<Buffer<u8>>,
+    /// Nothing is uploaded.
+    pub(super) fresh: bool,
+}
+
+impl<'a> Bound<'a> {
+    pub(super) fn new(device: &Device, slot: &'a Slot, spec: &Spec, limit: u64) -> Outcome<Self> {
+        let bytes: Arc<[u8]> = values::make(slot, spec, limit)?.into();
+        let buffer = if is_uniform(slot) { None } else { Some(device.buffer(bytes.len())?) };
+        Ok(Self { slot, bytes, buffer, fresh: matches!(spec, Spec::Fresh(..)) })
+    }
+
+    pub(super) fn document(&self) -> BindingDocument<'_> {
+        BindingDocument { name: &self.slot.name, layout: self.slot.layout.to_string(), bytes: self.bytes.len() }
+    }
+}
+
+/// A binding that is written to a file.
+pub(super) struct Output<'a> {
+    pub(super) slot: &'a Slot,
+    /// Its number among the bindings.
+    pub(super) binding: usize,
+    pub(super) path: PathBuf,
+    /// How it is written as `.npy`; `None` for `.bin`.
+    npy: Option<Plain>,
+}
+
+impl Output<'_> {
+    /// The file's path and contents.
+    pub(super) fn file(&self, bytes: &[u8]) -> (PathBuf, Vec<u8>) {
+        let contents = match &self.npy {
+            None => bytes.to_vec(),
+            Some(plain) => {
+                let mut shape = Vec::new();
+                if plain.is_array {
+                    shape.push(plain.elements(bytes));
+                }
+                if plain.element.size > 1 {
+                    shape.push(plain.element.size.into());
+                }
+                let file = npy::write(plain.element.scalar, &shape, &plain.packed(bytes));
+                file.expect("a buffer holds no bool, and NumPy has all other scalars")
+            }
+        };
+        (self.path.clone(), contents)
+    }
+
+    pub(super) fn document(&self, path: &Path, bytes: usize) -> OutputDocument<'_> {
+        OutputDocument { name: &self.slot.name, file: path.display().to_string(), bytes }
+    }
+}
+
+fn split<'a>(text: &'a str, flag: &str, form: &str) -> Outcome<(&'a str, &'a str)> {
+    let pair = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+    pair.ok_or_else(|| Failure::usage(format_args!("--{flag} `{text}`: {form} is expected")))
+}
+
+fn names(slots: &[Slot]) -> String {
+    match slots {
+        [] => "none".to_owned(),
+        slots => slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn find(slots: &[Slot], name: &str) -> Outcome<usize> {
+    slots
+        .iter()
+        .position(|slot| slot.name == name)
+        .ok_or_else(|| Failure::usage(format_args!("there is no binding `{name}`, there is: {}", names(slots))))
+}
+
+/// The SPEC of each binding, in order; each must have one.
+pub(super) fn specs(binds: &[String], slots: &[Slot]) -> Outcome<Vec<Spec>> {
+    let mut specs: Vec<Option<Spec>> = vec![None; slots.len()];
+    for bind in binds {
+        let (name, spec) = split(bind, "bind", "NAME=SPEC")?;
+        let place = &mut specs[find(slots, name)?];
+        let spec = spec.parse().map_err(|e| Failure::usage(format_args!("binding `{name}`: {e}")))?;
+        if place.replace(spec).is_some() {
+            return Err(Failure::usage(format_args!("binding `{name}` is given twice")));
+        }
+    }
+    let missing = |slot: &Slot| {
+        Failure::usage(format_args!("binding `{}` ({}) is missing: --bind {}=SPEC", slot.name, slot.layout, slot.name))
+    };
+    slots.iter().zip(specs).map(|(slot, spec)| spec.ok_or_else(|| missing(slot))).collect()
+}
+
+/// The outputs, each once, in a form that its file can hold.
+pub(super) fn outputs<'a>(outs: &[String], slots: &'a [Slot]) -> Outcome<Vec<Output<'a>>> {
+    let mut outputs: Vec<Output<'a>> = Vec::with_capacity(outs.len());
+    for out in outs {
+        let (name, path) = split(out, "out", "NAME=FILE")?;
+        let (binding, path) = (find(slots, name)?, PathBuf::from(path));
+        let slot = &slots[binding];
+        let wrong = |what: &str| Err(Failure::usage(format_args!("--out {name}={}: {what}", path.display())));
+        if is_uniform(slot) {
+            return wrong("a uniform cannot be an output");
+        }
+        if outputs.iter().any(|other| other.path == path) {
+            return wrong("the file is named twice");
+        }
+        let npy = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("bin") => None,
+            Some("npy") => match Plain::of(&slot.layout) {
+                None => return wrong(&format!("{} is no array of scalars or vectors, write a .bin file", slot.layout)),
+                plain => plain,
+            },
+            _ => return wrong("a .npy or .bin file is expected"),
+        };
+        outputs.push(Output { slot, binding, path, npy });
+    }
+    Ok(outputs)
+}
+
+/// The overrides, each there and once.
+pub(super) fn sets(sets: &[String], entry: &Entry) -> Outcome<Vec<(String, f64)>> {
+    let mut values: Vec<(String, f64)> = Vec::with_capacity(sets.len());
+    for set in sets {
+        let (key, value) = split(set, "set", "NAME=VALUE")?;
+        let is_key = |name: &Option<String>, id: Option<u16>| {
+            name.as_deref() == Some(key) || id.is_some_and(|id| key == format!("@{id}"))
+        };
+        let Some(found) = entry.overrides.iter().find(|o| is_key(&o.name, o.id)) else {
+            let there: Vec<_> = entry
+                .overrides
+                .iter()
+                .map(|o| o.name.clone().unwrap_or_else(|| format!("@{}", o.id.unwrap_or(0))))
+                .collect();
+            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+            return Err(Failure::usage(format_args!("there is no override `{key}`, there is: {there}")));
+        };
+        let number = match value {
+            "true" => Some(1.0),
+            "false" => Some(0.0),
+            value => value.parse().ok(),
+        };
+        let Some(number) = number else {
+            return Err(Failure::usage(format_args!("--set {set}: `{value}` is no {}", found.ty)));
+        };
+        let name = found.name.clone().unwrap_or_else(|| key.to_owned());
+        if values.iter().any(|(other, _)| *other == name) {
+            return Err(Failure::usage(format_args!("override `{key}` is set twice")));
+        }
+        values.push((name, number));
+    }
+    Ok(values)
+}
+
+/// `X[,Y[,Z]]`.
+pub(super) fn groups(text: &str) -> Outcome<[u32; 3]> {
+    let wrong = || Failure::usage(format_args!("--groups `{text}`: X[,Y[,Z]] is expected, whole numbers"));
+    let sides: Vec<u32> =
+        text.split(',').map(|side| side.trim().parse().map_err(|_| wrong())).collect::<Outcome<_>>()?;
+    match sides[..] {
+        [x] => Ok([x, 1, 1]),
+        [x, y] => Ok([x, y, 1]),
+        [x, y, z] => Ok([x, y, z]),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,105 @@
+//! `wharf trace`: what each device did when, for ui.perfetto.dev and chrome://tracing.
+//!
+//! Source: "Trace Event Format" (the Chromium project), complete events.
+
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Instant};
+
+use clap::Args;
+use serde_json::{Value, json};
+use wharf::{
+    Lane, Receipt,
+    trace::{self, Span},
+};
+
+use crate::{
+    args,
+    exit::{Failure, Outcome},
+    output,
+};
+
+/// Record a trace of another command; the exit code is the other command's.
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    /// The file that is written.
+    out: PathBuf,
+    /// The command, behind `--`, without `wharf`.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Trace {
+    pub(crate) fn run(&self) -> Outcome {
+        let name = std::iter::once(OsString::from("wharf"));
+        let inner = args::parse(name.chain(self.command.iter().cloned()))?;
+        if matches!(inner, args::Command::Trace(_)) {
+            return Err(Failure::usage("a trace of a trace is no use"));
+        }
+        output::check(&self.out)?;
+        let began = trace::start();
+        let outcome = inner.run();
+        let spans = trace::take();
+        let text = serde_json::to_vec(&document(&spans, began)).expect("plain data");
+        // The inner command's outcome comes first; a trace that cannot be written is told where
+        // there is nothing else to tell.
+        let written = output::files(&[(self.out.clone(), text)]);
+        outcome.and(written)
+    }
+}
+
+/// One process for each device, one track for each of its lanes.
+fn document(spans: &[Span], began: Instant) -> Value {
+    let mut devices: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut events = Vec::new();
+    for span in spans {
+        let next = devices.len() + 1;
+        let pid = *devices.entry(&span.receipt.device).or_insert_with(|| {
+            events.push(json!({
+                "name": "process_name", "ph": "M", "pid": next, "tid": 0,
+                "args": { "name": &*span.receipt.device },
+            }));
+            for (tid, name) in TRACKS.iter().enumerate() {
+                events.push(json!({
+                    "name": "thread_name", "ph": "M", "pid": next, "tid": tid, "args": { "name": name },
+                }));
+            }
+            next
+        });
+        events.extend(event(span, pid, began));
+    }
+    json!({ "traceEvents": events, "displayTimeUnit": "ms", "otherData": { "schema": output::SCHEMA } })
+}
+
+const TRACKS: [&str; 4] = ["fences", "upload", "compute", "download"];
+
+fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
+    let Receipt { lane, label, path, form, bytes, queue, accepted, submitted, started, .. } = &span.receipt;
+    let (tid, kind) = match lane {
+        None => (0, "fence"),
+        Some(Lane::Upload) => (1, "upload"),
+        Some(Lane::Compute) => (2, "compute"),
+        Some(Lane::Download) => (3, "download"),
+    };
+    let us = |at: Instant| at.saturating_duration_since(began).as_secs_f64() * 1e6;
+    let end = span.receipt.finished.or(span.receipt.delivered)?;
+    let start = started.or(*submitted).unwrap_or(*accepted).min(end);
+    Some(json!({
+        "name": label.as_deref().unwrap_or(kind),
+        "cat": kind,
+        "ph": "X",
+        "pid": pid,
+        "tid": tid,
+        "ts": us(start),
+        "dur": us(end) - us(start),
+        "args": {
+            "queue": &**queue,
+            "bytes": bytes,
+            "path": path.to_string(),
+            "form": form,
+            "accepted_us": us(*accepted),
+            "delivered_us": span.receipt.delivered.map(us),
+            "device_seconds": span.receipt.device_seconds,
+            "gbytes_per_s": span.receipt.gbytes_per_s(),
+            "error": span.error.as_ref().map(|e| e.to_string()),
+        },
+    }))
+}
