@@ -101,6 +101,7 @@ impl Run {
             output::check(&output.path)?;
         }
         let device = devices::open(self.device.as_deref())?;
+        bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
         let limit = device.capabilities().max_binding_bytes.min(device.capabilities().max_buffer_bytes);
         let mut bound = Vec::with_capacity(entry.bindings.len());
         for (slot, spec) in entry.bindings.iter().zip(&specs) {

@@ -180,3 +180,13 @@ pub(super) fn groups(text: &str) -> Outcome<[u32; 3]> {
         _ => Err(wrong()),
     }
 }
+
+/// `run` never folds what is over the limit.
+pub(super) fn check_groups(groups: [u32; 3], limit: u32) -> Outcome {
+    match groups.iter().find(|&&side| side > limit) {
+        None => Ok(()),
+        Some(side) => Err(Failure::usage(format_args!(
+            "--groups: {side} is over the device's max_workgroups_per_dimension of {limit}"
+        ))),
+    }
+}

@@ -292,7 +292,7 @@ mod tests {
     fn slots() -> Vec<Slot> {
         let module = wharf_simt::Module::new(
             "struct P { n: u32, color: vec3<f32>, w: array<i32, 2> }
-             @group(0) @binding(0) var<uniform> p: P;
+             @group(0) @binding(0) var<storage, read> p: P;
              @group(0) @binding(1) var<storage, read> v: array<vec3<u32>>;
              @group(0) @binding(2) var<storage, read_write> a: array<atomic<u32>>;
              @group(0) @binding(3) var<storage, read_write> f: array<f32, 4>;

@@ -1,0 +1,120 @@
+//! `wharf batch q6`: the answer, the bound, and every wrong input.
+
+#[path = "../../batch/tests/parquet/write.rs"]
+#[expect(dead_code, reason = "the library's own tests write more kinds of columns")]
+mod write;
+
+use std::process::Stdio;
+
+use crate::{command, documents::checked, done, folder, refused};
+
+#[test]
+fn the_main_job_gives_the_published_answer() {
+    let folder = folder();
+    let document = checked("batch", &done(folder.path(), &["batch", "q6", "--json"]));
+    assert_eq!(document["answer"], "123141078.2283");
+    assert_eq!(document["rows"], 6_001_215);
+    assert!(document["peak_staging_bytes"].as_u64() <= document["memory_bytes"].as_u64());
+    assert!(document["overlap_efficiency"].is_number());
+    let text = done(folder.path(), &["batch", "run", "q6"]);
+    assert!(text.contains("123141078.2283") && text.contains("as TPC-H publishes it"), "{text}");
+}
+
+#[test]
+fn a_comparison_has_its_samples() {
+    let folder = folder();
+    let document = checked("batch", &done(folder.path(), &["batch", "q6", "--scale", "0.1", "--compare", "--json"]));
+    let compare = &document["compare"];
+    assert_eq!(compare["agree"], true);
+    assert_eq!(compare["device"], "cpu");
+    for way in ["ours", "serial", "rayon"] {
+        assert!(compare[way]["samples"].as_array().expect("raw").len() >= 5, "{compare}");
+    }
+}
+
+#[test]
+fn staging_stays_under_a_small_bound() {
+    let folder = folder();
+    let args = ["batch", "q6", "--scale", "0.05", "--memory", "256KiB", "--json"];
+    let document = checked("batch", &done(folder.path(), &args));
+    let peak = document["peak_staging_bytes"].as_u64().expect("a number");
+    assert!(peak > 0 && peak <= 256 << 10, "{peak}");
+    refused(folder.path(), 2, &["batch", "q6", "--memory", "100KiB"], &["--memory", "102400", "196608"]);
+    refused(folder.path(), 2, &["batch", "q6", "--memory", "lots"], &["--memory", "64MiB"]);
+}
+
+#[test]
+fn no_rows_have_no_revenue() {
+    let folder = folder();
+    let document = checked("batch", &done(folder.path(), &["batch", "q6", "--scale", "0", "--json"]));
+    assert_eq!(document["answer"], "0.0000");
+    assert_eq!(document["rows"], 0);
+    done(folder.path(), &["batch", "q6", "--scale", "0", "--compare"]);
+}
+
+#[test]
+fn parquet_is_read_and_every_wrong_file_is_42_with_one_line() {
+    let folder = folder();
+    let at = folder.path();
+    write::file(&at.join("good.parquet"), &write::table(20_000), 6_000);
+    let document = checked("batch", &done(at, &["batch", "q6", "--input", "good.parquet", "--json"]));
+    assert_eq!(document["rows"], 20_000);
+
+    let whole = std::fs::read(at.join("good.parquet")).expect("read");
+    std::fs::write(at.join("cut.parquet"), &whole[..whole.len() / 2]).expect("written");
+    std::fs::write(at.join("text.parquet"), "hello").expect("written");
+    let mut columns = write::table(100);
+    columns.remove(1);
+    write::file(&at.join("narrow.parquet"), &columns, 100);
+    let mut columns = write::table(100);
+    columns[0] = write::Column::new("l_shipdate", write::Data::Text(100));
+    write::file(&at.join("typed.parquet"), &columns, 100);
+    let mut columns = write::table(20_000);
+    (columns[2].optional, columns[2].null_at) = (true, Some(12_345));
+    write::file(&at.join("null.parquet"), &columns, 6_000);
+    for (file, words) in [
+        ("missing.parquet", &["missing.parquet", "No such file"][..]),
+        (".", &["directory"]),
+        ("cut.parquet", &["cut.parquet", "truncated"]),
+        ("text.parquet", &["text.parquet", "not a Parquet file"]),
+        ("narrow.parquet", &["l_discount", "l_quantity"]),
+        ("typed.parquet", &["l_shipdate", "DATE"]),
+        ("null.parquet", &["l_quantity", "row 12345", "NULL"]),
+    ] {
+        refused(at, 42, &["batch", "q6", "--input", file], words);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_2() {
+    let folder = folder();
+    let at = folder.path();
+    refused(at, 2, &["batch"], &["JOB"]);
+    refused(at, 2, &["batch", "q7"], &["q7", "q6"]);
+    refused(at, 2, &["batch", "walk", "q6"], &["walk", "run"]);
+    refused(at, 2, &["batch", "q6", "--scale", "-1"], &["scale -1"]);
+    refused(at, 2, &["batch", "q6", "--scale", "NaN"], &["scale NaN"]);
+    refused(at, 2, &["batch", "q6", "--device", "abacus"], &["abacus", "cpu"]);
+    refused(at, 2, &["batch", "q6", "--device", "cpu:7"], &["cpu:7"]);
+    refused(at, 2, &["batch", "q6", "--scale", "1", "--input", "x.parquet"], &["--scale", "--input"]);
+    for verb in ["resume", "merge", "verify", "init", "submit"] {
+        refused(at, 2, &["batch", verb, "q6"], &[verb, "reserved"]);
+    }
+    refused(at, 2, &["batch", "job.toml"], &["reserved"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_with_130_and_one_line() {
+    let folder = folder();
+    let args = ["batch", "q6", "--scale", "1000"];
+    let child = command(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("interrupted"), "{ended:?}");
+}

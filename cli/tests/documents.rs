@@ -1,0 +1,73 @@
+//! `--json` prints one document that keeps to its committed schema; trace files load.
+
+use serde_json::Value;
+
+use crate::{done, folder, refused, schema};
+
+#[track_caller]
+pub(crate) fn checked(command: &str, text: &str) -> Value {
+    let path = format!("{}/cli/schemas/{command}.json", env!("CARGO_MANIFEST_DIR"));
+    let schema = std::fs::read_to_string(path).expect("a committed schema");
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let document: Value = serde_json::from_str(text).expect("one JSON document");
+    assert_eq!(schema::breach(&schema, &document, command), None);
+    document
+}
+
+#[test]
+fn devices_lists_the_cpu_device_and_says_why_others_are_not_there() {
+    let folder = folder();
+    let document = checked("devices", &done(folder.path(), &["devices", "--json"]));
+    assert_eq!(document["best"], "cpu", "WHARF_DEVICE says so");
+    let devices = document["devices"].as_array().expect("a list");
+    for device in devices {
+        let there = device["available"].as_bool().expect("said");
+        assert_eq!(there, device["why_not"].is_null(), "{device}");
+        assert_eq!(there, device["capabilities"].is_object(), "{device}");
+    }
+    let is = |kind: &str| devices.iter().any(|device| device["kind"] == kind);
+    assert!(is("cpu") && is("cuda") && is("wgpu"), "{document}");
+    let text = done(folder.path(), &["devices"]);
+    assert!(text.contains("* cpu"), "{text}");
+}
+
+#[test]
+fn kernels_lists_the_library_and_one_page() {
+    let folder = folder();
+    let all = checked("kernels", &done(folder.path(), &["kernels", "--json"]));
+    assert!(all["kernels"].as_array().expect("a list").iter().any(|kernel| kernel["name"] == "q6"));
+    let one = checked("kernels", &done(folder.path(), &["kernels", "q6", "--json"]));
+    assert_eq!(one["kernels"].as_array().expect("a list").len(), 1);
+    let text = done(folder.path(), &["kernels", "q6"]);
+    assert!(text.contains("shipdate") && text.contains("array<u32>"), "{text}");
+    refused(folder.path(), 2, &["kernels", "q7"], &["q7", "q6"]);
+}
+
+#[test]
+fn bench_verifies_its_data_and_keeps_its_samples() {
+    let folder = folder();
+    let text = done(folder.path(), &["bench", "--quick", "--device", "cpu", "--out", ".", "--json"]);
+    let document = checked("bench", &text);
+    let transfers = document["devices"][0]["transfers"].as_array().expect("a list");
+    assert!(transfers.iter().all(|t| t["verified"] == true && !t["samples"].as_array().expect("raw").is_empty()));
+    assert!(transfers.iter().any(|t| t["bytes"] == 1 << 28), "up to 256 MiB");
+    let file = std::fs::read_to_string(folder.path().join("bench.json")).expect("written");
+    assert_eq!(checked("bench", &file), document);
+    refused(folder.path(), 2, &["bench", "--out", "nowhere"], &["nowhere", "folder does not exist"]);
+}
+
+#[test]
+fn a_trace_has_every_message_and_the_inner_exit_code() {
+    let folder = folder();
+    done(folder.path(), &["trace", "t.json", "--", "batch", "q6", "--scale", "0.05"]);
+    let text = std::fs::read_to_string(folder.path().join("t.json")).expect("written");
+    let trace: Value = serde_json::from_str(&text).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("a list");
+    let count = |category: &str| events.iter().filter(|e| e["cat"] == category).count();
+    assert!(count("upload") >= 4 && count("compute") >= 1 && count("download") >= 1, "{text}");
+    let whole = |e: &&Value| e["ph"] != "X" || (e["ts"].is_number() && e["dur"].as_f64() >= Some(0.0));
+    assert!(events.iter().all(|e| whole(&e)));
+    refused(folder.path(), 42, &["trace", "u.json", "--", "batch", "q6", "--input", "no.parquet"], &["no.parquet"]);
+    refused(folder.path(), 2, &["trace", "no/u.json", "--", "devices"], &["no/u.json"]);
+    refused(folder.path(), 2, &["trace", "u.json", "--", "frobnicate"], &["frobnicate"]);
+}
