@@ -70,7 +70,7 @@ pub(crate) fn make(slot: &Slot, spec: &Spec, limit: u64) -> Outcome<Vec<u8>> {
                 return Err(wrong(format_args!("{} is {}, {} is given", slot.name, slot.layout, path.display())));
             }
             let whole = plain.element_bytes();
-            if data.len() as u64 % whole != 0 {
+            if !(data.len() as u64).is_multiple_of(whole) {
                 let (len, element) = (data.len(), plain.element);
                 return Err(wrong(format_args!("{}: {len} bytes are no whole number of {element}", path.display())));
             }
@@ -125,7 +125,7 @@ fn size(slot: &Slot, plain: &Plain, n: u64, limit: u64) -> Outcome<u64> {
             slot.name, slot.layout
         )));
     }
-    let bytes = n.checked_mul(plain.stride).unwrap_or(u64::MAX);
+    let bytes = n.saturating_mul(plain.stride);
     check_size(slot, bytes, limit).map(|()| bytes)
 }
 
