@@ -1,0 +1,128 @@
+//! The device's state: memory, and the error that ends it.
+
+#![expect(unsafe_code, reason = "device memory is the host's, given out by address")]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+pub(crate) const SUCCESS: u32 = 0;
+pub(crate) const INVALID_VALUE: u32 = 1;
+pub(crate) const OUT_OF_MEMORY: u32 = 2;
+pub(crate) const INVALID_DEVICE: u32 = 101;
+pub(crate) const INVALID_CONTEXT: u32 = 201;
+pub(crate) const INVALID_PTX: u32 = 218;
+pub(crate) const NOT_FOUND: u32 = 500;
+pub(crate) const NOT_READY: u32 = 600;
+
+/// The name and text of each code that this driver answers with.
+pub(crate) fn text(code: u32) -> &'static std::ffi::CStr {
+    match code {
+        SUCCESS => c"no error",
+        INVALID_VALUE => c"invalid argument",
+        OUT_OF_MEMORY => c"out of memory",
+        INVALID_DEVICE => c"invalid device ordinal",
+        INVALID_CONTEXT => c"invalid device context",
+        INVALID_PTX => c"a PTX JIT compilation failed",
+        NOT_FOUND => c"named symbol not found",
+        NOT_READY => c"device not ready",
+        700 => c"an illegal memory access was encountered",
+        719 => c"unspecified launch failure",
+        _ => c"injected error",
+    }
+}
+
+/// The sticky error: once set, every call that touches the context answers with it.
+static STICKY: AtomicU32 = AtomicU32::new(SUCCESS);
+
+pub(crate) fn sticky() -> u32 {
+    STICKY.load(Ordering::Acquire)
+}
+
+/// An operation failed while it ran. Errors from 700 to 719 end the context.
+pub(crate) fn fail(code: u32) {
+    if (700..720).contains(&code) {
+        let _ = STICKY.compare_exchange(SUCCESS, code, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}
+
+pub(crate) static MEMORY: LazyLock<u64> = LazyLock::new(|| number("SOFT_CUDA_MEMORY", 256 << 20));
+pub(crate) static DELAY: LazyLock<Duration> = LazyLock::new(|| Duration::from_micros(number("SOFT_CUDA_DELAY_US", 0)));
+
+/// The operation that fails, how many of its kind come before, and its code.
+static FAULT: LazyLock<Option<(String, u64, u32)>> = LazyLock::new(|| {
+    let fault = std::env::var("SOFT_CUDA_FAULT").ok()?;
+    let mut parts = fault.split(':');
+    let (op, n, code) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((op.to_owned(), n.parse().ok()?, code.parse().ok()?))
+});
+static SEEN: AtomicU64 = AtomicU64::new(0);
+
+/// The code that this operation is to fail with.
+pub(crate) fn fault(op: &str) -> Option<u32> {
+    let (named, nth, code) = FAULT.as_ref()?;
+    let hit = named == op && SEEN.fetch_add(1, Ordering::Relaxed) + 1 == *nth;
+    hit.then_some(*code)
+}
+
+/// Blocks of memory by address: device and page-locked memory apart.
+///
+/// Invariant: each entry is a live allocation of that layout.
+pub(crate) struct Blocks(Mutex<BTreeMap<u64, Layout>>);
+
+pub(crate) static DEVICE: Blocks = Blocks(Mutex::new(BTreeMap::new()));
+pub(crate) static PINNED: Blocks = Blocks(Mutex::new(BTreeMap::new()));
+
+impl Blocks {
+    /// A new block, aligned as the driver's are; `None` over the limit. Full of a pattern, because the
+    /// driver promises nothing about what is in new memory.
+    pub(crate) fn alloc(&self, bytes: usize, limit: u64) -> Option<u64> {
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use: usize = blocks.values().map(Layout::size).sum();
+        if (in_use + bytes) as u64 > limit {
+            return None;
+        }
+        let layout = Layout::from_size_align(bytes.max(1), 256).ok()?;
+        // SAFETY: the layout is not empty.
+        let block = unsafe { alloc_zeroed(layout) };
+        if block.is_null() {
+            return None;
+        }
+        // SAFETY: the block is that large.
+        unsafe { block.write_bytes(0xA5, layout.size()) };
+        let address = block.expose_provenance() as u64;
+        blocks.insert(address, layout);
+        Some(address)
+    }
+
+    pub(crate) fn free(&self, address: u64) -> bool {
+        let layout = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+        if let Some(layout) = layout {
+            // SAFETY: a live allocation of that layout (invariant), which is no longer listed.
+            unsafe { dealloc(pointer(address), layout) };
+        }
+        layout.is_some()
+    }
+
+    /// Whether all of these bytes lie in one block.
+    pub(crate) fn holds(&self, address: u64, bytes: u64) -> bool {
+        let blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let below = blocks.range(..=address).next_back();
+        below.is_some_and(|(start, layout)| address - start + bytes <= layout.size() as u64)
+    }
+
+    pub(crate) fn in_use(&self) -> u64 {
+        let blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.values().map(|layout| layout.size() as u64).sum()
+    }
+}
+
+pub(crate) fn pointer(address: u64) -> *mut u8 {
+    std::ptr::with_exposed_provenance_mut(address as usize)
+}

@@ -1,0 +1,20 @@
+//! A CUDA driver in software, for tests: `WHARF_CUDA_DRIVER` names this library, and the whole `cuda`
+//! backend runs where there is no GPU.
+//!
+//! Streams are threads, so work is asynchronous as on a GPU; events, page-locked memory, result codes and
+//! sticky errors follow the driver's rules as far as the backend relies on them. Launches run the native
+//! twin of the library's kernel of that name.
+//!
+//! What it cannot show: that PTX does what it should (it is only searched for the function's name; an
+//! assembler checks the rest), how fast anything is, and what a GPU overlaps.
+//!
+//! | variable | what it does |
+//! |---|---|
+//! | `SOFT_CUDA_MEMORY` | bytes of device memory, 256 MiB where it is not set |
+//! | `SOFT_CUDA_DELAY_US` | how long each operation takes at least, 0 where it is not set |
+//! | `SOFT_CUDA_FAULT` | `OP:N:CODE`: the N-th (from 1) `upload`, `download`, `launch` or `clear` fails with that code when it runs |
+
+mod calls;
+mod device;
+mod launch;
+mod stream;

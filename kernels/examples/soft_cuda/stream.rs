@@ -1,0 +1,125 @@
+//! Streams, each a thread that works in order, and events.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crate::device::{self, DELAY, NOT_READY, SUCCESS};
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// One stream.
+pub(crate) struct Stream {
+    work: Option<Sender<Work>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    pub(crate) fn new() -> Self {
+        let (sender, work) = channel::<Work>();
+        let thread = std::thread::spawn(move || work.iter().for_each(|work| work()));
+        Self { work: Some(sender), thread: Some(thread) }
+    }
+
+    fn give(&self, work: Work) {
+        self.work.as_ref().expect("an open stream").send(work).expect("the stream's thread works");
+    }
+
+    /// An operation: it runs after what was given before, unless the context has ended by then.
+    pub(crate) fn run(&self, op: &'static str, work: impl FnOnce() + Send + 'static) {
+        self.give(Box::new(move || {
+            if device::sticky() != SUCCESS {
+                return;
+            }
+            if !DELAY.is_zero() {
+                std::thread::sleep(*DELAY);
+            }
+            match device::fault(op) {
+                Some(code) => device::fail(code),
+                None => work(),
+            }
+        }));
+    }
+
+    /// A mark that is reached whatever has become of the operations before it.
+    pub(crate) fn mark(&self, mark: Arc<Mark>) {
+        self.give(Box::new(move || mark.reach()));
+    }
+
+    pub(crate) fn wait_for(&self, mark: Arc<Mark>) {
+        self.give(Box::new(move || {
+            mark.wait();
+        }));
+    }
+
+    pub(crate) fn finish(&self) -> u32 {
+        let mark = Arc::<Mark>::default();
+        self.mark(Arc::clone(&mark));
+        mark.wait();
+        device::sticky()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.work.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One recording of an event.
+#[derive(Default)]
+pub(crate) struct Mark {
+    reached: Mutex<Option<Instant>>,
+    changed: Condvar,
+}
+
+impl Mark {
+    fn reach(&self) {
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn wait(&self) {
+        let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_while(reached, |reached| reached.is_none()));
+    }
+
+    fn when(&self) -> Option<Instant> {
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An event stands for its last recording; one that was never recorded is reached.
+#[derive(Default)]
+pub(crate) struct Event {
+    last: Mutex<Option<Arc<Mark>>>,
+}
+
+impl Event {
+    pub(crate) fn last(&self) -> Option<Arc<Mark>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn record(&self, stream: &Stream) {
+        let mark = Arc::<Mark>::default();
+        stream.mark(Arc::clone(&mark));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
+    }
+
+    pub(crate) fn query(&self) -> u32 {
+        match self.last() {
+            Some(mark) if mark.when().is_none() => NOT_READY,
+            _ => device::sticky(),
+        }
+    }
+
+    /// Milliseconds between two events that are reached.
+    pub(crate) fn milliseconds_since(&self, earlier: &Self) -> Option<f32> {
+        let (from, to) = (earlier.last()?.when()?, self.last()?.when()?);
+        Some(to.saturating_duration_since(from).as_secs_f32() * 1e3)
+    }
+}

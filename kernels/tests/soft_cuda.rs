@@ -1,0 +1,218 @@
+//! The whole `cuda` backend on a driver in software (`examples/soft_cuda`): what a GPU would do with
+//! PTX is not shown here, what the host does is.
+//!
+//! A process has one driver, settled at its first use. So each test that is not ignored runs an ignored
+//! one in a process of its own, with the driver and its faults set by environment variables.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use wharf::{BackendKind, Device, Error, FailureKind, Path, Ticket};
+use wharf_kernels::{ALL, Inputs, REDUCE_SUM_U32, SAXPY, conformance};
+
+/// The driver, where cargo has built it beside this test.
+fn driver() -> PathBuf {
+    let test = std::env::current_exe().expect("a test is a program");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
+    profile.join("examples").join(format!("{DLL_PREFIX}soft_cuda{DLL_SUFFIX}"))
+}
+
+/// Runs an ignored test of this file on the software driver.
+fn on_software(test: &str, settings: &[(&str, &str)]) {
+    let driver = driver();
+    if !driver.exists() {
+        eprintln!("skipped: {} is built by `cargo build -p wharf-kernels --examples`", driver.display());
+        return;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("a test is a program"));
+    command.args([test, "--exact", "--ignored", "--nocapture"]);
+    command.env("WHARF_CUDA_DRIVER", driver).envs(settings.iter().copied());
+    let output = command.output().expect("the test starts");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+fn device() -> Device {
+    Device::open("cuda:0").expect("the software driver has one device")
+}
+
+#[test]
+fn the_device_is_found_and_says_what_it_can_do() {
+    on_software("found", &[]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn found() {
+    let survey = Device::survey();
+    let cuda = survey.iter().find(|found| found.kind == BackendKind::Cuda).expect("the driver is there");
+    assert_eq!(cuda.id, "cuda:0");
+    let capabilities = cuda.capabilities.as_ref().expect("it can be opened");
+    assert_eq!(capabilities.max_workgroup_bytes, 48 << 10);
+    assert_eq!((capabilities.copy_engines, capabilities.copy_overlaps_compute), (2, true));
+    assert!(matches!(Device::open("cuda:1"), Err(Error::Unavailable { .. })));
+}
+
+#[test]
+fn bytes_of_any_length_come_back_by_every_path() {
+    on_software("bytes", &[]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn bytes() -> wharf::Result<()> {
+    let device = device();
+    // The last is more than the staging holds at once.
+    for n in [0, 1, 3, 16, 17, 1023, 1 << 20, 9_000_001] {
+        let data: Vec<u32> = (0..n).map(|i| i * 2_654_435_761).collect();
+        let buffer = device.buffer::<u32>(data.len())?;
+        assert!(device.download(&buffer).wait()?.iter().all(|&word| word == 0), "new memory is zeroed");
+
+        let back = device.upload(&buffer).send(data.clone())?.wait();
+        assert_eq!(back.ok()?, data, "the owned buffer comes back");
+        let down = device.download(&buffer).wait()?;
+        assert!(*down == *data, "{n} words through staging");
+        if n > 0 {
+            assert_eq!(down.receipt().path, Path::Staged);
+        }
+
+        device.clear(&buffer).send()?.wait().ok()?;
+        let filled = device.upload(&buffer).fill(|i| data[i])?.wait();
+        if n > 16 {
+            assert_eq!(filled.receipt.path, Path::Pinned);
+        }
+        filled.ok()?;
+        assert!(*device.download(&buffer).wait()? == *data, "{n} words from a block");
+
+        let copy = device.buffer::<u32>(data.len())?;
+        device.copy(&buffer, &copy).send()?.wait().ok()?;
+        assert!(*device.download(&copy).wait()? == *data, "{n} words inside the device");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_kernel_agrees_with_its_oracle_when_operations_take_their_time() {
+    on_software("kernels", &[("SOFT_CUDA_DELAY_US", "200")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn kernels() {
+    let device = device();
+    for spec in ALL {
+        for &n in spec.sizes.iter().filter(|&&n| n <= 10_007) {
+            let case = (spec.case)(n, Inputs::Exact);
+            let got = conformance::run(spec, &device, &case);
+            let got = got.unwrap_or_else(|error| panic!("{} of {n}: {error}", spec.name));
+            let compared = conformance::compare(&(spec.oracle)(&case), &got);
+            compared.unwrap_or_else(|mismatch| panic!("{} of {n}: {mismatch}", spec.name));
+        }
+    }
+}
+
+#[test]
+fn lanes_wait_for_each_other_and_for_nothing_else() {
+    on_software("lanes", &[("SOFT_CUDA_DELAY_US", "300")]);
+}
+
+/// Each round overwrites what the round before reads on other lanes: a wait that is missing shows.
+#[test]
+#[ignore = "runs on the software driver"]
+fn lanes() -> wharf::Result<()> {
+    const N: usize = 50_000;
+    let device = device();
+    let (x, sum) = (device.buffer::<u32>(N)?, device.buffer::<u32>(1)?);
+    let mut answers = Vec::new();
+    for round in 1..=40_u32 {
+        drop(device.upload(&x).fill(|_| round)?);
+        drop(device.launch(&REDUCE_SUM_U32).bind(&x).bind(&sum).run()?);
+        answers.push((round, device.download(&sum).send()?));
+    }
+    for (round, ticket) in answers {
+        assert_eq!(ticket.wait().ok()?, [round * N as u32]);
+    }
+    assert_eq!(device.dead_letters().len(), 0);
+    Ok(())
+}
+
+#[test]
+fn memory_that_is_not_there_is_refused_with_numbers() {
+    on_software("memory", &[("SOFT_CUDA_MEMORY", "1048576")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn memory() -> wharf::Result<()> {
+    let device = device();
+    let half = device.buffer::<u8>(600_000)?;
+    match device.buffer::<u8>(600_000).map(drop) {
+        Err(Error::OutOfMemory { requested_bytes: 600_000, in_use_bytes: 600_000, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    drop(half);
+    device.drain();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while device.buffer::<u8>(600_000).is_err() {
+        assert!(Instant::now() < deadline, "the memory of a dropped buffer comes back");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_sticky_error_loses_the_device_and_resolves_everything_in_time() {
+    let faults = [("launch", "20:719"), ("upload", "30:700"), ("download", "5:719")];
+    for (op, which) in faults {
+        let fault = format!("{op}:{which}");
+        on_software("loss", &[("SOFT_CUDA_FAULT", &fault), ("SOFT_CUDA_DELAY_US", "50")]);
+    }
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn loss() -> wharf::Result<()> {
+    let device = device();
+    let (x, y) = (device.buffer::<f32>(1000)?, device.buffer::<f32>(1000)?);
+    let mut uploads = Vec::new();
+    let mut launches = Vec::new();
+    let mut downloads = Vec::new();
+    for _ in 0..100 {
+        if let Ok(ticket) = device.upload(&x).send(vec![1.0_f32; 1000]) {
+            uploads.push(ticket);
+        }
+        launches.extend(device.launch(&SAXPY).bind(&x).bind(&y).arg("a", 1.0_f32).run());
+        downloads.extend(device.download(&y).send());
+    }
+    let begin = Instant::now();
+    let mut lost = 0;
+    let mut count = |result: Result<(), FailureKind>| match result {
+        Ok(()) => {}
+        Err(FailureKind::DeviceLost(why)) => {
+            assert!(why.contains("CUDA_ERROR"), "{why}");
+            lost += 1;
+        }
+        Err(FailureKind::Upstream { .. } | FailureKind::Aborted { .. }) => lost += 1,
+        Err(other) => panic!("{other}"),
+    };
+    let mut leaked = 0;
+    for completion in uploads.into_iter().map(Ticket::wait).chain(downloads.into_iter().map(Ticket::wait)) {
+        match (&completion.buffer, &completion.result) {
+            (Some(buffer), _) => assert_eq!(buffer.len(), 1000, "buffers come back"),
+            (None, Err(error)) if matches!(error.kind, FailureKind::DeviceLost(_)) => leaked += 1,
+            (None, other) => panic!("no buffer, though {other:?}"),
+        }
+        count(completion.result.map_err(|error| error.kind.clone()));
+    }
+    for ticket in launches {
+        count(ticket.wait().result.map_err(|error| error.kind.clone()));
+    }
+    assert!(device.stats().leaked_buffers >= leaked, "what is leaked is counted");
+    assert!(lost > 0, "the fault was hit");
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    let after = device.upload(&x).send(vec![2.0; 1000]);
+    assert!(after.is_err(), "a lost device refuses, and hands the message back");
+    Ok(())
+}
