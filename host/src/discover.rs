@@ -50,6 +50,18 @@ impl Found {
     }
 }
 
+/// Which form of a kernel the CPU device runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Twin {
+    /// The native twin where a kernel has one, else its WGSL.
+    #[default]
+    Any,
+    /// Native twins only: a kernel without one is refused.
+    Native,
+    /// WGSL only, through `simt`.
+    Simt,
+}
+
 impl Device {
     /// Every door that was tried, best first, those that cannot be opened last with the reason. One
     /// card seen through several drivers is one card with several doors, CUDA first.
@@ -90,6 +102,14 @@ impl Device {
     /// [`Error::Unavailable`] where this machine has no such device, [`Error::Device`] where it is
     /// there and its driver refuses.
     pub fn open(name: &str) -> Result<Self> {
+        Self::open_with(name, Twin::default())
+    }
+
+    /// Like [`Device::open`]; the CPU device runs this form of kernels. Others have one form only.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub fn open_with(name: &str, twin: Twin) -> Result<Self> {
         let (kind, number) = match name.split_once(':') {
             Some((kind, number)) => (kind, Some(number.parse::<usize>().ok())),
             None => (name, None),
@@ -101,7 +121,7 @@ impl Device {
             Some(None) => return Err(unavailable("the part after `:` is a number, as in `wgpu:0`".into())),
         };
         let (id, backend): (String, Arc<dyn Backend>) = match kind {
-            "cpu" if number.is_none() || index == 0 => ("cpu".into(), Arc::new(cpu::Cpu::open()?)),
+            "cpu" if number.is_none() || index == 0 => ("cpu".into(), Arc::new(cpu::Cpu::open(twin)?)),
             "cpu" => return Err(unavailable("there is one CPU device, called `cpu`".into())),
             #[cfg(feature = "cuda")]
             "cuda" => (format!("cuda:{index}"), cuda::open(index)?),

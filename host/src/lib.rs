@@ -42,7 +42,7 @@ mod transfer;
 pub use backend::{Capabilities, Lane, Path};
 pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::{Device, Stats};
-pub use discover::Found;
+pub use discover::{Found, Twin};
 pub use dma::{
     Completion, CompletionQueue, DeadLetter, DmaQueue, FailPolicy, Fence, MessageId, QueueOptions, QueueStats, Receipt,
     Refused, Ticket,

@@ -59,10 +59,7 @@ mod tests {
         for bits in 0..=u16::MAX {
             let value = to_f32(bits);
             let back = from_f32(value);
-            assert!(
-                back == bits || value.is_nan() && to_f32(back).is_nan(),
-                "{bits:#x} -> {back:#x}"
-            );
+            assert!(back == bits || value.is_nan() && to_f32(back).is_nan(), "{bits:#x} -> {back:#x}");
         }
     }
 

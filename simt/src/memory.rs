@@ -1,8 +1,5 @@
 //! [`Memory`]: the bytes behind a binding, which other threads may share.
-#![expect(
-    unsafe_code,
-    reason = "bytes that several threads write at once have no safe type of any length"
-)]
+#![expect(unsafe_code, reason = "bytes that several threads write at once have no safe type of any length")]
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -39,33 +36,18 @@ impl<'a> Memory<'a> {
     pub fn read_write(bytes: &'a mut [u8]) -> Self {
         let len = bytes.len();
         // A slice is never at null.
-        Self {
-            start: NonNull::from(bytes).cast(),
-            len,
-            writable: true,
-            shared: PhantomData,
-        }
+        Self { start: NonNull::from(bytes).cast(), len, writable: true, shared: PhantomData }
     }
 
     /// Bytes that the kernel may only read.
     pub fn read(bytes: &'a [u8]) -> Self {
-        Self {
-            start: NonNull::from(bytes).cast(),
-            len: bytes.len(),
-            writable: false,
-            shared: PhantomData,
-        }
+        Self { start: NonNull::from(bytes).cast(), len: bytes.len(), writable: false, shared: PhantomData }
     }
 
     /// Words that the kernel and others share.
     pub fn shared(words: &'a [AtomicU32]) -> Self {
         let len = std::mem::size_of_val(words);
-        Self {
-            start: NonNull::from(words).cast(),
-            len,
-            writable: true,
-            shared: PhantomData,
-        }
+        Self { start: NonNull::from(words).cast(), len, writable: true, shared: PhantomData }
     }
 
     /// Bytes by their address.
@@ -75,12 +57,7 @@ impl<'a> Memory<'a> {
     /// `start..start + len` stays allocated and initialised for `'a`. During `'a` nobody else touches it
     /// but by atomic accesses or through other `Memory`s; where `writable` is false others may also read.
     pub unsafe fn from_raw(start: NonNull<u8>, len: usize, writable: bool) -> Self {
-        Self {
-            start,
-            len,
-            writable,
-            shared: PhantomData,
-        }
+        Self { start, len, writable, shared: PhantomData }
     }
 
     /// Length in bytes.

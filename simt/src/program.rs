@@ -46,12 +46,7 @@ impl Module {
     ///
     /// [`Error::NoSuchEntry`]; [`Error::Override`] where one is unknown, missing or does not fit;
     /// [`Error::Limit`] where the kernel is larger than what is run here.
-    pub fn compile(
-        &self,
-        entry: &str,
-        set: &[(&str, f64)],
-        engine: Engine,
-    ) -> Result<Program, Error> {
+    pub fn compile(&self, entry: &str, set: &[(&str, f64)], engine: Engine) -> Result<Program, Error> {
         let found = self.entry(entry)?;
         let (module, info) = self.resolve(&found.name, set)?;
         let kernel = lower::kernel(&module, &info, &found.bindings, self.source())?;
@@ -110,36 +105,15 @@ impl Program {
     ) -> Result<Stats, Error> {
         self.check_arguments(args)?;
         let locate = |span| Location::of(span, &self.source);
-        interp::dispatch(
-            &self.kernel,
-            &self.states,
-            &self.slots,
-            groups,
-            args,
-            pool,
-            stop,
-            &locate,
-        )?;
+        interp::dispatch(&self.kernel, &self.states, &self.slots, groups, args, pool, stop, &locate)?;
         let workgroups = groups.iter().map(|&side| u64::from(side)).product::<u64>();
-        let lanes: u64 = self
-            .kernel
-            .workgroup
-            .iter()
-            .map(|&side| u64::from(side))
-            .product();
-        Ok(Stats {
-            workgroups,
-            invocations: workgroups.saturating_mul(lanes),
-        })
+        let lanes: u64 = self.kernel.workgroup.iter().map(|&side| u64::from(side)).product();
+        Ok(Stats { workgroups, invocations: workgroups.saturating_mul(lanes) })
     }
 
     fn check_arguments(&self, args: &[Memory<'_>]) -> Result<(), Error> {
         if args.len() != self.slots.len() {
-            return Err(Error::ArgumentCount {
-                entry: self.name.clone(),
-                expected: self.slots.len(),
-                got: args.len(),
-            });
+            return Err(Error::ArgumentCount { entry: self.name.clone(), expected: self.slots.len(), got: args.len() });
         }
         // Addresses are 32 bits wide, and the last one means out of bounds.
         let max_bytes = u64::from(u32::MAX - 15);
@@ -147,18 +121,10 @@ impl Program {
             let binding = slot.name.clone();
             let got = memory.len() as u64;
             if got < slot.min_bytes || got > max_bytes {
-                return Err(Error::ArgumentSize {
-                    binding,
-                    min_bytes: slot.min_bytes,
-                    max_bytes,
-                    got,
-                });
+                return Err(Error::ArgumentSize { binding, min_bytes: slot.min_bytes, max_bytes, got });
             }
             if !memory.is_aligned() {
-                return Err(Error::ArgumentAlign {
-                    binding,
-                    align: Memory::ALIGN as u64,
-                });
+                return Err(Error::ArgumentAlign { binding, align: Memory::ALIGN as u64 });
             }
             if slot.access == Access::ReadWrite && !memory.is_writable() {
                 return Err(Error::ArgumentReadOnly { binding });

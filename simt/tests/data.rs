@@ -20,20 +20,10 @@ fn with(a: V3, w: f32) -> [f32; 4] {
 
 #[test]
 fn vectors_agree_with_their_components() {
-    let inputs: [V3; 4] = [
-        [1.0, 2.0, 3.0],
-        [-1.0, 0.5, 0.25],
-        [0.75, -3.5, 2.25],
-        [1.25, 1.5, -0.5],
-    ];
+    let inputs: [V3; 4] = [[1.0, 2.0, 3.0], [-1.0, 0.5, 0.25], [0.75, -3.5, 2.25], [1.25, 1.5, -0.5]];
     let padded: Vec<f32> = inputs.iter().flat_map(|&u| with(u, 0.0)).collect();
     let source = include_str!("corpus/vectors.wgsl");
-    let got = run(
-        source,
-        "main",
-        [1, 1, 1],
-        &[floats(&padded), vec![0; 4 * 80]],
-    );
+    let got = run(source, "main", [1, 1, 1], &[floats(&padded), vec![0; 4 * 80]]);
     for (i, &u) in inputs.iter().enumerate() {
         let v: V3 = [1.5, -3.0, 0.75];
         let n: V3 = v.map(|c| c / dot(v, v).sqrt());
@@ -54,14 +44,7 @@ fn vectors_agree_with_their_components() {
         element[i % 2 * 2] = 6.0;
         let expected: Vec<[f32; 4]> = vec![
             [u[2], u[1], u[0], 7.0],
-            with(
-                [
-                    u[1] * v[2] - u[2] * v[1],
-                    u[2] * v[0] - u[0] * v[2],
-                    u[0] * v[1] - u[1] * v[0],
-                ],
-                dot(u, v),
-            ),
+            with([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]], dot(u, v)),
             with(n, dot(u, u).sqrt()),
             with(map(u, n, |a, b| a - 2.0 * dot(n, u) * b), {
                 let d = map(u, v, |a, b| a - b);
@@ -75,24 +58,12 @@ fn vectors_agree_with_their_components() {
                 f32::from(u8::from(less == [1.0; 3])) + 2.0 * f32::from(u8::from(less != [0.0; 3])),
             ),
             w,
-            [
-                u[i % 3],
-                w[3 - i % 4],
-                if i % 2 == 0 { 3.0 } else { -4.0 },
-                0.0,
-            ],
+            [u[i % 3], w[3 - i % 4], if i % 2 == 0 { 3.0 } else { -4.0 }, 0.0],
             with(map(u, v, |a, b| (a + b) / 2.0), 0.0),
             with(u.map(|c| (c * 10.0).trunc()), 1.0),
             with(u.map(f32::trunc), u[1].fract()),
             with(u.map(exponent), u[2] / 2.0_f32.powf(exponent(u[2]))),
-            with(
-                map(
-                    [w[0], w[1], w[2]].map(|c| c.clamp(-1.0, 1.0)),
-                    smooth,
-                    |a, b| a + b,
-                ),
-                w[3].clamp(-1.0, 1.0),
-            ),
+            with(map([w[0], w[1], w[2]].map(|c| c.clamp(-1.0, 1.0)), smooth, |a, b| a + b), w[3].clamp(-1.0, 1.0)),
             with(shifted, 0.0),
             element,
             [0.0; 4],
@@ -119,13 +90,7 @@ fn vectors_agree_with_their_components() {
 /// Column-major, `rows` per column.
 fn product(a: &[f32], rows: usize, b: &[f32], inner: usize) -> Vec<f32> {
     (b.chunks(inner))
-        .flat_map(|column| {
-            (0..rows).map(move |row| {
-                (0..inner)
-                    .map(|k| a[k * rows + row] * column[k])
-                    .sum::<f32>()
-            })
-        })
+        .flat_map(|column| (0..rows).map(move |row| (0..inner).map(|k| a[k * rows + row] * column[k]).sum::<f32>()))
         .collect()
 }
 
@@ -135,10 +100,7 @@ fn determinant(m: &[f32], n: usize) -> f32 {
     }
     (0..n)
         .map(|skip| {
-            let minor: Vec<f32> = (0..n * n)
-                .filter(|at| at / n != skip && at % n != 0)
-                .map(|at| m[at])
-                .collect();
+            let minor: Vec<f32> = (0..n * n).filter(|at| at / n != skip && at % n != 0).map(|at| m[at]).collect();
             (if skip % 2 == 0 { 1.0 } else { -1.0 }) * m[skip * n] * determinant(&minor, n - 1)
         })
         .sum()
@@ -150,49 +112,27 @@ fn matrices_multiply_and_lie_in_columns() {
     let tall = [1.0, 2.0, 3.0, 4.0, -1.0, 0.5, 2.0, -3.0];
     let wide = [1.0, -1.0, 2.0, 0.5, 3.0, 1.5, -2.0, 4.0];
     let small = [3.0, 1.0, 2.0, 5.0];
-    let big = [
-        4.0, 1.0, 0.5, 0.0, -1.0, 3.0, 2.0, 1.0, 0.0, 2.0, 5.0, -1.0, 1.0, 0.0, -2.0, 6.0,
-    ];
+    let big = [4.0, 1.0, 0.5, 0.0, -1.0, 3.0, 2.0, 1.0, 0.0, 2.0, 5.0, -1.0, 1.0, 0.0, -2.0, 6.0];
     // square 0..48 in columns of 16 bytes, tall 48..80, wide 80..112, small 112..128, big 128..192.
-    let mut memory: Vec<f32> = square
-        .chunks(3)
-        .flat_map(|c| [c[0], c[1], c[2], 99.0])
-        .collect();
+    let mut memory: Vec<f32> = square.chunks(3).flat_map(|c| [c[0], c[1], c[2], 99.0]).collect();
     for part in [&tall[..], &wide, &small, &big] {
         memory.extend_from_slice(part);
     }
     let source = include_str!("corpus/matrices.wgsl");
-    let got = run(
-        source,
-        "main",
-        [1, 1, 1],
-        &[floats(&memory), vec![0; 52], vec![0; 12]],
-    );
+    let got = run(source, "main", [1, 1, 1], &[floats(&memory), vec![0; 52], vec![0; 12]]);
     let out = as_floats(&got[1]);
     let line = |k: usize| &out[k * 4..k * 4 + 4];
     let check = |k: usize, expected: &[f32]| {
-        assert_close(
-            &format!("line {k}"),
-            &line(k)[..expected.len()],
-            expected,
-            1e-5,
-            1e-5,
-        );
+        assert_close(&format!("line {k}"), &line(k)[..expected.len()], expected, 1e-5, 1e-5);
     };
     let v = [1.0, 2.0, 3.0];
     let mut first = product(&square, 3, &v, 3);
     first.push(determinant(&square, 3));
     check(0, &first);
-    let left: Vec<f32> = square
-        .chunks(3)
-        .map(|c| dot(v, [c[0], c[1], c[2]]))
-        .collect();
+    let left: Vec<f32> = square.chunks(3).map(|c| dot(v, [c[0], c[1], c[2]])).collect();
     check(1, &[left[0], left[1], left[2], determinant(&small, 2)]);
     let squared = product(&square, 3, &square, 3);
-    check(
-        2,
-        &[squared[3], squared[4], squared[5], determinant(&big, 4)],
-    );
+    check(2, &[squared[3], squared[4], squared[5], determinant(&big, 4)]);
     check(3, &product(&tall, 4, &[2.0, -1.0], 2));
     let wide_product = product(&wide, 2, &[1.0, 2.0, 3.0, 4.0], 4);
     check(4, &[wide_product[0], wide_product[1], 4.0, 7.0]);
@@ -207,10 +147,7 @@ fn matrices_multiply_and_lie_in_columns() {
     check(12, &big[12..]);
     let back = as_floats(&got[2]);
     for (column, words) in back.chunks(4).enumerate() {
-        let mut expected: Vec<f32> = square[column * 3..column * 3 + 3]
-            .iter()
-            .map(|c| c * 2.0)
-            .collect();
+        let mut expected: Vec<f32> = square[column * 3..column * 3 + 3].iter().map(|c| c * 2.0).collect();
         expected[2 - column] += 100.0;
         assert_eq!(words[..3], expected);
         assert_eq!(words[3], 0.0, "the padding of a column is not written");
@@ -232,8 +169,7 @@ fn nested_data_lies_where_wgsl_says() {
     for (i, got) in (0..8_u32).zip(got[2].chunks(12)) {
         let k = i as usize;
         let upto = i % 4;
-        let listed: u32 =
-            table[..upto as usize].iter().sum::<u32>() + table[3] + table[upto as usize];
+        let listed: u32 = table[..upto as usize].iter().sum::<u32>() + table[3] + table[upto as usize];
         let mut pair = [[1, 2], [3, 4]];
         pair[k % 2] = pair[1 - k % 2];
         let expected = [
@@ -266,12 +202,7 @@ fn out_of_bounds_loads_zero_and_stores_nothing() {
     let index = [0, 2, 3, 100, -1, i32::MIN, i32::MAX, 1_073_741_824];
     let words: Vec<u32> = index.iter().map(|&i| i as u32).collect();
     let data = vec![1, 2, 3, 4];
-    let got = run(
-        source,
-        "main",
-        [8, 1, 1],
-        &[data, words, vec![0; 64], vec![0; 2]],
-    );
+    let got = run(source, "main", [8, 1, 1], &[data, words, vec![0; 64], vec![0; 2]]);
     assert_eq!(got[0], [7, 2, 7, 7]);
     assert_eq!(got[3], [1, 0]);
     for (&i, got) in index.iter().zip(got[2].chunks(8)) {
@@ -298,48 +229,22 @@ fn out_of_bounds_loads_zero_and_stores_nothing() {
 fn arguments_that_do_not_fit_are_refused_before_anything_runs() {
     let program = compile(include_str!("corpus/atomics.wgsl"), "main", &[]);
     let stop = AtomicBool::new(false);
-    let run = |args: &[Memory<'_>]| {
-        program
-            .dispatch([1, 1, 1], args, pool(), &stop)
-            .unwrap_err()
-    };
-    let (counters, out, histogram) = (
-        Buffer::new(&[0; 10]),
-        Buffer::new(&[0; 16]),
-        Buffer::new(&[0; 10]),
-    );
+    let run = |args: &[Memory<'_>]| program.dispatch([1, 1, 1], args, pool(), &stop).unwrap_err();
+    let (counters, out, histogram) = (Buffer::new(&[0; 10]), Buffer::new(&[0; 16]), Buffer::new(&[0; 10]));
     let few = run(&[counters.memory()]);
     assert_eq!(few.to_string(), "`main` binds 3 buffers, got 1");
     let small = Buffer::new(&[0; 9]);
     let error = run(&[small.memory(), out.memory(), histogram.memory()]);
-    assert!(
-        matches!(
-            error,
-            Error::ArgumentSize {
-                min_bytes: 40,
-                got: 36,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::ArgumentSize { min_bytes: 40, got: 36, .. }), "{error}");
     let words = [0_u32; 32];
     let bytes = bytes_of(&words);
     let start = bytes.as_ptr().align_offset(16);
     let read_only = Memory::read(&bytes[start..start + 40]);
     let error = run(&[read_only, out.memory(), histogram.memory()]);
-    assert_eq!(
-        error,
-        Error::ArgumentReadOnly {
-            binding: "counters".to_owned()
-        }
-    );
+    assert_eq!(error, Error::ArgumentReadOnly { binding: "counters".to_owned() });
     let crooked = Memory::read(&bytes[start + 4..start + 44]);
     let error = run(&[crooked, out.memory(), histogram.memory()]);
-    assert!(
-        matches!(error, Error::ArgumentAlign { align: 16, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::ArgumentAlign { align: 16, .. }), "{error}");
 }
 
 fn bytes_of(words: &[u32]) -> Vec<u8> {
@@ -354,9 +259,7 @@ fn one_buffer_may_be_bound_twice() {
     let program = compile(source, "main", &[]);
     let buffer = Buffer::new(&[0; 8]);
     let args = [buffer.memory(), buffer.memory()];
-    let stats = program
-        .dispatch([1, 1, 1], &args, pool(), &AtomicBool::new(false))
-        .unwrap();
+    let stats = program.dispatch([1, 1, 1], &args, pool(), &AtomicBool::new(false)).unwrap();
     assert_eq!((stats.workgroups, stats.invocations), (1, 4));
     assert_eq!(buffer.content(), [0, 1, 2, 3, 0, 1, 2, 3]);
 }
@@ -365,13 +268,6 @@ fn one_buffer_may_be_bound_twice() {
 fn nothing_runs_when_there_is_no_workgroup() {
     let program = compile(include_str!("corpus/builtins.wgsl"), "main", &[]);
     let buffer = Buffer::new(&[5; 4]);
-    program
-        .dispatch(
-            [4, 0, 1],
-            &[buffer.memory()],
-            pool(),
-            &AtomicBool::new(false),
-        )
-        .unwrap();
+    program.dispatch([4, 0, 1], &[buffer.memory()], pool(), &AtomicBool::new(false)).unwrap();
     assert_eq!(buffer.content(), [5; 4]);
 }

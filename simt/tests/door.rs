@@ -137,25 +137,15 @@ proptest! {
 #[test]
 fn what_is_too_large_is_refused_with_its_place() {
     for (wgsl, at) in [
-        (
-            "@compute @workgroup_size(1)\nfn main() { var a: array<array<u32, 65536>, 65536>; a[0][0] = 1u; }",
-            2,
-        ),
-        (
-            "@compute @workgroup_size(1024)\nfn main() { var a: array<u32, 1000000>; a[0] = 1u; }",
-            0,
-        ),
-        (
-            "var<workgroup> a: array<u32, 100000000>;\n@compute @workgroup_size(1) fn main() { a[0] = 1u; }",
-            1,
-        ),
+        ("@compute @workgroup_size(1)\nfn main() { var a: array<array<u32, 65536>, 65536>; a[0][0] = 1u; }", 2),
+        ("@compute @workgroup_size(1024)\nfn main() { var a: array<u32, 1000000>; a[0] = 1u; }", 0),
+        ("var<workgroup> a: array<u32, 100000000>;\n@compute @workgroup_size(1) fn main() { a[0] = 1u; }", 1),
         (
             "var<private> a: array<array<vec4<u32>, 65536>, 65536>;\n@compute @workgroup_size(1) fn main() { a[0][0].x = 1u; }",
             1,
         ),
     ] {
-        let compiled =
-            Module::new(wgsl).and_then(|module| module.compile("main", &[], Engine::Interpreter));
+        let compiled = Module::new(wgsl).and_then(|module| module.compile("main", &[], Engine::Interpreter));
         match compiled.map(|_| ()) {
             Err(Error::Limit { at: place, .. }) => {
                 assert_eq!(place.map_or(0, |place| place.line), at, "{wgsl}");
@@ -177,9 +167,7 @@ fn functions_that_double_at_every_call_are_refused() {
     wgsl += "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
         @compute @workgroup_size(1) fn main() { out[0] = f39(1u); }";
     let module = Module::new(&wgsl).unwrap();
-    let error = module
-        .compile("main", &[], Engine::Interpreter)
-        .unwrap_err();
+    let error = module.compile("main", &[], Engine::Interpreter).unwrap_err();
     assert!(matches!(error, Error::Limit { at: Some(_), .. }), "{error}");
 }
 

@@ -10,11 +10,7 @@ use wharf_simt::{Error, Location};
 fn collatz(mut n: u32) -> u32 {
     let mut steps = 0;
     while n != 1 {
-        n = if n.is_multiple_of(2) {
-            n / 2
-        } else {
-            3 * n + 1
-        };
+        n = if n.is_multiple_of(2) { n / 2 } else { 3 * n + 1 };
         steps += 1;
     }
     steps
@@ -76,9 +72,7 @@ fn mixed(n: u32) -> u32 {
 }
 
 fn fresh(n: u32) -> u32 {
-    (0..n)
-        .map(|i| i + u32::from(i % 3 == 0) + 10 * u32::from(i % 3 == 1))
-        .sum()
+    (0..n).map(|i| i + u32::from(i % 3 == 0) + 10 * u32::from(i % 3 == 1)).sum()
 }
 
 #[test]
@@ -91,29 +85,13 @@ fn divergent_control_flow_takes_every_invocation_its_own_way() {
             0 | 1 => 20,
             _ => 30,
         };
-        assert_eq!(
-            got,
-            [
-                collatz(i + 1),
-                early(i),
-                clause(i),
-                signed,
-                mixed(i),
-                fresh(i)
-            ],
-            "{i}"
-        );
+        assert_eq!(got, [collatz(i + 1), early(i), clause(i), signed, mixed(i), fresh(i)], "{i}");
     }
 }
 
 #[test]
 fn an_early_return_leaves_the_rest_alone() {
-    let got = run(
-        include_str!("corpus/control.wgsl"),
-        "returns",
-        [1, 1, 1],
-        &[vec![0; 8]],
-    );
+    let got = run(include_str!("corpus/control.wgsl"), "returns", [1, 1, 1], &[vec![0; 8]]);
     assert_eq!(got[0], [0, 111, 2, 0, 2, 111, 0, 111]);
 }
 
@@ -141,31 +119,11 @@ fn a_uniform_load_gives_everybody_what_one_wrote() {
 #[test]
 fn a_barrier_that_only_some_reach_is_an_error_with_its_place() {
     let source = include_str!("corpus/workgroup.wgsl");
-    let wrong = |input: &[f32]| {
-        try_run(
-            source,
-            "wrong",
-            &[],
-            [1, 1, 1],
-            &[floats(input), vec![0; 8]],
-        )
-    };
-    let line = source
-        .lines()
-        .position(|line| line.contains("if input[i] > 3.0"))
-        .unwrap() as u32
-        + 2;
+    let wrong = |input: &[f32]| try_run(source, "wrong", &[], [1, 1, 1], &[floats(input), vec![0; 8]]);
+    let line = source.lines().position(|line| line.contains("if input[i] > 3.0")).unwrap() as u32 + 2;
     let error = wrong(&[0., 1., 2., 3., 4., 5., 6., 7.]).unwrap_err();
     let at = Some(Location { line, column: 9 });
-    assert_eq!(
-        error,
-        Error::Divergence {
-            at,
-            workgroup: [0, 0, 0],
-            arrived: 4,
-            of: 8
-        }
-    );
+    assert_eq!(error, Error::Divergence { at, workgroup: [0, 0, 0], arrived: 4, of: 8 });
     assert!(wrong(&[9.0; 8]).is_ok());
     assert!(wrong(&[0.0; 8]).is_ok());
 }
@@ -195,25 +153,12 @@ fn atomics_lose_nothing_across_threads() {
     let got = run(source, "main", [groups, 1, 1], &buffers);
     let xor = (0..n).fold(0, |all, i| all ^ i);
     let high = n as i32 - 1 - 50;
-    let expected = [
-        n,
-        -2_i32 as u32 * n,
-        -50_i32 as u32,
-        high as u32,
-        0,
-        u32::MAX,
-        xor,
-        9,
-        3 * n,
-        3,
-    ];
+    let expected = [n, -2_i32 as u32 * n, -50_i32 as u32, high as u32, 0, u32::MAX, xor, 9, 3 * n, 3];
     assert_eq!(got[0][0], expected[0]);
     assert_eq!(got[0][1], (-2_i32).wrapping_mul(n as i32) as u32);
     assert_eq!(got[0][2..], expected[2..]);
     assert!(got[1].iter().all(|&ticket| ticket == 1));
-    let mut histogram: Vec<u32> = (0..5)
-        .map(|k| (0..n).filter(|i| i % 5 == k).count() as u32)
-        .collect();
+    let mut histogram: Vec<u32> = (0..5).map(|k| (0..n).filter(|i| i % 5 == k).count() as u32).collect();
     histogram.extend((0..4).map(|k| groups * (0..16).filter(|i| i % 4 == k).sum::<u32>()));
     histogram.push(groups * 7);
     assert_eq!(got[2], histogram);
@@ -229,35 +174,19 @@ fn floats_add_atomically() {
             if i == 63u { old[0] = atomicExchange(&sum, 7.0); }
         }";
     let got = run(source, "main", [1, 1, 1], &[vec![0], vec![0]]);
-    assert_eq!(
-        (as_floats(&got[0]), as_floats(&got[1])),
-        (vec![7.0], vec![64.0])
-    );
+    assert_eq!((as_floats(&got[0]), as_floats(&got[1])), (vec![7.0], vec![64.0]));
 }
 
 #[test]
 fn subgroups_are_sixteen_lanes() {
-    let got = run(
-        include_str!("corpus/subgroups.wgsl"),
-        "main",
-        [1, 1, 1],
-        &[vec![0; 40 * 32]],
-    );
+    let got = run(include_str!("corpus/subgroups.wgsl"), "main", [1, 1, 1], &[vec![0; 40 * 32]]);
     for (i, got) in (0..40_u32).zip(got[0].chunks(32)) {
         let (lane, first) = (i % 16, i / 16 * 16);
         let group: Vec<u32> = (first..(first + 16).min(40)).collect();
         let has = |from: u32| if group.contains(&from) { from } else { 0 };
-        let odd = |upto: u32| {
-            1_u32.wrapping_shl(group.iter().filter(|&&j| j % 2 == 1 && j < upto).count() as u32)
-        };
+        let odd = |upto: u32| 1_u32.wrapping_shl(group.iter().filter(|&&j| j % 2 == 1 && j < upto).count() as u32);
         let even: Vec<u32> = group.iter().copied().filter(|j| j % 2 == 0).collect();
-        let bits = |of: &dyn Fn(u32) -> bool| -> u32 {
-            group
-                .iter()
-                .filter(|&&j| of(j))
-                .map(|j| 1 << (j % 16))
-                .sum()
-        };
+        let bits = |of: &dyn Fn(u32) -> bool| -> u32 { group.iter().filter(|&&j| of(j)).map(|j| 1 << (j % 16)).sum() };
         let mut expected = vec![
             16_000 + lane * 100 + i / 16 * 10 + 3,
             bits(&|j| j % 3 == 0),
@@ -284,11 +213,7 @@ fn subgroups_are_sixteen_lanes() {
             i ^ 2,
             i ^ 3,
         ];
-        expected.extend(if i % 2 == 0 {
-            [even.len() as u32, even[0] + 7, bits(&|j| j % 2 == 0)]
-        } else {
-            [0; 3]
-        });
+        expected.extend(if i % 2 == 0 { [even.len() as u32, even[0] + 7, bits(&|j| j % 2 == 0)] } else { [0; 3] });
         expected.push(group.len() as u32 * 3);
         assert_eq!(got[..28], expected, "lane {i}");
     }
@@ -296,12 +221,7 @@ fn subgroups_are_sixteen_lanes() {
 
 #[test]
 fn builtins_place_every_invocation() {
-    let got = run(
-        include_str!("corpus/builtins.wgsl"),
-        "main",
-        [2, 3, 2],
-        &[vec![0; 144]],
-    );
+    let got = run(include_str!("corpus/builtins.wgsl"), "main", [2, 3, 2], &[vec![0; 144]]);
     for (at, &got) in (0..).zip(&got[0]) {
         let [x, y, z] = [at % 4, at / 4 % 9, at / 36];
         let local = x % 2 + 2 * (y % 3) + 6 * (z % 2);
@@ -313,12 +233,8 @@ fn builtins_place_every_invocation() {
 #[test]
 fn overrides_reach_the_code() {
     let source = include_str!("corpus/overrides.wgsl");
-    let values = |set: &[(&str, f64)]| {
-        try_run(source, "main", set, [1, 1, 1], &[vec![0; 4]]).map(|got| as_floats(&got[0]))
-    };
+    let values =
+        |set: &[(&str, f64)]| try_run(source, "main", set, [1, 1, 1], &[vec![0; 4]]).map(|got| as_floats(&got[0]));
     assert_eq!(values(&[("count", 4.0)]).unwrap(), [10.0, 12.0, 16.0, 10.0]);
-    assert_eq!(
-        values(&[("count", 2.0), ("@3", 0.5), ("flip", 1.0)]).unwrap(),
-        [-0.5, 0.0, 0.0, 0.0]
-    );
+    assert_eq!(values(&[("count", 2.0), ("@3", 0.5), ("flip", 1.0)]).unwrap(), [-0.5, 0.0, 0.0, 0.0]);
 }

@@ -4,15 +4,8 @@ mod common;
 
 use common::{as_floats, assert_close, floats, run};
 
-const EDGES: [(i32, i32); 7] = [
-    (i32::MIN, -1),
-    (7, 0),
-    (-7, 2),
-    (i32::MAX, 33),
-    (0, -5),
-    (-1, 31),
-    (123_456_789, -987),
-];
+const EDGES: [(i32, i32); 7] =
+    [(i32::MIN, -1), (7, 0), (-7, 2), (i32::MAX, 33), (0, -5), (-1, 31), (123_456_789, -987)];
 
 fn fields(word: u32) -> [i32; 4] {
     word.to_le_bytes().map(|byte| i32::from(byte as i8))
@@ -51,20 +44,10 @@ fn signed_integers_follow_the_rules() {
             x.clamp(-5, 5),
             if x < y { 2 } else { 1 },
             i32::from(x >= y) + i32::from(x < 0 && y < 0) * 10 + i32::from(x < 0 || y < 0) * 20,
-            x.wrapping_mul(y)
-                .wrapping_add(y)
-                .wrapping_add(x.wrapping_mul(2)),
+            x.wrapping_mul(y).wrapping_add(y).wrapping_add(x.wrapping_mul(2)),
             x << 19 >> 23,
-            if field == 0 {
-                -1
-            } else {
-                31 - field.leading_zeros() as i32
-            },
-            if x == 0 {
-                -1
-            } else {
-                x.trailing_zeros() as i32
-            },
+            if field == 0 { -1 } else { 31 - field.leading_zeros() as i32 },
+            if x == 0 { -1 } else { x.trailing_zeros() as i32 },
         ];
         let got: Vec<i32> = got.iter().map(|&word| word as i32).collect();
         assert_eq!(got, expected, "{x} and {y}");
@@ -75,12 +58,7 @@ fn signed_integers_follow_the_rules() {
 fn unsigned_integers_follow_the_rules() {
     let (a, b): (Vec<u32>, Vec<u32>) = EDGES.iter().map(|&(a, b)| (a as u32, b as u32)).unzip();
     let source = include_str!("corpus/integers.wgsl");
-    let got = run(
-        source,
-        "unsigned",
-        [1, 1, 1],
-        &[a.clone(), b.clone(), vec![0; 7 * 24]],
-    );
+    let got = run(source, "unsigned", [1, 1, 1], &[a.clone(), b.clone(), vec![0; 7 * 24]]);
     let extract = |x: u32, offset: u32, count: u32| {
         let offset = offset.min(32);
         let count = count.min(32 - offset);
@@ -91,11 +69,7 @@ fn unsigned_integers_follow_the_rules() {
         let count = count.min(32 - offset);
         (0..32).fold(0, |word, bit| {
             let inside = bit >= offset && bit < offset + count;
-            word | (if inside {
-                new >> (bit - offset) & 1
-            } else {
-                x >> bit & 1
-            }) << bit
+            word | (if inside { new >> (bit - offset) & 1 } else { x >> bit & 1 }) << bit
         })
     };
     for ((x, y), got) in a.into_iter().zip(b).zip(got[2].chunks(24)) {
@@ -111,19 +85,12 @@ fn unsigned_integers_follow_the_rules() {
             x.wrapping_shl(y),
             x.min(y),
             x.max(y),
-            u32::from(x < y)
-                | u32::from(x <= y) << 1
-                | u32::from(x > y) << 2
-                | u32::from(x >= y) << 3,
+            u32::from(x < y) | u32::from(x <= y) << 1 | u32::from(x > y) << 2 | u32::from(x >= y) << 3,
             x.count_ones(),
             x.leading_zeros(),
             x.trailing_zeros(),
             x.reverse_bits(),
-            if x == 0 {
-                u32::MAX
-            } else {
-                31 - x.leading_zeros()
-            },
+            if x == 0 { u32::MAX } else { 31 - x.leading_zeros() },
             if x == 0 { u32::MAX } else { x.trailing_zeros() },
             extract(x, y, 5),
             extract(x, 30, y),
@@ -200,19 +167,12 @@ fn functions_of_one_float_agree_with_rust() {
 #[test]
 fn functions_of_more_floats_agree_with_rust() {
     let source = include_str!("corpus/floats.wgsl");
-    let got = run(
-        source,
-        "binary",
-        [1, 1, 1],
-        &[floats(&INPUTS), vec![0; 320]],
-    );
+    let got = run(source, "binary", [1, 1, 1], &[floats(&INPUTS), vec![0; 320]]);
     for (&x, got) in INPUTS.iter().zip(as_floats(&got[1]).chunks(40)) {
         let y = 1.5 - x;
         let t = ((x - 0.2) / (0.8 - 0.2)).clamp(0.0, 1.0);
         let orders = [x < 0.5, x <= 0.5, x > 0.5, x >= 0.5, x == 0.5, x != 0.5];
-        let orders = (0..)
-            .zip(orders)
-            .map(|(i, holds)| if holds { (1 << i) as f32 } else { 0.0 });
+        let orders = (0..).zip(orders).map(|(i, holds)| if holds { (1 << i) as f32 } else { 0.0 });
         let expected = [
             x + y * 2.0,
             x - y,
@@ -244,32 +204,16 @@ fn frexp_and_ldexp_reach_the_ends_of_the_range() {
             e[i] = parts.exp;
             a[i] = ldexp(parts.fract, parts.exp);
         }";
-    let values = [
-        f32::MAX,
-        -f32::MIN_POSITIVE,
-        1e-44,
-        -3.0,
-        0.0,
-        1.0,
-        0.5,
-        f32::from_bits(1),
-    ];
+    let values = [f32::MAX, -f32::MIN_POSITIVE, 1e-44, -3.0, 0.0, 1.0, 0.5, f32::from_bits(1)];
     let got = run(source, "main", [1, 1, 1], &[floats(&values), vec![0; 8]]);
     assert_eq!(as_floats(&got[0]), values);
-    assert_eq!(
-        got[1].iter().map(|&e| e as i32).collect::<Vec<_>>(),
-        [128, -125, -146, 2, 0, 1, 0, -148]
-    );
+    assert_eq!(got[1].iter().map(|&e| e as i32).collect::<Vec<_>>(), [128, -125, -146, 2, 0, 1, 0, -148]);
 }
 
 #[test]
 fn packed_formats_round_and_clamp() {
-    let inputs: [[f32; 4]; 4] = [
-        [0.0, 1.0, -1.0, 0.5],
-        [2.0, -2.0, 0.1, -0.1],
-        [0.25, -0.75, 0.999, -0.001],
-        [1e-3, 0.0, 0.3, 1.0 / 3.0],
-    ];
+    let inputs: [[f32; 4]; 4] =
+        [[0.0, 1.0, -1.0, 0.5], [2.0, -2.0, 0.1, -0.1], [0.25, -0.75, 0.999, -0.001], [1e-3, 0.0, 0.3, 1.0 / 3.0]];
     let words = [0x8001_7fff_u32, 0xff00_80ff, 0x1234_5678, 0];
     let flat: Vec<f32> = inputs.iter().flatten().copied().collect();
     let source = include_str!("corpus/packing.wgsl");
@@ -278,10 +222,7 @@ fn packed_formats_round_and_clamp() {
     let norm = |v: f32, low: f32, most: f32| (0.5 + most * v.clamp(low, 1.0)).floor() as i32 as u32;
     let join = |values: &[u32], width: u32| {
         let mask = u32::MAX >> (32 - width);
-        (0..)
-            .zip(values)
-            .map(|(i, v)| (v & mask) << (i * width))
-            .sum::<u32>()
+        (0..).zip(values).map(|(i, v)| (v & mask) << (i * width)).sum::<u32>()
     };
     for i in 0..4 {
         let (v, w) = (inputs[i], words[i]);
@@ -300,9 +241,7 @@ fn packed_formats_round_and_clamp() {
             join(&scaled.map(|v| v.clamp(-128, 127) as u32), 8),
             join(&v.map(|v| (v.abs() * 300.0) as u32).map(|v| v.min(255)), 8),
             (0..4).map(|i| signed[i] * weights[i]).sum::<i32>() as u32,
-            (0..4)
-                .map(|i| u32::from(w.to_le_bytes()[i]) * weights[i] as u32)
-                .sum(),
+            (0..4).map(|i| u32::from(w.to_le_bytes()[i]) * weights[i] as u32).sum(),
         ];
         assert_eq!(&got[2][i * 12..i * 12 + 11], expected, "{v:?}");
         let back = as_floats(&got[3][i * 20..i * 20 + 20]);
@@ -314,13 +253,7 @@ fn packed_formats_round_and_clamp() {
         unpacked.extend(halves.map(|h| f32::from(h) / 65535.0));
         assert_close("unpack", &back[..12], &unpacked, 1e-6, 0.0);
         assert_close("half", &back[12..14], &v[..2], 1e-3, 1e-6);
-        assert_close(
-            "there and back",
-            &back[16..],
-            &v.map(|v| v.clamp(-1.0, 1.0)),
-            0.0,
-            0.0041,
-        );
+        assert_close("there and back", &back[16..], &v.map(|v| v.clamp(-1.0, 1.0)), 0.0, 0.0041);
     }
 }
 
@@ -330,12 +263,7 @@ fn conversions_saturate_and_wrap() {
     let n = [i32::MIN, -1, 0, 16_777_217];
     let source = include_str!("corpus/conversions.wgsl");
     let integers: Vec<u32> = n.iter().map(|&n| n as u32).collect();
-    let got = run(
-        source,
-        "main",
-        [1, 1, 1],
-        &[floats(&f), integers, vec![0; 56]],
-    );
+    let got = run(source, "main", [1, 1, 1], &[floats(&f), integers, vec![0; 56]]);
     for ((&x, &n), got) in f.iter().zip(&n).zip(got[2].chunks(14)) {
         let expected = [
             x as i32 as u32,
@@ -360,12 +288,7 @@ fn conversions_saturate_and_wrap() {
 #[test]
 fn wide_numbers_take_two_words() {
     let a = [i64::MIN, -1, 0x1234_5678_9abc, 7];
-    let split = |values: &[i64]| -> Vec<u32> {
-        values
-            .iter()
-            .flat_map(|&v| [v as u32, (v >> 32) as u32])
-            .collect()
-    };
+    let split = |values: &[i64]| -> Vec<u32> { values.iter().flat_map(|&v| [v as u32, (v >> 32) as u32]).collect() };
     // n 0, big 8, v 32..56, d 56; the whole is 64 bytes.
     let mut mixed = vec![0_u32; 16];
     mixed[0] = 5;
@@ -373,17 +296,9 @@ fn wide_numbers_take_two_words() {
     mixed[8..12].copy_from_slice(&split(&[1 << 33, 3]));
     mixed[14..16].copy_from_slice(&split(&[6.25_f64.to_bits() as i64]));
     let source = include_str!("corpus/wide.wgsl");
-    let got = run(
-        source,
-        "main",
-        [1, 1, 1],
-        &[split(&a), vec![0; 128], mixed, vec![1, 0]],
-    );
+    let got = run(source, "main", [1, 1, 1], &[split(&a), vec![0; 128], mixed, vec![1, 0]]);
     let join = |words: &[u32]| -> Vec<i64> {
-        words
-            .chunks(2)
-            .map(|w| (u64::from(w[1]) << 32 | u64::from(w[0])) as i64)
-            .collect()
+        words.chunks(2).map(|w| (u64::from(w[1]) << 32 | u64::from(w[0])) as i64).collect()
     };
     for (i, got) in join(&got[1]).chunks(16).enumerate() {
         let (x, y) = (a[i], a[(i + 1) % 4]);
@@ -405,9 +320,7 @@ fn wide_numbers_take_two_words() {
             (x as f64 + 0.25).to_bits() as i64,
             (a[3 - i] as u64).wrapping_add(1) as i64,
             list[0].wrapping_sub(list[1]).wrapping_add(list[2]),
-            x.wrapping_abs()
-                .wrapping_add(x.wrapping_neg())
-                .wrapping_add(!y),
+            x.wrapping_abs().wrapping_add(x.wrapping_neg()).wrapping_add(!y),
             0x1234_5678_9abc,
             i64::from(x as u32) + i64::from(y as i32),
         ];
@@ -423,11 +336,7 @@ fn wide_numbers_take_two_words() {
 fn half(value: f32) -> u32 {
     // Exact for the numbers used here: normal halves without rounding.
     let bits = value.to_bits();
-    if value == 0.0 {
-        0
-    } else {
-        (bits >> 16 & 0x8000) | ((bits >> 23 & 0xff) - 112) << 10 | bits >> 13 & 0x3ff
-    }
+    if value == 0.0 { 0 } else { (bits >> 16 & 0x8000) | ((bits >> 23 & 0xff) - 112) << 10 | bits >> 13 & 0x3ff }
 }
 
 fn from_half(bits: u32) -> f32 {
@@ -442,43 +351,20 @@ fn from_half(bits: u32) -> f32 {
 #[test]
 fn half_floats_round_after_every_step() {
     let a = [1.0_f32, 0.5, -2.5, 1000.0, 0.125, 3.0, -7.0, 2048.0];
-    let pack = |values: &[f32]| -> Vec<u32> {
-        values
-            .chunks(2)
-            .map(|two| half(two[0]) | half(two[1]) << 16)
-            .collect()
-    };
+    let pack = |values: &[f32]| -> Vec<u32> { values.chunks(2).map(|two| half(two[0]) | half(two[1]) << 16).collect() };
     // a 0, v 8..14, b 14, m 16..24
     let mixed = [1.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 1.0, 2.0, 3.0, 4.0];
     let source = include_str!("corpus/half.wgsl");
     let buffers = [pack(&a), vec![0; 32], pack(&mixed), vec![0; 8]];
     let got = run(source, "main", [1, 1, 1], &buffers);
     let unpack = |words: &[u32]| -> Vec<f32> {
-        words
-            .iter()
-            .flat_map(|w| [from_half(w & 0xffff), from_half(w >> 16)])
-            .collect()
+        words.iter().flat_map(|w| [from_half(w & 0xffff), from_half(w >> 16)]).collect()
     };
     let out = unpack(&got[1]);
     for i in 0..8 {
         let (x, y) = (a[i], a[(i + 1) % 8]);
-        let exact = [
-            x + y,
-            x * y,
-            x / y,
-            x.abs().sqrt(),
-            a[7 - i],
-            x * 1.001,
-            i as f32 + 0.5,
-            x.min(y),
-        ];
-        assert_close(
-            &format!("{x} and {y}"),
-            &out[i * 8..i * 8 + 8],
-            &exact,
-            4.9e-4,
-            1e-7,
-        );
+        let exact = [x + y, x * y, x / y, x.abs().sqrt(), a[7 - i], x * 1.001, i as f32 + 0.5, x.min(y)];
+        assert_close(&format!("{x} and {y}"), &out[i * 8..i * 8 + 8], &exact, 4.9e-4, 1e-7);
         assert_eq!(f32::from_bits(got[3][i]), x + y.trunc());
     }
     assert_eq!(out[7 * 8], 2048.0, "2049 is no half float");
@@ -491,24 +377,11 @@ fn half_floats_round_after_every_step() {
 fn short_integers_wrap_at_sixteen_bits() {
     let a = [i16::MIN, -1, 300, 77];
     let pack = |values: &[i16]| -> Vec<u32> {
-        values
-            .chunks(2)
-            .map(|two| u32::from(two[0] as u16) | u32::from(two[1] as u16) << 16)
-            .collect()
+        values.chunks(2).map(|two| u32::from(two[0] as u16) | u32::from(two[1] as u16) << 16).collect()
     };
     let source = include_str!("corpus/short.wgsl");
-    let got = run(
-        source,
-        "main",
-        [1, 1, 1],
-        &[pack(&a), vec![0; 16], vec![0; 16]],
-    );
-    let unpack = |words: &[u32]| -> Vec<u16> {
-        words
-            .iter()
-            .flat_map(|&w| [w as u16, (w >> 16) as u16])
-            .collect()
-    };
+    let got = run(source, "main", [1, 1, 1], &[pack(&a), vec![0; 16], vec![0; 16]]);
+    let unpack = |words: &[u32]| -> Vec<u16> { words.iter().flat_map(|&w| [w as u16, (w >> 16) as u16]).collect() };
     let (signed, unsigned) = (unpack(&got[1]), unpack(&got[2]));
     for i in 0..4 {
         let (x, y) = (a[i], a[(i + 1) % 4]);
@@ -525,16 +398,8 @@ fn short_integers_wrap_at_sixteen_bits() {
         let got: Vec<i16> = signed[i * 8..i * 8 + 8].iter().map(|&v| v as i16).collect();
         assert_eq!(got, expected, "{x} and {y}");
         let (u, v) = (x as u16, y as u16);
-        let expected = [
-            u.wrapping_add(v),
-            u.wrapping_mul(v),
-            u / v,
-            !u,
-            u << 3,
-            u >> 3,
-            (u32::from(u) * 3) as u16,
-            u.max(v),
-        ];
+        let expected =
+            [u.wrapping_add(v), u.wrapping_mul(v), u / v, !u, u << 3, u >> 3, (u32::from(u) * 3) as u16, u.max(v)];
         assert_eq!(&unsigned[i * 8..i * 8 + 8], expected, "{u} and {v}");
     }
 }

@@ -20,6 +20,7 @@ use super::{
     Source, Token,
 };
 use crate::{
+    discover::Twin,
     error::{BackendKind, Error, FailureKind, Result},
     kernel::Kernel,
 };
@@ -40,6 +41,7 @@ pub(crate) struct Cpu {
     shared: Arc<Shared>,
     lanes: [Sender<Command>; 3],
     events: Receiver<Option<Event>>,
+    twin: Twin,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,7 @@ pub(crate) fn capabilities() -> Capabilities {
 }
 
 impl Cpu {
-    pub(crate) fn open() -> Result<Self> {
+    pub(crate) fn open(twin: Twin) -> Result<Self> {
         let failed = |e: &dyn std::fmt::Display| Error::device(BackendKind::Cpu, "start threads", e);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads())
@@ -110,7 +112,7 @@ impl Cpu {
             Ok::<_, Error>(sender)
         };
         let lanes = [lane("upload")?, lane("compute")?, lane("download")?];
-        Ok(Self { capabilities: capabilities(), shared, lanes, events })
+        Ok(Self { capabilities: capabilities(), shared, lanes, events, twin })
     }
 }
 
@@ -216,7 +218,7 @@ impl Backend for Cpu {
     }
 
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
-        let program = Program::new(kernel, overrides)?;
+        let program = Program::new(kernel, overrides, self.twin)?;
         let mut programs = self.shared.programs.lock().unwrap_or_else(PoisonError::into_inner);
         programs.push(Arc::new(program));
         Ok(PipelineId(programs.len() as u64 - 1))

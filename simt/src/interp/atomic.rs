@@ -37,16 +37,8 @@ impl Run<'_> {
 
     /// Replaces what lies at a lane's place by `f` of it, if `f` has a value; answers what lay there, or
     /// none where the place is out of bounds.
-    fn update(
-        &self,
-        ty: Scalar,
-        place: &Place,
-        lane: usize,
-        f: impl Fn(u64) -> Option<u64>,
-    ) -> Option<u64> {
-        let addr = place
-            .addr
-            .map_or(0, |addr| self.state.file.row(addr)[lane].get());
+    fn update(&self, ty: Scalar, place: &Place, lane: usize, f: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+        let addr = place.addr.map_or(0, |addr| self.state.file.row(addr)[lane].get());
         if addr == NOWHERE {
             return None;
         }
@@ -55,27 +47,16 @@ impl Run<'_> {
         match place.root {
             Root::Binding(slot) if wide => {
                 let word = self.context.args[slot as usize].long_words().get(at / 8)?;
-                Some(
-                    word.fetch_update(Relaxed, Relaxed, f)
-                        .unwrap_or_else(|old| old),
-                )
+                Some(word.fetch_update(Relaxed, Relaxed, f).unwrap_or_else(|old| old))
             }
             Root::Binding(slot) => {
                 let word = self.context.args[slot as usize].words().get(at / 4)?;
                 let narrow = |old: u32| f(old.into()).map(|new| new as u32);
-                Some(
-                    word.fetch_update(Relaxed, Relaxed, narrow)
-                        .unwrap_or_else(|old| old)
-                        .into(),
-                )
+                Some(word.fetch_update(Relaxed, Relaxed, narrow).unwrap_or_else(|old| old).into())
             }
             Root::Workgroup => {
                 let low = self.state.workgroup.get(at)?;
-                let high = if wide {
-                    Some(self.state.workgroup.get(at + 1)?)
-                } else {
-                    None
-                };
+                let high = if wide { Some(self.state.workgroup.get(at + 1)?) } else { None };
                 let old = u64::from(low.get()) | high.map_or(0, |high| u64::from(high.get()) << 32);
                 if let Some(new) = f(old) {
                     low.set(new as u32);
@@ -119,11 +100,7 @@ fn combine(op: Atomic, ty: Scalar, old: u64, value: u64) -> u64 {
     }
     // Sign extension makes one comparison do for both widths.
     let signed = |bits: u64| {
-        if ty == Scalar::I32 {
-            i64::from(bits as u32 as i32)
-        } else {
-            bits as i64
-        }
+        if ty == Scalar::I32 { i64::from(bits as u32 as i32) } else { bits as i64 }
     };
     let less = match ty {
         Scalar::I32 | Scalar::I64 => signed(value) < signed(old),

@@ -23,19 +23,12 @@ impl<'a> Run<'a> {
         let lanes = context.kernel.workgroup.iter().product();
         for &(reg, input) in &context.kernel.inputs {
             match input {
-                Input::NumWorkgroups(axis) => {
-                    state.file.fill(reg, context.groups[usize::from(axis)])
-                }
+                Input::NumWorkgroups(axis) => state.file.fill(reg, context.groups[usize::from(axis)]),
                 Input::Length(slot) => state.file.fill(reg, context.lengths[slot as usize]),
                 _ => {}
             }
         }
-        Self {
-            context,
-            state,
-            active: 0,
-            lanes,
-        }
+        Self { context, state, active: 0, lanes }
     }
 
     /// Runs one workgroup from beginning to end.
@@ -45,9 +38,7 @@ impl<'a> Run<'a> {
         }
         self.state.workgroup.iter().for_each(|word| word.set(0));
         let lanes = self.lanes as usize;
-        self.state.mask[..lanes]
-            .iter()
-            .for_each(|lane| lane.set(u32::MAX));
+        self.state.mask[..lanes].iter().for_each(|lane| lane.set(u32::MAX));
         self.state.mask[lanes..].iter().for_each(|lane| lane.set(0));
         self.active = self.lanes;
         let size = self.context.kernel.workgroup;
@@ -77,19 +68,11 @@ impl<'a> Run<'a> {
                 }
                 Node::Barrier { scope, at } => {
                     if !scope.subgroup_only && self.active != self.lanes {
-                        return Err(Halt::Diverged {
-                            at: *at,
-                            arrived: self.active,
-                        });
+                        return Err(Halt::Diverged { at: *at, arrived: self.active });
                     }
                     continue;
                 }
-                Node::If {
-                    cond,
-                    accept,
-                    reject,
-                    ..
-                } => self.branch(*cond, accept, reject)?,
+                Node::If { cond, accept, reject, .. } => self.branch(*cond, accept, reject)?,
                 Node::Scope { label, body } => self.scope(*label, body)?,
                 Node::Loop { body, .. } => {
                     while self.active > 0 {
@@ -113,9 +96,7 @@ impl<'a> Run<'a> {
         self.state.counts[label] = 0;
         self.block(body)?;
         if self.state.counts[label] > 0 {
-            each(&self.state.mask, &self.state.exited[label], |mask, left| {
-                mask | left
-            });
+            each(&self.state.mask, &self.state.exited[label], |mask, left| mask | left);
             self.active += self.state.counts[label];
         }
         Ok(())
@@ -137,11 +118,7 @@ impl<'a> Run<'a> {
     /// Runs one side, or both one after the other with the lanes that belong there.
     fn branch(&mut self, cond: Reg, accept: &[Node], reject: &[Node]) -> Result<(), Halt> {
         let (mask, cond_row) = (&self.state.mask, self.state.file.row(cond));
-        let taken: u32 = mask
-            .iter()
-            .zip(cond_row)
-            .map(|(mask, cond)| (mask.get() & cond.get()) & 1)
-            .sum();
+        let taken: u32 = mask.iter().zip(cond_row).map(|(mask, cond)| (mask.get() & cond.get()) & 1).sum();
         if taken == self.active {
             return self.block(accept);
         }
@@ -177,20 +154,12 @@ impl<'a> Run<'a> {
     }
 
     fn spare(&mut self) -> Vec<Cell<u32>> {
-        self.state
-            .spare
-            .pop()
-            .unwrap_or_else(|| vec![Cell::new(0); self.state.mask.len()])
+        self.state.spare.pop().unwrap_or_else(|| vec![Cell::new(0); self.state.mask.len()])
     }
 
     /// The active lanes.
     pub(super) fn active_lanes(&self) -> impl Iterator<Item = usize> + use<'_, 'a> {
-        self.state
-            .mask
-            .iter()
-            .enumerate()
-            .filter(|(_, mask)| mask.get() != 0)
-            .map(|(lane, _)| lane)
+        self.state.mask.iter().enumerate().filter(|(_, mask)| mask.get() != 0).map(|(lane, _)| lane)
     }
 
     /// Whether every invocation is active.
@@ -201,9 +170,7 @@ impl<'a> Run<'a> {
     fn inst(&mut self, inst: &Inst) -> Result<(), Halt> {
         let file = &self.state.file;
         match &inst.op {
-            Op::Copy { dst, src, words } => {
-                each(file.rows(*dst, *words), file.rows(*src, *words), |_, b| b)
-            }
+            Op::Copy { dst, src, words } => each(file.rows(*dst, *words), file.rows(*src, *words), |_, b| b),
             Op::Set { dst, src, words } => {
                 let (to, from) = (file.rows(*dst, *words), file.rows(*src, *words));
                 if self.full() {
@@ -212,11 +179,7 @@ impl<'a> Run<'a> {
                     let lanes = file.lanes();
                     for (to, from) in to.chunks(lanes).zip(from.chunks(lanes)) {
                         for ((to, from), mask) in to.iter().zip(from).zip(&self.state.mask) {
-                            to.set(if mask.get() != 0 {
-                                from.get()
-                            } else {
-                                to.get()
-                            });
+                            to.set(if mask.get() != 0 { from.get() } else { to.get() });
                         }
                     }
                 }
@@ -224,13 +187,7 @@ impl<'a> Run<'a> {
             Op::Unary { op, ty, dst, a } => self.unary(*op, *ty, *dst, *a),
             Op::Convert { from, to, dst, a } => self.convert(*from, *to, *dst, *a),
             Op::Binary { op, ty, dst, a, b } => self.binary(*op, *ty, *dst, *a, *b),
-            Op::Select {
-                ty,
-                dst,
-                cond,
-                yes,
-                no,
-            } => {
+            Op::Select { ty, dst, cond, yes, no } => {
                 for word in 0..ty.words() {
                     let (yes, no) = (file.row(yes + word), file.row(no + word));
                     let sides = yes.iter().zip(no).zip(file.row(*cond));
@@ -239,62 +196,27 @@ impl<'a> Run<'a> {
                     }
                 }
             }
-            Op::Index {
-                dst,
-                base,
-                index,
-                stride,
-                len,
-                ..
-            } => {
+            Op::Index { dst, base, index, stride, len, .. } => {
                 self.index(*dst, *base, *index, *stride, *len);
             }
             Op::Load { dst, ty, place } => self.load(*dst, *ty, place),
             Op::LoadUniform { dst, ty, place } => {
                 if let Some(addr) = place.addr {
                     let row = self.state.file.row(addr);
-                    if row[..self.lanes as usize]
-                        .iter()
-                        .any(|cell| cell.get() != row[0].get())
-                    {
+                    if row[..self.lanes as usize].iter().any(|cell| cell.get() != row[0].get()) {
                         return Err(Halt::NotUniform { at: inst.at });
                     }
                 }
                 self.load(*dst, *ty, place);
             }
             Op::Store { src, ty, place } => self.store(*src, *ty, place),
-            Op::Atomic {
-                op,
-                ty,
-                dst,
-                place,
-                value,
-            } => self.atomic(*op, *ty, *dst, place, *value),
-            Op::CompareExchange {
-                ty,
-                old,
-                exchanged,
-                place,
-                compare,
-                value,
-            } => {
+            Op::Atomic { op, ty, dst, place, value } => self.atomic(*op, *ty, *dst, place, *value),
+            Op::CompareExchange { ty, old, exchanged, place, compare, value } => {
                 self.compare_exchange(*ty, *old, *exchanged, place, *compare, *value);
             }
             Op::Ballot { dst, cond } => self.ballot(*dst, *cond),
-            Op::Gather {
-                mode,
-                ty,
-                dst,
-                value,
-                index,
-            } => self.gather(*mode, *ty, *dst, *value, *index),
-            Op::Collective {
-                op,
-                how,
-                ty,
-                dst,
-                value,
-            } => self.collective(*op, *how, *ty, *dst, *value),
+            Op::Gather { mode, ty, dst, value, index } => self.gather(*mode, *ty, *dst, *value, *index),
+            Op::Collective { op, how, ty, dst, value } => self.collective(*op, *how, *ty, *dst, *value),
         }
         Ok(())
     }

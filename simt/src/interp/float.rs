@@ -102,22 +102,15 @@ macro_rules! float {
                 if self == 0.0 || !self.is_finite() {
                     return (self, 0);
                 }
-                let exponent_bits =
-                    |value: Self| (value.to_bits() >> $mantissa) as i32 & (2 * $bias + 1);
+                let exponent_bits = |value: Self| (value.to_bits() >> $mantissa) as i32 & (2 * $bias + 1);
                 // A subnormal is scaled into the normal range first.
                 let scale = $mantissa + 1;
-                let (value, shift) = if exponent_bits(self) == 0 {
-                    (self * (2.0 as $type).powi(scale), scale)
-                } else {
-                    (self, 0)
-                };
+                let (value, shift) =
+                    if exponent_bits(self) == 0 { (self * (2.0 as $type).powi(scale), scale) } else { (self, 0) };
                 let exponent = exponent_bits(value) - ($bias - 1);
                 let field: $bits = (2 * $bias + 1) << $mantissa;
                 let half: $bits = ($bias - 1) << $mantissa;
-                (
-                    $type::from_bits(value.to_bits() & !field | half),
-                    exponent - shift,
-                )
+                ($type::from_bits(value.to_bits() & !field | half), exponent - shift)
             }
             fn ldexp(self, exponent: i32) -> Self {
                 // Two steps, each within the range of a normal power of two, reach every result.

@@ -111,34 +111,18 @@ macro_rules! int {
             #[inline(always)]
             fn first_leading(self) -> Self {
                 let differing: Self = $leading(self);
-                if differing == 0 {
-                    !0
-                } else {
-                    (Self::BITS - 1 - differing.leading_zeros()) as Self
-                }
+                if differing == 0 { !0 } else { (Self::BITS - 1 - differing.leading_zeros()) as Self }
             }
             #[inline(always)]
             fn first_trailing(self) -> Self {
-                if self == 0 {
-                    !0
-                } else {
-                    self.trailing_zeros() as Self
-                }
+                if self == 0 { !0 } else { self.trailing_zeros() as Self }
             }
         }
     };
 }
 
-int!(i32, i32::wrapping_abs, i32::signum, |a: i32| if a < 0 {
-    !a
-} else {
-    a
-});
-int!(i64, i64::wrapping_abs, i64::signum, |a: i64| if a < 0 {
-    !a
-} else {
-    a
-});
+int!(i32, i32::wrapping_abs, i32::signum, |a: i32| if a < 0 { !a } else { a });
+int!(i64, i64::wrapping_abs, i64::signum, |a: i64| if a < 0 { !a } else { a });
 int!(u32, |a| a, |a: u32| a.min(1), |a: u32| a);
 int!(u64, |a| a, |a: u64| a.min(1), |a: u64| a);
 

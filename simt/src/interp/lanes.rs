@@ -19,10 +19,7 @@ pub(super) type Row<'a> = &'a [Cell<u32>];
 
 impl File {
     pub(super) fn new(regs: usize, lanes: usize) -> Self {
-        Self {
-            words: vec![Cell::new(0); regs * lanes],
-            lanes,
-        }
+        Self { words: vec![Cell::new(0); regs * lanes], lanes }
     }
 
     pub(super) fn lanes(&self) -> usize {
@@ -47,10 +44,7 @@ impl File {
     /// The register as a column of numbers.
     pub(super) fn column<T: Number>(&self, reg: Reg) -> Column<'_> {
         let low = self.row(reg);
-        Column {
-            low,
-            high: if T::WIDE { self.row(reg + 1) } else { low },
-        }
+        Column { low, high: if T::WIDE { self.row(reg + 1) } else { low } }
     }
 
     /// `dst = f(a)` in every lane.
@@ -64,18 +58,8 @@ impl File {
     }
 
     /// `dst = f(a, b)` in every lane.
-    pub(super) fn zip<A: Number, B: Number, R: Number>(
-        &self,
-        dst: Reg,
-        a: Reg,
-        b: Reg,
-        f: impl Fn(A, B) -> R,
-    ) {
-        let (to, a, b) = (
-            self.column::<R>(dst),
-            self.column::<A>(a),
-            self.column::<B>(b),
-        );
+    pub(super) fn zip<A: Number, B: Number, R: Number>(&self, dst: Reg, a: Reg, b: Reg, f: impl Fn(A, B) -> R) {
+        let (to, a, b) = (self.column::<R>(dst), self.column::<A>(a), self.column::<B>(b));
         let lanes = self.lanes;
         let (to, a, b) = (to.cut(lanes), a.cut(lanes), b.cut(lanes));
         for i in 0..lanes {
@@ -94,10 +78,7 @@ pub(super) struct Column<'a> {
 impl Column<'_> {
     /// Tells the compiler how long the rows are.
     fn cut(self, lanes: usize) -> Self {
-        Self {
-            low: &self.low[..lanes],
-            high: &self.high[..lanes],
-        }
+        Self { low: &self.low[..lanes], high: &self.high[..lanes] }
     }
 }
 

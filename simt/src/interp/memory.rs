@@ -110,21 +110,10 @@ impl Run<'_> {
 
     fn addresses(&self, place: &Place, extra: u32, scale: u32) -> Addresses<'_> {
         let row = place.addr.map(|addr| self.state.file.row(addr));
-        Addresses {
-            row,
-            offset: u64::from(place.offset) + u64::from(extra),
-            scale,
-        }
+        Addresses { row, offset: u64::from(place.offset) + u64::from(extra), scale }
     }
 
-    fn load_words<W: Words + ?Sized>(
-        &self,
-        dst: Reg,
-        words: &W,
-        place: &Place,
-        extra: u32,
-        scale: u32,
-    ) {
+    fn load_words<W: Words + ?Sized>(&self, dst: Reg, words: &W, place: &Place, extra: u32, scale: u32) {
         let addresses = self.addresses(place, extra, scale);
         let to = &self.state.file.row(dst)[..self.lanes as usize];
         let count = words.count();
@@ -153,10 +142,7 @@ impl Run<'_> {
         };
         let memory = &self.context.args[slot as usize];
         let addresses = self.addresses(place, 0, 1);
-        for (lane, cell) in self.state.file.row(dst)[..self.lanes as usize]
-            .iter()
-            .enumerate()
-        {
+        for (lane, cell) in self.state.file.row(dst)[..self.lanes as usize].iter().enumerate() {
             let bits = memory.half(addresses.word(lane)).unwrap_or(0);
             cell.set(match ty {
                 Scalar::F16 => half::to_f32(bits).to_bits(),
@@ -171,16 +157,9 @@ impl Run<'_> {
         let file = &self.state.file;
         let addr = place.addr.map(|addr| file.row(addr));
         for word in 0..words {
-            for (lane, cell) in file.row(dst + word)[..self.lanes as usize]
-                .iter()
-                .enumerate()
-            {
+            for (lane, cell) in file.row(dst + word)[..self.lanes as usize].iter().enumerate() {
                 let addr = addr.map_or(0, |row| row[lane].get());
-                let value = if addr == NOWHERE {
-                    0
-                } else {
-                    file.row(place.offset + addr + word)[lane].get()
-                };
+                let value = if addr == NOWHERE { 0 } else { file.row(place.offset + addr + word)[lane].get() };
                 cell.set(value);
             }
         }
@@ -227,14 +206,7 @@ impl Run<'_> {
         }
     }
 
-    fn store_words<W: Words + ?Sized>(
-        &self,
-        src: Reg,
-        words: &W,
-        place: &Place,
-        extra: u32,
-        scale: u32,
-    ) {
+    fn store_words<W: Words + ?Sized>(&self, src: Reg, words: &W, place: &Place, extra: u32, scale: u32) {
         let addresses = self.addresses(place, extra, scale);
         let from = &self.state.file.row(src)[..self.lanes as usize];
         let count = words.count();

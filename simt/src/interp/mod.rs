@@ -53,9 +53,7 @@ struct Context<'a> {
 /// Refuses a kernel whose registers would not fit into memory.
 pub(crate) fn check_size(kernel: &Kernel) -> Result<(), Error> {
     let lanes = u64::from(state::padded(kernel));
-    let bytes = lanes
-        .saturating_mul(u64::from(kernel.regs) + u64::from(kernel.labels))
-        .saturating_mul(4);
+    let bytes = lanes.saturating_mul(u64::from(kernel.regs) + u64::from(kernel.labels)).saturating_mul(4);
     if bytes > MOST_BYTES {
         let what = format!("a workgroup's registers take {bytes} bytes, over {MOST_BYTES}");
         return Err(Error::Limit { at: None, what });
@@ -64,10 +62,7 @@ pub(crate) fn check_size(kernel: &Kernel) -> Result<(), Error> {
 }
 
 /// Runs every workgroup once.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is one fact of the dispatch, and there is one caller"
-)]
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the dispatch, and there is one caller")]
 pub(crate) fn dispatch(
     kernel: &Kernel,
     states: &Pool,
@@ -88,13 +83,7 @@ pub(crate) fn dispatch(
         let elements = slot.layout.elements_in(memory.len() as u64).unwrap_or(0);
         u32::try_from(elements).unwrap_or(u32::MAX)
     });
-    let context = Context {
-        kernel,
-        args,
-        lengths: lengths.collect(),
-        groups,
-        stop,
-    };
+    let context = Context { kernel, args, lengths: lengths.collect(), groups, stop };
     let next = AtomicU64::new(0);
     let failed = AtomicBool::new(false);
     let first: Mutex<Option<Error>> = Mutex::new(None);
@@ -113,10 +102,7 @@ pub(crate) fn dispatch(
                 if let Err(halt) = run.workgroup(group) {
                     failed.store(true, Ordering::Relaxed);
                     let error = explain(kernel, halt, group, locate);
-                    first
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .get_or_insert(error);
+                    first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     break;
                 }
             }
@@ -139,23 +125,12 @@ pub(crate) fn dispatch(
     }
 }
 
-fn explain(
-    kernel: &Kernel,
-    halt: Halt,
-    workgroup: [u32; 3],
-    locate: &dyn Fn(Span) -> Option<Location>,
-) -> Error {
+fn explain(kernel: &Kernel, halt: Halt, workgroup: [u32; 3], locate: &dyn Fn(Span) -> Option<Location>) -> Error {
     match halt {
-        Halt::Diverged { at, arrived } => Error::Divergence {
-            at: locate(at),
-            workgroup,
-            arrived,
-            of: kernel.workgroup.iter().product(),
-        },
-        Halt::NotUniform { at } => Error::NotUniform {
-            at: locate(at),
-            workgroup,
-        },
+        Halt::Diverged { at, arrived } => {
+            Error::Divergence { at: locate(at), workgroup, arrived, of: kernel.workgroup.iter().product() }
+        }
+        Halt::NotUniform { at } => Error::NotUniform { at: locate(at), workgroup },
         Halt::Stopped => Error::Stopped,
     }
 }

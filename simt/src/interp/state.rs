@@ -11,10 +11,7 @@ const PAD: u32 = 16;
 
 /// Lanes of a workgroup, with padding; the padding is never active.
 pub(super) fn padded(kernel: &Kernel) -> u32 {
-    let lanes = kernel
-        .workgroup
-        .iter()
-        .fold(1_u32, |product, &side| product.saturating_mul(side));
+    let lanes = kernel.workgroup.iter().fold(1_u32, |product, &side| product.saturating_mul(side));
     lanes.saturating_add(PAD - 1) / PAD * PAD
 }
 
@@ -78,9 +75,6 @@ impl Pool {
     }
 
     pub(super) fn give(&self, state: State) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(state);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(state);
     }
 }

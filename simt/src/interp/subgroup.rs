@@ -18,11 +18,7 @@ impl Run<'_> {
         let file = &self.state.file;
         self.by_subgroup(|lane, group| {
             let voted = |&&lane: &&usize| cond.is_none_or(|cond| file.row(cond)[lane].get() != 0);
-            let bits = group
-                .iter()
-                .filter(voted)
-                .map(|lane| 1 << (lane % SUBGROUP as usize))
-                .sum();
+            let bits = group.iter().filter(voted).map(|lane| 1 << (lane % SUBGROUP as usize)).sum();
             file.row(dst)[lane].set(bits);
             (1..4).for_each(|word| file.row(dst + word)[lane].set(0));
         });
@@ -56,10 +52,7 @@ impl Run<'_> {
                 Collective::Inclusive => other <= lane,
                 Collective::Exclusive => other < lane,
             };
-            let values = group
-                .iter()
-                .filter(reached)
-                .map(|&other| self.bits(value, ty, other));
+            let values = group.iter().filter(reached).map(|&other| self.bits(value, ty, other));
             let result = values.fold(identity(op, ty), |all, next| combine(op, ty, all, next));
             self.set_bits(dst, ty, lane, result);
         });
@@ -117,27 +110,12 @@ fn combine(op: Combine, ty: Lane, a: u64, b: u64) -> u64 {
         (Combine::Any | Combine::Or, _) => a | b,
         (Combine::Xor, _) => a ^ b,
         (_, Lane::I32) => {
-            number!(
-                |v| v as u32 as i32,
-                |v| v as u32 as u64,
-                i32::wrapping_add,
-                i32::wrapping_mul
-            )
+            number!(|v| v as u32 as i32, |v| v as u32 as u64, i32::wrapping_add, i32::wrapping_mul)
         }
         (_, Lane::U32 | Lane::Bool) => {
-            number!(
-                |v| v as u32,
-                u64::from,
-                u32::wrapping_add,
-                u32::wrapping_mul
-            )
+            number!(|v| v as u32, u64::from, u32::wrapping_add, u32::wrapping_mul)
         }
-        (_, Lane::I64) => number!(
-            |v| v as i64,
-            |v| v as u64,
-            i64::wrapping_add,
-            i64::wrapping_mul
-        ),
+        (_, Lane::I64) => number!(|v| v as i64, |v| v as u64, i64::wrapping_add, i64::wrapping_mul),
         (_, Lane::U64) => number!(|v: u64| v, |v: u64| v, u64::wrapping_add, u64::wrapping_mul),
         (_, Lane::F32) => number!(
             |v| f32::from_bits(v as u32),
@@ -145,11 +123,6 @@ fn combine(op: Combine, ty: Lane, a: u64, b: u64) -> u64 {
             |x: f32, y: f32| x + y,
             |x: f32, y: f32| x * y
         ),
-        (_, Lane::F64) => number!(
-            f64::from_bits,
-            f64::to_bits,
-            |x: f64, y: f64| x + y,
-            |x: f64, y: f64| x * y
-        ),
+        (_, Lane::F64) => number!(f64::from_bits, f64::to_bits, |x: f64, y: f64| x + y, |x: f64, y: f64| x * y),
     }
 }

@@ -34,12 +34,7 @@ pub(crate) fn assign(body: &mut [Node], regs: &[Info]) -> (Vec<Reg>, u32) {
             leader
         })
         .collect();
-    let mut scan = Scan {
-        lives: vec![None; regs.len()],
-        leaders,
-        clock: 0,
-        loops: Vec::new(),
-    };
+    let mut scan = Scan { lives: vec![None; regs.len()], leaders, clock: 0, loops: Vec::new() };
     scan.block(body);
     let mut rows = vec![Reg::MAX; regs.len()];
     let mut next = 0;
@@ -91,10 +86,7 @@ struct Scan {
 impl Scan {
     fn touch(&mut self, reg: Reg) {
         let now = self.clock;
-        let life = self.lives[self.leaders[reg as usize]].get_or_insert(Life {
-            first: now,
-            last: now,
-        });
+        let life = self.lives[self.leaders[reg as usize]].get_or_insert(Life { first: now, last: now });
         life.last = now;
         let first = life.first;
         for (start, outside) in &mut self.loops {
@@ -116,12 +108,7 @@ impl Scan {
                         }
                     });
                 }
-                Node::If {
-                    cond,
-                    accept,
-                    reject,
-                    ..
-                } => {
+                Node::If { cond, accept, reject, .. } => {
                     self.touch(*cond);
                     self.block(accept);
                     self.block(reject);
@@ -147,15 +134,8 @@ impl Scan {
 fn rename(body: &mut [Node], rows: &[Reg]) {
     for node in body {
         match node {
-            Node::Inst(inst) => inst
-                .op
-                .registers(&mut |reg, _, _| *reg = rows[*reg as usize]),
-            Node::If {
-                cond,
-                accept,
-                reject,
-                ..
-            } => {
+            Node::Inst(inst) => inst.op.registers(&mut |reg, _, _| *reg = rows[*reg as usize]),
+            Node::If { cond, accept, reject, .. } => {
                 *cond = rows[*cond as usize];
                 rename(accept, rows);
                 rename(reject, rows);

@@ -9,10 +9,7 @@
 //! with [`Op::Set`], which respects the active lanes. Control flow is structured: [`Node::Scope`] and
 //! [`Node::Exit`] are what `break`, `continue`, `return` and `switch` have become.
 
-#![expect(
-    dead_code,
-    reason = "what names and places a finding is kept for the checker"
-)]
+#![expect(dead_code, reason = "what names and places a finding is kept for the checker")]
 
 pub(crate) mod alloc;
 pub(crate) mod op;

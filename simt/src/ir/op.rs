@@ -46,45 +46,16 @@ pub(crate) enum Op {
     /// Assigns to a variable, in the active lanes.
     Set { dst: Reg, src: Reg, words: u32 },
     /// `dst = op(a)`
-    Unary {
-        op: Unary,
-        ty: Lane,
-        dst: Reg,
-        a: Reg,
-    },
+    Unary { op: Unary, ty: Lane, dst: Reg, a: Reg },
     /// `dst = to(a)`, with WGSL's rules for value conversion.
-    Convert {
-        from: Lane,
-        to: Lane,
-        dst: Reg,
-        a: Reg,
-    },
+    Convert { from: Lane, to: Lane, dst: Reg, a: Reg },
     /// `dst = op(a, b)`
-    Binary {
-        op: Binary,
-        ty: Lane,
-        dst: Reg,
-        a: Reg,
-        b: Reg,
-    },
+    Binary { op: Binary, ty: Lane, dst: Reg, a: Reg, b: Reg },
     /// `dst = cond ? yes : no`
-    Select {
-        ty: Lane,
-        dst: Reg,
-        cond: Reg,
-        yes: Reg,
-        no: Reg,
-    },
+    Select { ty: Lane, dst: Reg, cond: Reg, yes: Reg, no: Reg },
     /// The address of an element: `base + index * stride`, or [`super::NOWHERE`] where `index >= len` or
     /// the base is nowhere.
-    Index {
-        dst: Reg,
-        base: Option<Reg>,
-        index: Reg,
-        stride: u32,
-        len: Len,
-        var: VarId,
-    },
+    Index { dst: Reg, base: Option<Reg>, index: Reg, stride: u32, len: Len, var: VarId },
     /// Reads a scalar. Out of bounds it is zero.
     Load { dst: Reg, ty: Scalar, place: Place },
     /// Reads a scalar of workgroup memory that is the same for every invocation; they must agree on where.
@@ -92,40 +63,15 @@ pub(crate) enum Op {
     /// Writes a scalar in the active lanes. Out of bounds it does nothing.
     Store { src: Reg, ty: Scalar, place: Place },
     /// Reads, combines and writes at once, in the active lanes. Out of bounds it gives zero.
-    Atomic {
-        op: Atomic,
-        ty: Scalar,
-        dst: Reg,
-        place: Place,
-        value: Reg,
-    },
+    Atomic { op: Atomic, ty: Scalar, dst: Reg, place: Place, value: Reg },
     /// Writes `value` where `compare` was found.
-    CompareExchange {
-        ty: Scalar,
-        old: Reg,
-        exchanged: Reg,
-        place: Place,
-        compare: Reg,
-        value: Reg,
-    },
+    CompareExchange { ty: Scalar, old: Reg, exchanged: Reg, place: Place, compare: Reg, value: Reg },
     /// One bit for each active lane of the subgroup that has the condition; four registers in a row.
     Ballot { dst: Reg, cond: Option<Reg> },
     /// Takes the value of another lane of the subgroup.
-    Gather {
-        mode: Gather,
-        ty: Lane,
-        dst: Reg,
-        value: Reg,
-        index: Option<Reg>,
-    },
+    Gather { mode: Gather, ty: Lane, dst: Reg, value: Reg, index: Option<Reg> },
     /// Combines over the active lanes of the subgroup.
-    Collective {
-        op: Combine,
-        how: Collective,
-        ty: Lane,
-        dst: Reg,
-        value: Reg,
-    },
+    Collective { op: Combine, how: Collective, ty: Lane, dst: Reg, value: Reg },
 }
 
 /// Operations of one operand.

@@ -50,37 +50,20 @@ impl Op {
                 visit(b, op.second(*ty).words(), Read);
                 visit(dst, op.result(*ty).words(), Write);
             }
-            Self::Select {
-                ty,
-                dst,
-                cond,
-                yes,
-                no,
-            } => {
+            Self::Select { ty, dst, cond, yes, no } => {
                 visit(cond, 1, Read);
                 visit(yes, ty.words(), Read);
                 visit(no, ty.words(), Read);
                 visit(dst, ty.words(), Write);
             }
-            Self::Index {
-                dst, base, index, ..
-            } => {
+            Self::Index { dst, base, index, .. } => {
                 if let Some(base) = base {
                     visit(base, 1, Read);
                 }
                 visit(index, 1, Read);
                 visit(dst, 1, Write);
             }
-            Self::Load {
-                dst,
-                ty,
-                place: from,
-            }
-            | Self::LoadUniform {
-                dst,
-                ty,
-                place: from,
-            } => {
+            Self::Load { dst, ty, place: from } | Self::LoadUniform { dst, ty, place: from } => {
                 place(from, visit);
                 visit(dst, words(*ty), Write);
             }
@@ -88,25 +71,12 @@ impl Op {
                 place(to, visit);
                 visit(src, words(*ty), Read);
             }
-            Self::Atomic {
-                ty,
-                dst,
-                place: at,
-                value,
-                ..
-            } => {
+            Self::Atomic { ty, dst, place: at, value, .. } => {
                 place(at, visit);
                 visit(value, words(*ty), Read);
                 visit(dst, words(*ty), Write);
             }
-            Self::CompareExchange {
-                ty,
-                old,
-                exchanged,
-                place: at,
-                compare,
-                value,
-            } => {
+            Self::CompareExchange { ty, old, exchanged, place: at, compare, value } => {
                 place(at, visit);
                 visit(compare, words(*ty), Read);
                 visit(value, words(*ty), Read);
@@ -119,13 +89,7 @@ impl Op {
                 }
                 visit(dst, 4, Write);
             }
-            Self::Gather {
-                ty,
-                dst,
-                value,
-                index,
-                ..
-            } => {
+            Self::Gather { ty, dst, value, index, .. } => {
                 visit(value, ty.words(), Read);
                 if let Some(index) = index {
                     visit(index, 1, Read);

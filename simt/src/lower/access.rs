@@ -17,11 +17,7 @@ const MOST_WORKGROUP_WORDS: u32 = 1 << 24;
 
 impl<'m> Lower<'m> {
     /// Gives every variable of the module that is in use a place.
-    pub(super) fn declare_globals(
-        &mut self,
-        used: &FunctionInfo,
-        slots: &[Slot],
-    ) -> Result<(), Error> {
+    pub(super) fn declare_globals(&mut self, used: &FunctionInfo, slots: &[Slot]) -> Result<(), Error> {
         let module = self.module;
         for (handle, variable) in module.global_variables.iter() {
             if used[handle].is_empty() {
@@ -33,9 +29,7 @@ impl<'m> Lower<'m> {
             let pointer = match variable.space {
                 AddressSpace::Uniform | AddressSpace::Storage { .. } => {
                     let index = variable.binding.and_then(|place| {
-                        slots
-                            .iter()
-                            .position(|s| (s.group, s.binding) == (place.group, place.binding))
+                        slots.iter().position(|s| (s.group, s.binding) == (place.group, place.binding))
                     });
                     let index = index.ok_or_else(|| self.refused("a buffer without a binding"))?;
                     self.variable(name, Root::Binding(index as u32), 0, layout)
@@ -76,19 +70,8 @@ impl<'m> Lower<'m> {
 
     fn variable(&mut self, name: String, root: Root, base: u32, layout: Layout) -> Pointer {
         let var = self.variables.len() as u32;
-        self.variables.push(Variable {
-            name,
-            root,
-            base,
-            layout: layout.clone(),
-        });
-        Pointer {
-            root,
-            addr: None,
-            offset: base,
-            layout,
-            var,
-        }
+        self.variables.push(Variable { name, root, base, layout: layout.clone() });
+        Pointer { root, addr: None, offset: base, layout, var }
     }
 
     fn fixed_words(&self, layout: &Layout) -> Result<u32, Error> {
@@ -101,8 +84,7 @@ impl<'m> Lower<'m> {
             let offset = shape::member_offset(&pointer.layout, index as usize, pointer.root);
             return Ok(pointer.at(offset, members[index as usize].layout.clone()));
         }
-        let step = shape::step(&pointer.layout, pointer.root)
-            .ok_or_else(|| self.refused("an index into a scalar"))?;
+        let step = shape::step(&pointer.layout, pointer.root).ok_or_else(|| self.refused("an index into a scalar"))?;
         match step.len {
             Some(len) if index < len => Ok(pointer.at(index * step.stride, step.element)),
             // Only a runtime-sized array is left: its length is known when it runs.
@@ -114,19 +96,9 @@ impl<'m> Lower<'m> {
     }
 
     /// A pointer to the element with an index that is not known.
-    pub(super) fn step_dynamic(
-        &mut self,
-        pointer: &Pointer,
-        index: Reg,
-        ty: Lane,
-    ) -> Result<Pointer, Error> {
-        let step = shape::step(&pointer.layout, pointer.root)
-            .ok_or_else(|| self.refused("an index into a scalar"))?;
-        let index = if ty.words() == 2 {
-            self.saturate_index(index, ty)
-        } else {
-            index
-        };
+    pub(super) fn step_dynamic(&mut self, pointer: &Pointer, index: Reg, ty: Lane) -> Result<Pointer, Error> {
+        let step = shape::step(&pointer.layout, pointer.root).ok_or_else(|| self.refused("an index into a scalar"))?;
+        let index = if ty.words() == 2 { self.saturate_index(index, ty) } else { index };
         let len = match (step.len, pointer.root) {
             (Some(len), _) => Len::Fixed(len),
             (None, Root::Binding(slot)) => Len::Runtime(slot),
@@ -134,19 +106,8 @@ impl<'m> Lower<'m> {
         };
         let dst = self.temp(Lane::U32);
         let var = pointer.var;
-        self.op(Op::Index {
-            dst,
-            base: pointer.addr,
-            index,
-            stride: step.stride,
-            len,
-            var,
-        });
-        Ok(Pointer {
-            addr: Some(dst),
-            layout: step.element,
-            ..pointer.clone()
-        })
+        self.op(Op::Index { dst, base: pointer.addr, index, stride: step.stride, len, var });
+        Ok(Pointer { addr: Some(dst), layout: step.element, ..pointer.clone() })
     }
 
     /// A 64-bit index as 32 bits; what does not fit becomes the largest, which is out of bounds anywhere.
@@ -168,11 +129,7 @@ impl<'m> Lower<'m> {
         let parts = shape::parts(&pointer.layout, pointer.root);
         if pointer.root == Root::Local && pointer.addr.is_none() {
             let dst = self.row(words, false);
-            self.op(Op::Copy {
-                dst,
-                src: pointer.offset,
-                words,
-            });
+            self.op(Op::Copy { dst, src: pointer.offset, words });
             return Ok(parts.iter().map(|part| dst + part.offset).collect());
         }
         Ok(parts
@@ -180,11 +137,7 @@ impl<'m> Lower<'m> {
             .map(|part| {
                 let dst = self.temp(Lane::of(part.scalar));
                 let place = place(pointer, part.offset);
-                self.op(Op::Load {
-                    dst,
-                    ty: part.scalar,
-                    place,
-                });
+                self.op(Op::Load { dst, ty: part.scalar, place });
                 dst
             })
             .collect())
@@ -195,11 +148,7 @@ impl<'m> Lower<'m> {
         let parts = shape::parts(&pointer.layout, pointer.root);
         if pointer.root != Root::Local || pointer.addr.is_some() {
             for (part, &src) in parts.iter().zip(value) {
-                self.op(Op::Store {
-                    src,
-                    ty: part.scalar,
-                    place: place(pointer, part.offset),
-                });
+                self.op(Op::Store { src, ty: part.scalar, place: place(pointer, part.offset) });
             }
             return Ok(());
         }
@@ -209,10 +158,7 @@ impl<'m> Lower<'m> {
             let mut words = Lane::of(parts[at].scalar).words();
             at += 1;
             // Only registers of one row stay neighbours when they are assigned.
-            while at < parts.len()
-                && value[at] == src + words
-                && self.regs[value[at] as usize].words == 0
-            {
+            while at < parts.len() && value[at] == src + words && self.regs[value[at] as usize].words == 0 {
                 words += Lane::of(parts[at].scalar).words();
                 at += 1;
             }
@@ -236,10 +182,5 @@ impl<'m> Lower<'m> {
 
 /// The place of a scalar `offset` behind a pointer.
 pub(super) fn place(pointer: &Pointer, offset: u32) -> Place {
-    Place {
-        root: pointer.root,
-        addr: pointer.addr,
-        offset: pointer.offset + offset,
-        var: pointer.var,
-    }
+    Place { root: pointer.root, addr: pointer.addr, offset: pointer.offset + offset, var: pointer.var }
 }

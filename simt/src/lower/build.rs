@@ -16,8 +16,7 @@ impl Lower<'_> {
     pub(super) fn row(&mut self, words: u32, pinned: bool) -> Reg {
         let first = self.regs.len();
         self.regs.push(Info { pinned, words });
-        self.regs
-            .extend((1..words).map(|_| Info { pinned, words: 0 }));
+        self.regs.extend((1..words).map(|_| Info { pinned, words: 0 }));
         first as Reg
     }
 
@@ -38,10 +37,7 @@ impl Lower<'_> {
     }
 
     /// What `build` emits, as a block of its own.
-    pub(super) fn block_of(
-        &mut self,
-        build: impl FnOnce(&mut Self) -> Result<(), Error>,
-    ) -> Result<Vec<Node>, Error> {
+    pub(super) fn block_of(&mut self, build: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<Vec<Node>, Error> {
         self.blocks.push(Vec::new());
         let built = build(self);
         let block = self.blocks.pop().unwrap_or_default();
@@ -119,13 +115,7 @@ impl Lower<'_> {
 
     pub(super) fn select(&mut self, ty: Lane, cond: Reg, yes: Reg, no: Reg) -> Reg {
         let dst = self.temp(ty);
-        self.op(Op::Select {
-            ty,
-            dst,
-            cond,
-            yes,
-            no,
-        });
+        self.op(Op::Select { ty, dst, cond, yes, no });
         dst
     }
 
@@ -148,11 +138,7 @@ impl Lower<'_> {
     /// `op(a)` in the scalar type.
     pub(super) fn un(&mut self, op: Unary, scalar: Scalar, a: Reg) -> Reg {
         let result = self.unary(op, Lane::of(scalar), a);
-        if op.result(Lane::of(scalar)) == Lane::of(scalar) {
-            self.narrow(scalar, result)
-        } else {
-            result
-        }
+        if op.result(Lane::of(scalar)) == Lane::of(scalar) { self.narrow(scalar, result) } else { result }
     }
 
     /// `op(a, b)` in the scalar type.
@@ -166,15 +152,8 @@ impl Lower<'_> {
             _ => b,
         };
         let result = self.binary(op, lane, a, b);
-        let in_range = matches!(
-            op,
-            Binary::And | Binary::Or | Binary::Xor | Binary::Min | Binary::Max | Binary::Shr
-        );
-        if in_range || op.result(lane) != lane {
-            result
-        } else {
-            self.narrow(scalar, result)
-        }
+        let in_range = matches!(op, Binary::And | Binary::Or | Binary::Xor | Binary::Min | Binary::Max | Binary::Shr);
+        if in_range || op.result(lane) != lane { result } else { self.narrow(scalar, result) }
     }
 
     pub(super) fn add(&mut self, scalar: Scalar, a: Reg, b: Reg) -> Reg {
@@ -212,16 +191,9 @@ impl Lower<'_> {
     }
 
     /// `f` on each pair of components; a scalar goes with every component.
-    pub(super) fn zip(
-        &mut self,
-        a: &[Reg],
-        b: &[Reg],
-        mut f: impl FnMut(&mut Self, Reg, Reg) -> Reg,
-    ) -> Rc<[Reg]> {
+    pub(super) fn zip(&mut self, a: &[Reg], b: &[Reg], mut f: impl FnMut(&mut Self, Reg, Reg) -> Reg) -> Rc<[Reg]> {
         let at = |list: &[Reg], i: usize| if list.len() == 1 { list[0] } else { list[i] };
-        (0..a.len().max(b.len()))
-            .map(|i| f(self, at(a, i), at(b, i)))
-            .collect()
+        (0..a.len().max(b.len())).map(|i| f(self, at(a, i), at(b, i))).collect()
     }
 
     /// Runs `f` with messages pointing to `at`, where that is known.

@@ -11,11 +11,7 @@ use crate::error::Error;
 use crate::ir::{Input, Lane, Node, Op, Reg, Root, SUBGROUP};
 
 impl<'m> Lower<'m> {
-    pub(super) fn entry(
-        &mut self,
-        entry: &'m naga::EntryPoint,
-        info: &'m FunctionInfo,
-    ) -> Result<(), Error> {
+    pub(super) fn entry(&mut self, entry: &'m naga::EntryPoint, info: &'m FunctionInfo) -> Result<(), Error> {
         let module = self.module;
         let size = entry.workgroup_size;
         let mut args = Vec::new();
@@ -26,8 +22,7 @@ impl<'m> Lower<'m> {
                     let mut regs = Vec::new();
                     for member in members {
                         let binding = member.binding.as_ref();
-                        let binding =
-                            binding.ok_or_else(|| self.refused("an input without a binding"))?;
+                        let binding = binding.ok_or_else(|| self.refused("an input without a binding"))?;
                         regs.extend(self.builtin(binding, size)?);
                     }
                     regs
@@ -46,15 +41,11 @@ impl<'m> Lower<'m> {
         };
         let axes = [0_u8, 1, 2];
         Ok(match builtin {
-            BuiltIn::GlobalInvocationId => {
-                axes.map(|axis| self.input(Input::GlobalId(axis))).into()
-            }
+            BuiltIn::GlobalInvocationId => axes.map(|axis| self.input(Input::GlobalId(axis))).into(),
             BuiltIn::LocalInvocationId => axes.map(|axis| self.input(Input::LocalId(axis))).into(),
             BuiltIn::LocalInvocationIndex => vec![self.input(Input::LocalIndex)],
             BuiltIn::WorkGroupId => axes.map(|axis| self.input(Input::WorkgroupId(axis))).into(),
-            BuiltIn::NumWorkGroups => axes
-                .map(|axis| self.input(Input::NumWorkgroups(axis)))
-                .into(),
+            BuiltIn::NumWorkGroups => axes.map(|axis| self.input(Input::NumWorkgroups(axis))).into(),
             BuiltIn::WorkGroupSize => size.map(|side| self.word(side)).into(),
             BuiltIn::NumSubgroups => {
                 let lanes: u32 = size.iter().product();
@@ -67,11 +58,7 @@ impl<'m> Lower<'m> {
         })
     }
 
-    pub(super) fn call(
-        &mut self,
-        function: Handle<Function>,
-        args: Vec<Value>,
-    ) -> Result<Rc<[Reg]>, Error> {
+    pub(super) fn call(&mut self, function: Handle<Function>, args: Vec<Value>) -> Result<Rc<[Reg]>, Error> {
         self.deeper()?;
         let (module, info) = (self.module, self.info);
         let result = self.inline(&module.functions[function], &info[function], args);
@@ -79,12 +66,7 @@ impl<'m> Lower<'m> {
         result
     }
 
-    fn inline(
-        &mut self,
-        function: &'m Function,
-        info: &'m FunctionInfo,
-        args: Vec<Value>,
-    ) -> Result<Rc<[Reg]>, Error> {
+    fn inline(&mut self, function: &'m Function, info: &'m FunctionInfo, args: Vec<Value>) -> Result<Rc<[Reg]>, Error> {
         let mut frame = Frame {
             function,
             info,
@@ -116,10 +98,7 @@ impl<'m> Lower<'m> {
             let layout = self.layout(result.ty)?;
             let pointer = self.local(String::new(), layout)?;
             let parts = shape::parts(&pointer.layout, Root::Local);
-            frame.result = parts
-                .iter()
-                .map(|part| pointer.offset + part.offset)
-                .collect();
+            frame.result = parts.iter().map(|part| pointer.offset + part.offset).collect();
         }
         let body = self.block_of(|this| this.block(&mut frame, &function.body))?;
         self.node(Node::Scope { label, body });
@@ -132,11 +111,7 @@ impl<'m> Lower<'m> {
             .map(|(&src, part)| {
                 let lane = Lane::of(part.scalar);
                 let dst = self.temp(lane);
-                self.op(Op::Copy {
-                    dst,
-                    src,
-                    words: lane.words(),
-                });
+                self.op(Op::Copy { dst, src, words: lane.words() });
                 dst
             })
             .collect())
@@ -156,17 +131,8 @@ impl<'m> Lower<'m> {
         if let Some(value) = value {
             let layout = self.layout_of(frame, value)?;
             let regs = self.data(frame, value)?;
-            for ((&dst, &src), part) in frame
-                .result
-                .iter()
-                .zip(&*regs)
-                .zip(shape::parts(&layout, Root::Local))
-            {
-                self.op(Op::Set {
-                    dst,
-                    src,
-                    words: Lane::of(part.scalar).words(),
-                });
+            for ((&dst, &src), part) in frame.result.iter().zip(&*regs).zip(shape::parts(&layout, Root::Local)) {
+                self.op(Op::Set { dst, src, words: Lane::of(part.scalar).words() });
             }
         }
         self.node(Node::Exit(label));
@@ -194,9 +160,7 @@ fn returns(statement: &Statement) -> bool {
         Statement::Block(block) => any(block),
         Statement::If { accept, reject, .. } => any(accept) || any(reject),
         Statement::Switch { cases, .. } => cases.iter().any(|case| any(&case.body)),
-        Statement::Loop {
-            body, continuing, ..
-        } => any(body) || any(continuing),
+        Statement::Loop { body, continuing, .. } => any(body) || any(continuing),
         _ => false,
     }
 }

@@ -54,16 +54,9 @@ impl Lower<'_> {
                 let value = self.constant(*value)?;
                 Ok(vec![value[0]; *size as usize].into())
             }
-            Expression::Swizzle {
-                size,
-                vector,
-                pattern,
-            } => {
+            Expression::Swizzle { size, vector, pattern } => {
                 let vector = self.constant(*vector)?;
-                Ok(pattern[..*size as usize]
-                    .iter()
-                    .map(|&at| vector[at as usize])
-                    .collect())
+                Ok(pattern[..*size as usize].iter().map(|&at| vector[at as usize]).collect())
             }
             _ => Err(self.refused("a constant expression that naga left unevaluated")),
         }

@@ -20,8 +20,8 @@ impl<'m> Lower<'m> {
         let from = self.scalar_of(frame, expr)?;
         let value = self.data(frame, expr)?;
         let bytes = width.unwrap_or(from.bytes() as u8);
-        let to = Scalar::of(naga::Scalar { kind, width: bytes })
-            .ok_or_else(|| self.refused("a conversion to this type"))?;
+        let to =
+            Scalar::of(naga::Scalar { kind, width: bytes }).ok_or_else(|| self.refused("a conversion to this type"))?;
         Ok(match width {
             Some(_) => self.map(&value, |this, a| this.convert(from, to, a)),
             None => self.map(&value, |this, a| this.bitcast(from, to, a)),
@@ -41,11 +41,7 @@ impl<'m> Lower<'m> {
         };
         let a = match bounds {
             Some((low, high)) if is_float => {
-                let wide = if from == Scalar::F16 {
-                    Scalar::F32
-                } else {
-                    from
-                };
+                let wide = if from == Scalar::F16 { Scalar::F32 } else { from };
                 let (low, high) = (self.float(wide, low), self.float(wide, high));
                 let raised = self.binary(Binary::Max, Lane::of(wide), a, low);
                 self.binary(Binary::Min, Lane::of(wide), raised, high)
@@ -53,16 +49,10 @@ impl<'m> Lower<'m> {
             _ => a,
         };
         let (source, target) = (Lane::of(from), Lane::of(to));
-        let converted = if source == target {
-            a
-        } else {
-            self.cast(source, target, a)
-        };
+        let converted = if source == target { a } else { self.cast(source, target, a) };
         match (from, to) {
             // A wider type holds every value of the narrower one.
-            (Scalar::F16, Scalar::F32)
-            | (Scalar::I16, Scalar::I32)
-            | (Scalar::U16, Scalar::U32) => a,
+            (Scalar::F16, Scalar::F32) | (Scalar::I16, Scalar::I32) | (Scalar::U16, Scalar::U32) => a,
             (Scalar::Bool, Scalar::I16 | Scalar::U16 | Scalar::F16) => converted,
             _ => self.narrow(to, converted),
         }

@@ -13,41 +13,25 @@ use crate::layout::{Layout, Scalar};
 
 impl<'m> Lower<'m> {
     /// The value of an expression: what its `Emit` made of it, or what needs none.
-    pub(super) fn value(
-        &mut self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<Value, Error> {
+    pub(super) fn value(&mut self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<Value, Error> {
         if let Some(value) = &frame.values[handle.index()] {
             return Ok(value.clone());
         }
         self.evaluate(frame, handle)
     }
 
-    pub(super) fn data(
-        &mut self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<Rc<[Reg]>, Error> {
+    pub(super) fn data(&mut self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<Rc<[Reg]>, Error> {
         match self.value(frame, handle)? {
             Value::Data(regs) => Ok(regs),
             Value::Pointer(_) => Err(self.refused("a pointer used as a value")),
         }
     }
 
-    pub(super) fn scalar_value(
-        &mut self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<Reg, Error> {
+    pub(super) fn scalar_value(&mut self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<Reg, Error> {
         Ok(self.data(frame, handle)?[0])
     }
 
-    pub(super) fn pointer(
-        &mut self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<super::Pointer, Error> {
+    pub(super) fn pointer(&mut self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<super::Pointer, Error> {
         match self.value(frame, handle)? {
             Value::Pointer(pointer) => Ok(pointer),
             Value::Data(_) => Err(self.refused("a value used as a pointer")),
@@ -55,11 +39,7 @@ impl<'m> Lower<'m> {
     }
 
     /// The layout of an expression that is a value.
-    pub(super) fn layout_of(
-        &self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<Layout, Error> {
+    pub(super) fn layout_of(&self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<Layout, Error> {
         match &frame.info[handle].ty {
             TypeResolution::Handle(ty) => self.layout(*ty),
             TypeResolution::Value(inner) => self.layout_of_inner(inner),
@@ -69,40 +49,25 @@ impl<'m> Lower<'m> {
     fn layout_of_inner(&self, inner: &TypeInner) -> Result<Layout, Error> {
         let layout = match *inner {
             TypeInner::Scalar(scalar) => Scalar::of(scalar).map(Layout::Scalar),
-            TypeInner::Vector { size, scalar } => Scalar::of(scalar).map(|scalar| Layout::Vector {
-                size: size.into(),
-                scalar,
-            }),
-            TypeInner::Matrix {
-                columns,
-                rows,
-                scalar,
-            } => Scalar::of(scalar).map(|scalar| Layout::Matrix {
-                columns: columns.into(),
-                rows: rows.into(),
-                scalar,
-            }),
+            TypeInner::Vector { size, scalar } => {
+                Scalar::of(scalar).map(|scalar| Layout::Vector { size: size.into(), scalar })
+            }
+            TypeInner::Matrix { columns, rows, scalar } => {
+                Scalar::of(scalar).map(|scalar| Layout::Matrix { columns: columns.into(), rows: rows.into(), scalar })
+            }
             _ => None,
         };
         layout.ok_or_else(|| self.refused("a value of this type"))
     }
 
     /// The component type of a scalar, vector or matrix expression.
-    pub(super) fn scalar_of(
-        &self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<Scalar, Error> {
+    pub(super) fn scalar_of(&self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<Scalar, Error> {
         let inner = frame.info[handle].ty.inner_with(&self.module.types);
         let scalar = inner.scalar().and_then(Scalar::of);
         scalar.ok_or_else(|| self.refused("arithmetic on a value of this type"))
     }
 
-    pub(super) fn evaluate(
-        &mut self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<Value, Error> {
+    pub(super) fn evaluate(&mut self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<Value, Error> {
         self.deeper()?;
         let at = frame.function.expressions.get_span(handle);
         let value = self.located(at, |this| this.expression(frame, handle));
@@ -110,16 +75,10 @@ impl<'m> Lower<'m> {
         value
     }
 
-    fn expression(
-        &mut self,
-        frame: &Frame<'m>,
-        handle: Handle<Expression>,
-    ) -> Result<Value, Error> {
+    fn expression(&mut self, frame: &Frame<'m>, handle: Handle<Expression>) -> Result<Value, Error> {
         let data = match &frame.function.expressions[handle] {
             Expression::Literal(literal) => Rc::new([self.literal(*literal)]),
-            Expression::Constant(constant) => {
-                self.constant(self.module.constants[*constant].init)?
-            }
+            Expression::Constant(constant) => self.constant(self.module.constants[*constant].init)?,
             Expression::ZeroValue(ty) => {
                 let layout = self.layout(*ty)?;
                 self.zeros(&layout)?
@@ -138,25 +97,15 @@ impl<'m> Lower<'m> {
             Expression::AccessIndex { base, index } => {
                 return self.access_index(frame, *base, *index);
             }
-            Expression::Splat { size, value } => {
-                vec![self.scalar_value(frame, *value)?; *size as usize].into()
-            }
-            Expression::Swizzle {
-                size,
-                vector,
-                pattern,
-            } => {
+            Expression::Splat { size, value } => vec![self.scalar_value(frame, *value)?; *size as usize].into(),
+            Expression::Swizzle { size, vector, pattern } => {
                 let vector = self.data(frame, *vector)?;
-                pattern[..*size as usize]
-                    .iter()
-                    .map(|&at| vector[at as usize])
-                    .collect()
+                pattern[..*size as usize].iter().map(|&at| vector[at as usize]).collect()
             }
             Expression::FunctionArgument(index) => return Ok(frame.args[*index as usize].clone()),
             Expression::GlobalVariable(variable) => {
                 let pointer = self.globals.get(variable).cloned();
-                let pointer =
-                    pointer.ok_or_else(|| self.refused("a variable in this address space"))?;
+                let pointer = pointer.ok_or_else(|| self.refused("a variable in this address space"))?;
                 return Ok(Value::Pointer(pointer));
             }
             Expression::LocalVariable(local) => {
@@ -167,27 +116,13 @@ impl<'m> Lower<'m> {
                 self.load(&pointer)?
             }
             Expression::Unary { op, expr } => self.unary_operator(frame, *op, *expr)?,
-            Expression::Binary { op, left, right } => {
-                self.binary_operator(frame, *op, *left, *right)?
+            Expression::Binary { op, left, right } => self.binary_operator(frame, *op, *left, *right)?,
+            Expression::Select { condition, accept, reject } => {
+                self.select_value(frame, *condition, *accept, *reject)?
             }
-            Expression::Select {
-                condition,
-                accept,
-                reject,
-            } => self.select_value(frame, *condition, *accept, *reject)?,
             Expression::Relational { fun, argument } => self.relational(frame, *fun, *argument)?,
-            Expression::Math {
-                fun,
-                arg,
-                arg1,
-                arg2,
-                arg3,
-            } => self.math(frame, *fun, *arg, [*arg1, *arg2, *arg3])?,
-            Expression::As {
-                expr,
-                kind,
-                convert,
-            } => self.conversion(frame, *expr, *kind, *convert)?,
+            Expression::Math { fun, arg, arg1, arg2, arg3 } => self.math(frame, *fun, *arg, [*arg1, *arg2, *arg3])?,
+            Expression::As { expr, kind, convert } => self.conversion(frame, *expr, *kind, *convert)?,
             Expression::ArrayLength(pointer) => {
                 let pointer = self.pointer(frame, *pointer)?;
                 let Root::Binding(slot) = pointer.root else {
@@ -231,12 +166,7 @@ impl<'m> Lower<'m> {
         }
     }
 
-    fn access_index(
-        &mut self,
-        frame: &Frame<'m>,
-        base: Handle<Expression>,
-        index: u32,
-    ) -> Result<Value, Error> {
+    fn access_index(&mut self, frame: &Frame<'m>, base: Handle<Expression>, index: u32) -> Result<Value, Error> {
         match self.value(frame, base)? {
             Value::Pointer(pointer) => Ok(Value::Pointer(self.step_fixed(&pointer, index)?)),
             Value::Data(regs) => {
@@ -248,8 +178,8 @@ impl<'m> Lower<'m> {
                         (start, shape::count(&members[index as usize].layout))
                     }
                     _ => {
-                        let step = shape::step(&layout, Root::Local)
-                            .ok_or_else(|| self.refused("an index into a scalar"))?;
+                        let step =
+                            shape::step(&layout, Root::Local).ok_or_else(|| self.refused("an index into a scalar"))?;
                         let len = shape::count(&step.element);
                         (index as usize * len, len)
                     }
@@ -286,10 +216,7 @@ impl<'m> Lower<'m> {
         let scalar = self.scalar_of(frame, left)?;
         let (a, b) = (self.data(frame, left)?, self.data(frame, right)?);
         let types = &self.module.types;
-        let shapes = (
-            frame.info[left].ty.inner_with(types),
-            frame.info[right].ty.inner_with(types),
-        );
+        let shapes = (frame.info[left].ty.inner_with(types), frame.info[right].ty.inner_with(types));
         if op == BinaryOperator::Multiply
             && let Some(product) = self.matrix_product(scalar, shapes, (&a, &b))
         {
@@ -329,11 +256,7 @@ impl<'m> Lower<'m> {
         let parts = shape::parts(&layout, Root::Local);
         Ok((parts.iter().enumerate())
             .map(|(i, part)| {
-                let cond = if condition.len() == 1 {
-                    condition[0]
-                } else {
-                    condition[i]
-                };
+                let cond = if condition.len() == 1 { condition[0] } else { condition[i] };
                 self.select(Lane::of(part.scalar), cond, yes[i], no[i])
             })
             .collect())
@@ -357,12 +280,8 @@ impl<'m> Lower<'m> {
         Ok(match fun {
             RelationalFunction::All => fold(self, Binary::And),
             RelationalFunction::Any => fold(self, Binary::Or),
-            RelationalFunction::IsNan => {
-                self.map(&value, |this, a| this.un(Unary::IsNan, scalar, a))
-            }
-            RelationalFunction::IsInf => {
-                self.map(&value, |this, a| this.un(Unary::IsInf, scalar, a))
-            }
+            RelationalFunction::IsNan => self.map(&value, |this, a| this.un(Unary::IsNan, scalar, a)),
+            RelationalFunction::IsInf => self.map(&value, |this, a| this.un(Unary::IsInf, scalar, a)),
         })
     }
 }

@@ -21,16 +21,13 @@ impl Lower<'_> {
             (Matrix { columns, rows, .. }, Vector { .. }) => {
                 Some(self.matrix_vector(scalar, a, b, *columns as usize, *rows as usize))
             }
-            (Vector { .. }, Matrix { rows, .. }) => Some(
-                b.chunks(*rows as usize)
-                    .map(|column| self.dot(scalar, a, column))
-                    .collect(),
-            ),
+            (Vector { .. }, Matrix { rows, .. }) => {
+                Some(b.chunks(*rows as usize).map(|column| self.dot(scalar, a, column)).collect())
+            }
             (Matrix { columns, rows, .. }, Matrix { rows: inner, .. }) => {
                 let mut out = Vec::new();
                 for column in b.chunks(*inner as usize) {
-                    let product =
-                        self.matrix_vector(scalar, a, column, *columns as usize, *rows as usize);
+                    let product = self.matrix_vector(scalar, a, column, *columns as usize, *rows as usize);
                     out.extend_from_slice(&product);
                 }
                 Some(out.into())
@@ -49,9 +46,7 @@ impl Lower<'_> {
     ) -> Rc<[Reg]> {
         (0..rows)
             .map(|row| {
-                let line: Vec<Reg> = (0..columns)
-                    .map(|column| matrix[column * rows + row])
-                    .collect();
+                let line: Vec<Reg> = (0..columns).map(|column| matrix[column * rows + row]).collect();
                 self.dot(scalar, &line, vector)
             })
             .collect()
@@ -59,9 +54,7 @@ impl Lower<'_> {
 
     pub(super) fn transpose(matrix: &[Reg], rows: usize) -> Rc<[Reg]> {
         let columns = matrix.len() / rows;
-        (0..matrix.len())
-            .map(|i| matrix[(i % columns) * rows + i / columns])
-            .collect()
+        (0..matrix.len()).map(|i| matrix[(i % columns) * rows + i / columns]).collect()
     }
 
     /// The determinant of a square matrix, by cofactors of its first row.
@@ -92,11 +85,7 @@ impl Lower<'_> {
                 // The adjugate is the transpose of the cofactors.
                 let minor = minor(matrix, n, row, column);
                 let part = self.determinant(scalar, &minor, n - 1);
-                let part = if (row + column) % 2 == 1 {
-                    self.un(crate::ir::Unary::Negate, scalar, part)
-                } else {
-                    part
-                };
+                let part = if (row + column) % 2 == 1 { self.un(crate::ir::Unary::Negate, scalar, part) } else { part };
                 out.push(self.div(scalar, part, determinant));
             }
         }
@@ -106,8 +95,5 @@ impl Lower<'_> {
 
 /// The matrix without one column and one row.
 fn minor(matrix: &[Reg], n: usize, column: usize, row: usize) -> Vec<Reg> {
-    (0..n * n)
-        .filter(|at| at / n != column && at % n != row)
-        .map(|at| matrix[at])
-        .collect()
+    (0..n * n).filter(|at| at / n != column && at % n != row).map(|at| matrix[at]).collect()
 }

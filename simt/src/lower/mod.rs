@@ -32,12 +32,7 @@ const MOST: usize = 1 << 20;
 const DEEPEST: usize = 400;
 
 /// Compiles the only entry point of a resolved module. `slots` are its bindings, in binding order.
-pub(crate) fn kernel(
-    module: &naga::Module,
-    info: &ModuleInfo,
-    slots: &[Slot],
-    source: &str,
-) -> Result<Kernel, Error> {
+pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], source: &str) -> Result<Kernel, Error> {
     let entry = &module.entry_points[0];
     let mut lower = Lower {
         module,
@@ -63,16 +58,10 @@ pub(crate) fn kernel(
     let (rows, regs) = alloc::assign(&mut body, &lower.regs);
     let row = |reg: Reg| rows[reg as usize];
     let single = lower.words.iter().map(|(&bits, &reg)| (row(reg), bits));
-    let pairs = lower
-        .pairs
-        .iter()
-        .flat_map(|(&bits, &reg)| [(row(reg), bits as u32), (row(reg) + 1, (bits >> 32) as u32)]);
+    let pairs =
+        lower.pairs.iter().flat_map(|(&bits, &reg)| [(row(reg), bits as u32), (row(reg) + 1, (bits >> 32) as u32)]);
     let consts = single.chain(pairs).collect();
-    let inputs = lower
-        .inputs
-        .iter()
-        .map(|&(reg, input)| (row(reg), input))
-        .collect();
+    let inputs = lower.inputs.iter().map(|&(reg, input)| (row(reg), input)).collect();
     for variable in &mut lower.variables {
         if variable.root == Root::Local {
             variable.base = row(variable.base);
@@ -136,17 +125,11 @@ struct Jump {
 impl<'m> Lower<'m> {
     /// An error that says where in the source it arose.
     fn limit(&self, what: impl Into<String>) -> Error {
-        Error::Limit {
-            at: Location::of(self.at, self.source),
-            what: what.into(),
-        }
+        Error::Limit { at: Location::of(self.at, self.source), what: what.into() }
     }
 
     fn refused(&self, what: impl Into<String>) -> Error {
-        Error::Refused {
-            at: Location::of(self.at, self.source),
-            what: what.into(),
-        }
+        Error::Refused { at: Location::of(self.at, self.source), what: what.into() }
     }
 
     fn check_size(&self) -> Result<(), Error> {
@@ -159,16 +142,13 @@ impl<'m> Lower<'m> {
     fn deeper(&mut self) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(self.limit(format!(
-                "blocks and calls are nested more than {DEEPEST} deep"
-            )));
+            return Err(self.limit(format!("blocks and calls are nested more than {DEEPEST} deep")));
         }
         Ok(())
     }
 
     /// The layout of a type whose overrides are resolved.
     fn layout(&self, ty: Handle<naga::Type>) -> Result<Layout, Error> {
-        Layout::of(self.module, ty, true)
-            .ok_or_else(|| self.refused("a type without a memory layout"))
+        Layout::of(self.module, ty, true).ok_or_else(|| self.refused("a type without a memory layout"))
     }
 }

@@ -70,14 +70,7 @@ impl Lower<'_> {
         self.select(Lane::of(s), empty, zero, field)
     }
 
-    pub(super) fn insert_bits(
-        &mut self,
-        s: Scalar,
-        value: Reg,
-        new: Reg,
-        offset: Reg,
-        count: Reg,
-    ) -> Reg {
+    pub(super) fn insert_bits(&mut self, s: Scalar, value: Reg, new: Reg, offset: Reg, count: Reg) -> Reg {
         let (offset, count) = self.field(s, offset, count);
         let width = self.width(s);
         let (one, ones) = (self.int(s, 1), self.int(s, -1));
@@ -146,11 +139,7 @@ impl Lower<'_> {
         self.map(&fields, |this, field| {
             let value = this.cast(Lane::of(whole), Lane::F32, field);
             let ratio = this.div(s, value, most);
-            if signed {
-                this.bin(Binary::Max, s, ratio, least)
-            } else {
-                ratio
-            }
+            if signed { this.bin(Binary::Max, s, ratio, least) } else { ratio }
         })
     }
 
@@ -161,9 +150,7 @@ impl Lower<'_> {
 
     pub(super) fn unpack_half(&mut self, word: Reg) -> Rc<[Reg]> {
         let fields = self.unpack_fields(Scalar::U32, word, 16);
-        self.map(&fields, |this, a| {
-            this.unary(Unary::HalfFromBits, Lane::U32, a)
-        })
+        self.map(&fields, |this, a| this.unary(Unary::HalfFromBits, Lane::U32, a))
     }
 
     pub(super) fn pack_bytes(&mut self, a: &[Reg]) -> Reg {

@@ -25,15 +25,11 @@ pub(super) fn words(layout: &Layout) -> Option<u32> {
     match layout {
         Layout::Scalar(scalar) | Layout::Atomic(scalar) => Some(Lane::of(*scalar).words()),
         Layout::Vector { size, scalar } => Some(size * Lane::of(*scalar).words()),
-        Layout::Matrix {
-            columns,
-            rows,
-            scalar,
-        } => Some(columns * rows * Lane::of(*scalar).words()),
+        Layout::Matrix { columns, rows, scalar } => Some(columns * rows * Lane::of(*scalar).words()),
         Layout::Array { element, len, .. } => words(element)?.checked_mul((*len)?),
-        Layout::Struct { members, .. } => members
-            .iter()
-            .try_fold(0_u32, |sum, member| sum.checked_add(words(&member.layout)?)),
+        Layout::Struct { members, .. } => {
+            members.iter().try_fold(0_u32, |sum, member| sum.checked_add(words(&member.layout)?))
+        }
     }
 }
 
@@ -43,12 +39,10 @@ pub(super) fn count(layout: &Layout) -> usize {
         Layout::Scalar(_) | Layout::Atomic(_) => 1,
         Layout::Vector { size, .. } => *size as usize,
         Layout::Matrix { columns, rows, .. } => (columns * rows) as usize,
-        Layout::Array { element, len, .. } => {
-            count(element).saturating_mul(len.unwrap_or(0) as usize)
+        Layout::Array { element, len, .. } => count(element).saturating_mul(len.unwrap_or(0) as usize),
+        Layout::Struct { members, .. } => {
+            members.iter().fold(0, |sum, member| sum.saturating_add(count(&member.layout)))
         }
-        Layout::Struct { members, .. } => members
-            .iter()
-            .fold(0, |sum, member| sum.saturating_add(count(&member.layout))),
     }
 }
 
@@ -61,18 +55,10 @@ pub(super) fn parts(layout: &Layout, root: Root) -> Vec<Part> {
 
 fn collect(layout: &Layout, root: Root, at: u32, out: &mut Vec<Part>) {
     match layout {
-        Layout::Scalar(scalar) | Layout::Atomic(scalar) => out.push(Part {
-            scalar: *scalar,
-            offset: at,
-        }),
+        Layout::Scalar(scalar) | Layout::Atomic(scalar) => out.push(Part { scalar: *scalar, offset: at }),
         Layout::Struct { members, .. } => {
             for (i, member) in members.iter().enumerate() {
-                collect(
-                    &member.layout,
-                    root,
-                    at + member_offset(layout, i, root),
-                    out,
-                );
+                collect(&member.layout, root, at + member_offset(layout, i, root), out);
             }
         }
         Layout::Vector { .. } | Layout::Matrix { .. } | Layout::Array { .. } => {
@@ -93,10 +79,7 @@ pub(super) fn member_offset(layout: &Layout, index: usize, root: Root) -> u32 {
     };
     match root {
         Root::Binding(_) => members[index].offset,
-        Root::Workgroup | Root::Local => members[..index]
-            .iter()
-            .map(|member| words(&member.layout).unwrap_or(0))
-            .sum(),
+        Root::Workgroup | Root::Local => members[..index].iter().map(|member| words(&member.layout).unwrap_or(0)).sum(),
     }
 }
 
@@ -104,43 +87,20 @@ pub(super) fn member_offset(layout: &Layout, index: usize, root: Root) -> u32 {
 pub(super) fn step(layout: &Layout, root: Root) -> Option<Step> {
     let in_bytes = matches!(root, Root::Binding(_));
     let scalar_size = |scalar: Scalar| {
-        if in_bytes {
-            scalar.bytes()
-        } else {
-            Lane::of(scalar).words()
-        }
+        if in_bytes { scalar.bytes() } else { Lane::of(scalar).words() }
     };
     Some(match layout {
-        Layout::Vector { size, scalar } => Step {
-            element: Layout::Scalar(*scalar),
-            stride: scalar_size(*scalar),
-            len: Some(*size),
-        },
-        Layout::Matrix {
-            columns,
-            rows,
-            scalar,
-        } => Step {
-            element: Layout::Vector {
-                size: *rows,
-                scalar: *scalar,
-            },
-            stride: if in_bytes {
-                column_stride(*rows, *scalar)
-            } else {
-                rows * scalar_size(*scalar)
-            },
+        Layout::Vector { size, scalar } => {
+            Step { element: Layout::Scalar(*scalar), stride: scalar_size(*scalar), len: Some(*size) }
+        }
+        Layout::Matrix { columns, rows, scalar } => Step {
+            element: Layout::Vector { size: *rows, scalar: *scalar },
+            stride: if in_bytes { column_stride(*rows, *scalar) } else { rows * scalar_size(*scalar) },
             len: Some(*columns),
         },
-        Layout::Array {
-            element,
-            stride,
-            len,
-        } => Step {
-            stride: if in_bytes { *stride } else { words(element)? },
-            element: (**element).clone(),
-            len: *len,
-        },
+        Layout::Array { element, stride, len } => {
+            Step { stride: if in_bytes { *stride } else { words(element)? }, element: (**element).clone(), len: *len }
+        }
         Layout::Scalar(_) | Layout::Atomic(_) | Layout::Struct { .. } => return None,
     })
 }

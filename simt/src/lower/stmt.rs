@@ -1,16 +1,14 @@
 //! Statements.
 
 use naga::{
-    AtomicFunction, Block, CollectiveOperation, Direction, Expression, GatherMode, Handle, Span,
-    Statement, SubgroupOperation, SwitchCase, SwitchValue,
+    AtomicFunction, Block, CollectiveOperation, Direction, Expression, GatherMode, Handle, Span, Statement,
+    SubgroupOperation, SwitchCase, SwitchValue,
 };
 
 use super::value::Value;
 use super::{Frame, Jump, Lower, access, shape};
 use crate::error::Error;
-use crate::ir::{
-    Atomic, BarrierScope, Binary, Collective, Combine, Gather, Lane, Node, Op, Reg, Root,
-};
+use crate::ir::{Atomic, BarrierScope, Binary, Collective, Combine, Gather, Lane, Node, Op, Reg, Root};
 
 impl<'m> Lower<'m> {
     /// Lowers a block up to the first statement that always leaves it.
@@ -21,10 +19,7 @@ impl<'m> Lower<'m> {
                 this.check_size()?;
                 this.statement(frame, statement, *span)
             })?;
-            if matches!(
-                statement,
-                Statement::Break | Statement::Continue | Statement::Return { .. }
-            ) {
+            if matches!(statement, Statement::Break | Statement::Continue | Statement::Return { .. }) {
                 break;
             }
         }
@@ -32,12 +27,7 @@ impl<'m> Lower<'m> {
         Ok(())
     }
 
-    fn statement(
-        &mut self,
-        frame: &mut Frame<'m>,
-        item: &'m Statement,
-        at: Span,
-    ) -> Result<(), Error> {
+    fn statement(&mut self, frame: &mut Frame<'m>, item: &'m Statement, at: Span) -> Result<(), Error> {
         match item {
             Statement::Emit(range) => {
                 for handle in range.clone() {
@@ -48,27 +38,14 @@ impl<'m> Lower<'m> {
                 }
             }
             Statement::Block(block) => self.block(frame, block)?,
-            Statement::If {
-                condition,
-                accept,
-                reject,
-            } => {
+            Statement::If { condition, accept, reject } => {
                 let cond = self.scalar_value(frame, *condition)?;
                 let accept = self.block_of(|this| this.block(frame, accept))?;
                 let reject = self.block_of(|this| this.block(frame, reject))?;
-                self.node(Node::If {
-                    cond,
-                    accept,
-                    reject,
-                    at,
-                });
+                self.node(Node::If { cond, accept, reject, at });
             }
             Statement::Switch { selector, cases } => self.switch(frame, *selector, cases, at)?,
-            Statement::Loop {
-                body,
-                continuing,
-                break_if,
-            } => {
+            Statement::Loop { body, continuing, break_if } => {
                 self.lower_loop(frame, body, continuing, *break_if, at)?;
             }
             Statement::Break => {
@@ -97,44 +74,25 @@ impl<'m> Lower<'m> {
                 let value = self.data(frame, *value)?;
                 self.store(&pointer, &value)?;
             }
-            Statement::Atomic {
-                pointer,
-                fun,
-                value,
-                result,
-            } => {
+            Statement::Atomic { pointer, fun, value, result } => {
                 self.atomic(frame, *pointer, *fun, *value, *result)?;
             }
             Statement::WorkGroupUniformLoad { pointer, result } => {
-                let scope = BarrierScope {
-                    storage: false,
-                    workgroup: true,
-                    subgroup_only: false,
-                };
+                let scope = BarrierScope { storage: false, workgroup: true, subgroup_only: false };
                 self.node(Node::Barrier { scope, at });
                 let pointer = self.pointer(frame, *pointer)?;
                 let mut loaded = Vec::new();
                 for part in shape::parts(&pointer.layout, Root::Workgroup) {
                     let dst = self.temp(Lane::of(part.scalar));
                     let place = access::place(&pointer, part.offset);
-                    self.op(Op::LoadUniform {
-                        dst,
-                        ty: part.scalar,
-                        place,
-                    });
+                    self.op(Op::LoadUniform { dst, ty: part.scalar, place });
                     loaded.push(dst);
                 }
                 self.node(Node::Barrier { scope, at });
                 frame.values[result.index()] = Some(Value::Data(loaded.into()));
             }
-            Statement::Call {
-                function,
-                arguments,
-                result,
-            } => {
-                let arguments = arguments
-                    .iter()
-                    .map(|&argument| self.value(frame, argument));
+            Statement::Call { function, arguments, result } => {
+                let arguments = arguments.iter().map(|&argument| self.value(frame, argument));
                 let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
                 let value = self.call(*function, arguments)?;
                 if let Some(result) = result {
@@ -150,19 +108,10 @@ impl<'m> Lower<'m> {
                 self.op(Op::Ballot { dst, cond });
                 frame.values[result.index()] = Some(Value::Data((dst..dst + 4).collect()));
             }
-            Statement::SubgroupGather {
-                mode,
-                argument,
-                result,
-            } => {
+            Statement::SubgroupGather { mode, argument, result } => {
                 self.gather(frame, *mode, *argument, *result)?;
             }
-            Statement::SubgroupCollectiveOperation {
-                op,
-                collective_op,
-                argument,
-                result,
-            } => {
+            Statement::SubgroupCollectiveOperation { op, collective_op, argument, result } => {
                 self.collective(frame, *op, *collective_op, *argument, *result)?;
             }
             other => {
@@ -173,11 +122,7 @@ impl<'m> Lower<'m> {
     }
 
     fn jump(&self, frame: &Frame<'m>) -> Result<Jump, Error> {
-        frame
-            .jumps
-            .last()
-            .copied()
-            .ok_or_else(|| self.refused("`break` outside a loop"))
+        frame.jumps.last().copied().ok_or_else(|| self.refused("`break` outside a loop"))
     }
 
     /// A scope to leave by `break`, around a loop whose body is a scope to leave by `continue`.
@@ -190,10 +135,7 @@ impl<'m> Lower<'m> {
         at: Span,
     ) -> Result<(), Error> {
         let (leave, again) = (self.label(), self.label());
-        frame.jumps.push(Jump {
-            leave,
-            again: Some(again),
-        });
+        frame.jumps.push(Jump { leave, again: Some(again) });
         let round = self.block_of(|this| {
             let body = this.block_of(|this| this.block(frame, body))?;
             this.node(Node::Scope { label: again, body });
@@ -201,20 +143,12 @@ impl<'m> Lower<'m> {
             if let Some(done) = break_if {
                 let cond = this.scalar_value(frame, done)?;
                 let accept = vec![Node::Exit(leave)];
-                this.node(Node::If {
-                    cond,
-                    accept,
-                    reject: Vec::new(),
-                    at,
-                });
+                this.node(Node::If { cond, accept, reject: Vec::new(), at });
             }
             Ok(())
         })?;
         frame.jumps.pop();
-        self.node(Node::Scope {
-            label: leave,
-            body: vec![Node::Loop { body: round, at }],
-        });
+        self.node(Node::Scope { label: leave, body: vec![Node::Loop { body: round, at }] });
         Ok(())
     }
 
@@ -265,9 +199,7 @@ impl<'m> Lower<'m> {
         if let Some((clause, own)) = default {
             clauses[clause].0 = any.map(|any| {
                 let others = self.unary(crate::ir::Unary::Not, Lane::Bool, any);
-                own.map_or(others, |own| {
-                    self.binary(Binary::Or, Lane::Bool, others, own)
-                })
+                own.map_or(others, |own| self.binary(Binary::Or, Lane::Bool, others, own))
             });
         }
         frame.jumps.push(Jump { leave, again });
@@ -275,12 +207,7 @@ impl<'m> Lower<'m> {
             for (cond, block) in clauses {
                 let accept = this.block_of(|this| this.block(frame, block))?;
                 match cond {
-                    Some(cond) => this.node(Node::If {
-                        cond,
-                        accept,
-                        reject: Vec::new(),
-                        at,
-                    }),
+                    Some(cond) => this.node(Node::If { cond, accept, reject: Vec::new(), at }),
                     None => accept.into_iter().for_each(|node| this.node(node)),
                 }
             }
@@ -292,9 +219,7 @@ impl<'m> Lower<'m> {
     }
 
     fn either(&mut self, so_far: Option<Reg>, next: Reg) -> Reg {
-        so_far.map_or(next, |so_far| {
-            self.binary(Binary::Or, Lane::Bool, so_far, next)
-        })
+        so_far.map_or(next, |so_far| self.binary(Binary::Or, Lane::Bool, so_far, next))
     }
 
     fn atomic(
@@ -319,32 +244,17 @@ impl<'m> Lower<'m> {
             AtomicFunction::Min => Atomic::Min,
             AtomicFunction::Max => Atomic::Max,
             AtomicFunction::Exchange { compare: None } => Atomic::Exchange,
-            AtomicFunction::Exchange {
-                compare: Some(compare),
-            } => {
+            AtomicFunction::Exchange { compare: Some(compare) } => {
                 let compare = self.scalar_value(frame, compare)?;
                 let exchanged = self.temp(Lane::Bool);
-                self.op(Op::CompareExchange {
-                    ty,
-                    old: dst,
-                    exchanged,
-                    place,
-                    compare,
-                    value,
-                });
+                self.op(Op::CompareExchange { ty, old: dst, exchanged, place, compare, value });
                 if let Some(result) = result {
                     frame.values[result.index()] = Some(Value::Data([dst, exchanged].into()));
                 }
                 return Ok(());
             }
         };
-        self.op(Op::Atomic {
-            op,
-            ty,
-            dst,
-            place,
-            value,
-        });
+        self.op(Op::Atomic { op, ty, dst, place, value });
         if let Some(result) = result {
             frame.values[result.index()] = Some(Value::Data([dst].into()));
         }
@@ -378,13 +288,7 @@ impl<'m> Lower<'m> {
         };
         let gathered = self.map(&value, |this, value| {
             let dst = this.temp(ty);
-            this.op(Op::Gather {
-                mode,
-                ty,
-                dst,
-                value,
-                index,
-            });
+            this.op(Op::Gather { mode, ty, dst, value, index });
             dst
         });
         frame.values[result.index()] = Some(Value::Data(gathered));
@@ -420,13 +324,7 @@ impl<'m> Lower<'m> {
         };
         let combined = self.map(&value, |this, value| {
             let dst = this.temp(ty);
-            this.op(Op::Collective {
-                op,
-                how,
-                ty,
-                dst,
-                value,
-            });
+            this.op(Op::Collective { op, how, ty, dst, value });
             this.narrow(scalar, dst)
         });
         frame.values[result.index()] = Some(Value::Data(combined));

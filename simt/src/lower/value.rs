@@ -32,10 +32,6 @@ pub(super) struct Pointer {
 impl Pointer {
     /// The pointer `offset` further on, at a part of what lies here.
     pub(super) fn at(&self, offset: u32, layout: Layout) -> Self {
-        Self {
-            offset: self.offset + offset,
-            layout,
-            ..self.clone()
-        }
+        Self { offset: self.offset + offset, layout, ..self.clone() }
     }
 }

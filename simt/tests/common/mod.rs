@@ -9,12 +9,7 @@ use wharf_simt::{Engine, Error, Memory, Module, Program};
 /// The threads that all tests of a binary share.
 pub(crate) fn pool() -> &'static rayon::ThreadPool {
     static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
-    POOL.get_or_init(|| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(3)
-            .build()
-            .expect("threads")
-    })
+    POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads"))
 }
 
 /// Words at an address that is a multiple of 16.
@@ -27,17 +22,11 @@ pub(crate) struct Buffer {
 impl Buffer {
     pub(crate) fn new(content: &[u32]) -> Self {
         let words: Vec<AtomicU32> = (0..content.len() + 4).map(|_| AtomicU32::new(0)).collect();
-        let start = (0..4)
-            .find(|&i| words[i..].as_ptr().addr().is_multiple_of(16))
-            .expect("aligned");
+        let start = (0..4).find(|&i| words[i..].as_ptr().addr().is_multiple_of(16)).expect("aligned");
         for (word, &value) in words[start..].iter().zip(content) {
             word.store(value, Ordering::Relaxed);
         }
-        Self {
-            words,
-            start,
-            len: content.len(),
-        }
+        Self { words, start, len: content.len() }
     }
 
     pub(crate) fn memory(&self) -> Memory<'_> {
@@ -46,18 +35,13 @@ impl Buffer {
 
     pub(crate) fn content(&self) -> Vec<u32> {
         let words = &self.words[self.start..self.start + self.len];
-        words
-            .iter()
-            .map(|word| word.load(Ordering::Relaxed))
-            .collect()
+        words.iter().map(|word| word.load(Ordering::Relaxed)).collect()
     }
 }
 
 pub(crate) fn compile(wgsl: &str, entry: &str, set: &[(&str, f64)]) -> Program {
     let module = Module::new(wgsl).unwrap_or_else(|error| panic!("{error}"));
-    module
-        .compile(entry, set, Engine::Interpreter)
-        .unwrap_or_else(|error| panic!("{entry}: {error}"))
+    module.compile(entry, set, Engine::Interpreter).unwrap_or_else(|error| panic!("{entry}: {error}"))
 }
 
 /// Runs an entry point; what the buffers hold afterwards.
@@ -75,12 +59,7 @@ pub(crate) fn try_run(
     Ok(buffers.iter().map(Buffer::content).collect())
 }
 
-pub(crate) fn run(
-    wgsl: &str,
-    entry: &str,
-    groups: [u32; 3],
-    buffers: &[Vec<u32>],
-) -> Vec<Vec<u32>> {
+pub(crate) fn run(wgsl: &str, entry: &str, groups: [u32; 3], buffers: &[Vec<u32>]) -> Vec<Vec<u32>> {
     try_run(wgsl, entry, &[], groups, buffers).unwrap_or_else(|error| panic!("{entry}: {error}"))
 }
 
@@ -93,13 +72,7 @@ pub(crate) fn as_floats(words: &[u32]) -> Vec<f32> {
 }
 
 /// Fails unless each pair is within `relative` of the larger, or within `absolute`.
-pub(crate) fn assert_close(
-    what: &str,
-    got: &[f32],
-    expected: &[f32],
-    relative: f32,
-    absolute: f32,
-) {
+pub(crate) fn assert_close(what: &str, got: &[f32], expected: &[f32], relative: f32, absolute: f32) {
     assert_eq!(got.len(), expected.len(), "{what}");
     for (i, (&got, &expected)) in got.iter().zip(expected).enumerate() {
         let near = (got - expected).abs() <= absolute.max(relative * got.abs().max(expected.abs()));

@@ -1,0 +1,61 @@
+//! The CPU device runs any WGSL, and says which form ran.
+
+use wharf::{Device, Error, Kernel, Twin};
+
+const KERNEL: &str = "
+struct Params { by: u32 }
+override WIDTH: u32 = 32;
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;
+@group(0) @binding(3) var<uniform> more: vec2<u32>;
+var<workgroup> tile: array<u32, 64>;
+@compute @workgroup_size(WIDTH)
+fn turn(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) i: u32) {
+    tile[i] = x[id.x] * params.by + more.y;
+    workgroupBarrier();
+    y[id.x] = tile[WIDTH - 1u - i];
+}";
+
+#[test]
+fn workgroups_of_any_wgsl_share_memory_on_the_cpu() -> wharf::Result<()> {
+    let (device, kernel) = (Device::open("cpu")?, Kernel::from_wgsl(KERNEL)?);
+    let (x, y) = (device.buffer::<u32>(128)?, device.buffer::<u32>(128)?);
+    device.upload(&x).fill(|i| i as u32)?;
+    for width in [32_u32, 64] {
+        let launch = device.launch(&kernel).bind(&x).bind(&y).arg("by", 10_u32).arg("x", 7_u32).arg("y", 1_u32);
+        let done = launch.set("WIDTH", width.into()).groups([128 / width, 1, 1]).run()?.wait();
+        assert_eq!(done.receipt.form, Some("simt"));
+        done.ok()?;
+        let turned = |i: u32| (i / width * width + width - 1 - i % width) * 10 + 1;
+        assert_eq!(*device.download(&y).wait()?, *(0..128).map(turned).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_device_of_native_twins_refuses_other_kernels() -> wharf::Result<()> {
+    let (device, kernel) = (Device::open_with("cpu", Twin::Native)?, Kernel::from_wgsl(KERNEL)?);
+    assert!(matches!(device.prepare(&kernel), Err(Error::NoForm { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_workgroup_that_breaks_its_rules_fails_its_own_message() -> wharf::Result<()> {
+    let kernel = Kernel::from_wgsl(
+        "@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+         var<workgroup> seen: u32;
+         @compute @workgroup_size(2)
+         fn split(@builtin(local_invocation_index) i: u32) {
+             if x[i] > 0u { workgroupBarrier(); }
+             x[i] = seen;
+         }",
+    )?;
+    let device = Device::open("cpu")?;
+    let x = device.buffer::<u32>(2)?;
+    device.upload(&x).fill(|i| i as u32)?;
+    let done = device.launch(&kernel).bind(&x).groups([1, 1, 1]).run()?.wait();
+    let line = done.result.unwrap_err().to_string();
+    assert!(line.contains("barrier") && line.contains('5'), "the kind and the line: {line}");
+    Ok(())
+}
