@@ -26,6 +26,7 @@ pub mod saxpy;
 mod share;
 mod spec;
 pub mod transpose;
+mod wide;
 
 pub use histogram::HISTOGRAM;
 pub use matmul::MATMUL;

@@ -33,6 +33,7 @@ use crate::{
     random::Random,
     share::{SERIAL, share},
     spec::{Binding, Case, Cost, Data, Expected, Inputs, Reproducibility, Spec, Split},
+    wide::widest,
 };
 
 const TILE: usize = 1024;
@@ -149,7 +150,7 @@ fn native(dispatch: &mut Dispatch<'_>) {
     unowned.fill(0);
     let sum = |(group, partial): (usize, &mut [u32])| {
         let own = share(n, TILE, group, groups);
-        let (sum, taken) = scan(rows, own, params);
+        let (sum, taken) = widest(|| scan(rows, own, params));
         partial.copy_from_slice(&[sum as u32, (sum >> 32) as u32, taken]);
     };
     if n < SERIAL {
@@ -160,6 +161,7 @@ fn native(dispatch: &mut Dispatch<'_>) {
 }
 
 /// Sum modulo 2^64 and count of the rows that pass. Without a branch for each row.
+#[inline(always)]
 fn scan(rows: Rows<'_>, own: std::ops::Range<usize>, params: Params) -> (u64, u32) {
     if params.discount_max < params.discount_min {
         return (0, 0);

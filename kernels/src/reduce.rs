@@ -27,6 +27,7 @@ use crate::{
     random::Random,
     share::{SERIAL, share},
     spec::{Binding, Case, Cost, Expected, Inputs, Near, Reproducibility, Spec, Split},
+    wide::widest,
 };
 
 const TILE: usize = 2048;
@@ -115,7 +116,8 @@ fn native<T: Pod + Send + Sync>(dispatch: &mut Dispatch<'_>, add: impl Fn(&mut T
     let (partial, unowned) = partial.split_at_mut(groups);
     unowned.fill(T::zeroed());
     let sum = |(group, partial): (usize, &mut T)| {
-        *partial = sum_of_share(&input[share(input.len(), TILE, group, groups)], add);
+        let own = &input[share(input.len(), TILE, group, groups)];
+        *partial = widest(|| sum_of_share(own, add));
     };
     if input.len() < SERIAL {
         partial.iter_mut().enumerate().for_each(sum);
@@ -125,22 +127,10 @@ fn native<T: Pod + Send + Sync>(dispatch: &mut Dispatch<'_>, add: impl Fn(&mut T
 }
 
 /// The sum of one workgroup's share, added up in the order of the WGSL.
+#[inline(always)]
 fn sum_of_share<T: Pod>(input: &[T], add: impl Fn(&mut T, T)) -> T {
     let mut sums = [T::zeroed(); TILE];
-    // Four tiles at a time: each sum is loaded and stored once for four additions.
-    let mut fours = input.chunks_exact(4 * TILE);
-    for four in &mut fours {
-        let (a, rest) = four.split_at(TILE);
-        let (b, rest) = rest.split_at(TILE);
-        let (c, d) = rest.split_at(TILE);
-        for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-            add(sum, *a);
-            add(sum, *b);
-            add(sum, *c);
-            add(sum, *d);
-        }
-    }
-    for tile in fours.remainder().chunks(TILE) {
+    for tile in input.chunks(TILE) {
         sums.iter_mut().zip(tile).for_each(|(sum, x)| add(sum, *x));
     }
     let mut half = TILE / 2;
