@@ -17,13 +17,14 @@
 use std::{any::Any, fmt, sync::Arc, time::Duration, time::Instant};
 
 use crate::{
-    error::{BackendKind, FailureKind, Result},
+    error::{BackendKind, Error, FailureKind, Result},
     kernel::Kernel,
 };
 
 pub(crate) mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+mod heap;
 
 /// Names one accepted message; a slot that is used again has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,9 +77,12 @@ pub(crate) struct HostBlock {
 /// Invariant: valid for reads (uploads) or writes (downloads) of `bytes` from accept until the
 /// event of its command has been handled, and touched by nobody else meanwhile.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HostSpan {
+pub struct HostSpan {
     pub(crate) ptr: *mut u8,
     pub(crate) bytes: u64,
+    /// It lies in a block of [`Backend::pin`]: the engine may use it where it is.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only CUDA locks pages"))]
+    pub(crate) pinned: bool,
 }
 
 /// Where an upload's bytes come from.
@@ -86,8 +90,8 @@ pub(crate) struct HostSpan {
 pub(crate) enum Source {
     /// A block of the backend's own, filled in place; the backend takes it back.
     Block(HostBlock),
-    /// Ordinary host memory.
-    Pageable(HostSpan),
+    /// A message's own host memory.
+    Span(HostSpan),
     /// At most [`INLINE_BYTES`], copied at accept.
     Inline { bytes: [u8; INLINE_BYTES], len: usize },
 }
@@ -280,6 +284,21 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
 
     /// Gives a block back that was not submitted.
     fn host_free(&self, block: HostBlock);
+
+    /// Host memory that messages own and use again: page-locked where the device can use that.
+    fn pin(&self, bytes: u64) -> Result<HostBlock> {
+        let (device, in_use_bytes) = (self.capabilities().backend.to_string(), 0);
+        let heap = heap::Heap::zeroed(bytes);
+        let none = Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes, limit_bytes: None };
+        heap.map(heap::Heap::into_block).ok_or(none)
+    }
+
+    /// Gives back what [`Backend::pin`] gave.
+    #[expect(unsafe_code, reason = "memory that was given away by address comes back")]
+    fn unpin(&self, block: HostBlock) {
+        // SAFETY: `pin` made it, its one owner gives it back, and a backend overrides both or neither.
+        drop(unsafe { heap::Heap::from_block(block) });
+    }
 
     /// Compiles a kernel; may take long. `overrides` are complete and checked.
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId>;

@@ -14,6 +14,7 @@ use crate::{
     buffer::{Allocation, Buffer, Element},
     dma::{DeadLetter, DmaQueue, Engine, QueueOptions},
     error::{Error, Result},
+    host_memory::Pinned,
     kernel::Kernel,
     launch::{Launch, Launchable},
     transfer::{Copy, Download, Upload},
@@ -157,7 +158,7 @@ impl Device {
     /// As [`Device::buffer`], and as [`Upload::send`].
     pub fn import<T: Element>(&self, data: Arc<[T]>) -> Result<Buffer<T>> {
         let (len, bytes) = (data.len(), bytes_of::<T>(data.len())?);
-        let span = HostSpan { ptr: data.as_ptr().cast_mut().cast(), bytes };
+        let span = HostSpan { ptr: data.as_ptr().cast_mut().cast(), bytes, pinned: false };
         if bytes > 0
             && let Some(mem) = self.inner.backend.import(span, Box::new(data.clone()))
         {
@@ -168,6 +169,15 @@ impl Device {
         drop(self.upload(&buffer).send(data)?);
         Arc::get_mut(&mut buffer.allocation).expect("not shared yet").read_only = true;
         Ok(buffer)
+    }
+
+    /// `len` elements of host memory that this device's engine can use where it is; zeroed, or what an
+    /// earlier user left there.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where there is no more.
+    pub fn pinned<T: Element>(&self, len: usize) -> Result<Pinned<T>> {
+        Pinned::new(&self.inner.backend, len, bytes_of::<T>(len)?)
     }
 
     /// Host memory to a buffer of this device.

@@ -48,7 +48,7 @@ pub use dma::{
     Refused, Ticket,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
-pub use host_memory::HostBuffer;
+pub use host_memory::{HostBuffer, HostBufferMut, Pinned};
 pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};
 pub use launch::{Job, Launch, Launchable, Value};
 pub use transfer::{Copy, Download, Downloaded, Fill, Upload};

@@ -9,12 +9,12 @@ use std::{
 };
 
 use crate::{
-    backend::{HostBlock, HostSpan, INLINE_BYTES, Lane, Op, Region, Source, Token},
+    backend::{HostBlock, INLINE_BYTES, Lane, Op, Region, Source, Token},
     buffer::{Buffer, Element},
     device::Device,
     dma::{Access, DmaQueue, Kind, Parcel, Patience, Receipt, Refused, Ticket, Work},
     error::{Error, Result},
-    host_memory::HostBuffer,
+    host_memory::{HostBuffer, HostBufferMut},
 };
 
 /// Where a message goes and what it is called; the same for all builders.
@@ -183,7 +183,7 @@ impl<'a, T: Element> Upload<'a, T> {
             inline[..bytes as usize].copy_from_slice(bytemuck::cast_slice(buffer.as_slice()));
             Some(Source::Inline { bytes: inline, len: region.bytes as usize })
         } else if bytes == region.bytes {
-            Some(Source::Pageable(HostSpan { ptr: buffer.as_slice().as_ptr().cast_mut().cast(), bytes }))
+            Some(Source::Span(buffer.place()))
         } else {
             // An odd end: the last grain is completed in staging memory.
             match self.device.inner.backend.host_alloc(region.bytes) {
@@ -329,29 +329,30 @@ impl<'a, T: Element> Download<'a, T> {
         self
     }
 
-    /// Downloads into this vector, whose contents and length are replaced. It comes back in the
-    /// completion whatever happens. Waits for a credit if there is none, never for the transfer.
+    /// Downloads into this vector, whose contents and length are replaced, or into [`Pinned`] memory of
+    /// at least the length. It comes back in the completion whatever happens. Waits for a credit if
+    /// there is none, never for the transfer.
+    ///
+    /// [`Pinned`]: crate::Pinned
     ///
     /// # Errors
-    /// [`Refused`] with the vector: [`Error::Length`] where the range reaches beyond the buffer,
-    /// [`Error::Refused`] where the queue is closed, has failed or is full.
-    pub fn into(self, mut vec: Vec<T>) -> Result<Ticket<Vec<T>>, Refused<Vec<T>>> {
+    /// [`Refused`] with the host buffer: [`Error::Length`] where the range reaches beyond the buffer or
+    /// the pinned memory is too short, [`Error::Refused`] where the queue is closed, has failed or is
+    /// full.
+    pub fn into<B: HostBufferMut<T>>(self, buffer: B) -> Result<Ticket<B>, Refused<B>> {
         let region = match self.region() {
             Ok(region) => region,
-            Err(error) => return Err(Refused { error, buffer: vec }),
+            Err(error) => return Err(Refused { error, buffer }),
         };
-        // Room for the whole last grain; the vector's length leaves it out.
-        let room = (region.bytes as usize).div_ceil(size_of::<T>().max(1));
-        vec.clear();
-        if vec.capacity() < room {
-            vec = bytemuck::zeroed_vec(room);
-        } else {
-            vec.resize(room, T::zeroed());
-        }
-        let dst = HostSpan { ptr: vec.as_mut_ptr().cast(), bytes: region.bytes };
-        vec.truncate(self.range.len());
+        let (buffer, dst) = match buffer.room(self.range.len(), region.bytes) {
+            Ok(room) => room,
+            Err((buffer, got)) => {
+                let (what, expected) = ("the host memory downloaded into".into(), self.range.len() as u64);
+                return Err(Refused { error: Error::Length { what, expected, got }, buffer });
+            }
+        };
         let op = if region.bytes == 0 { Op::Nothing } else { Op::Download { src: region, dst } };
-        let mut work = self.route.work(Lane::Download, region.bytes, op, Parcel::new(vec));
+        let mut work = self.route.work(Lane::Download, region.bytes, op, Parcel::new(buffer));
         let accesses = [(self.from.allocation.resource, Access::Read)];
         self.route.send(self.device, Lane::Download, &mut work, &accesses).map_err(|error| {
             let buffer = work.parcel.take().expect("a refused message still has its buffer").take();
@@ -364,7 +365,7 @@ impl<'a, T: Element> Download<'a, T> {
     /// # Errors
     /// As [`Download::into`].
     pub fn send(self) -> Result<Ticket<Vec<T>>> {
-        Ok(self.into(Vec::new())?)
+        Ok(self.into::<Vec<T>>(Vec::new())?)
     }
 
     /// Downloads, and waits for the data.

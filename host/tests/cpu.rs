@@ -290,3 +290,21 @@ fn a_fence_carries_the_failure_before_it() -> wharf::Result<()> {
     assert!(matches!(device.queue("other").open().wait_for(&bad), Err(Error::Transfer(_))));
     Ok(())
 }
+
+#[test]
+fn pinned_memory_goes_up_and_comes_down_again_and_again() -> wharf::Result<()> {
+    let device = device();
+    let buffer = device.buffer::<u32>(1000)?;
+    let mut pinned = device.pinned::<u32>(1000)?;
+    for round in 0..3 {
+        pinned.iter_mut().enumerate().for_each(|(i, x)| *x = i as u32 + round);
+        let back = device.upload(&buffer).send(pinned)?.wait().ok()?;
+        pinned = device.download(&buffer).range(500..1000).into(back)?.wait().ok()?;
+        assert_eq!((pinned.len(), pinned[0], pinned[499]), (500, 500 + round, 999 + round));
+        pinned = device.download(&buffer).into(pinned)?.wait().ok()?;
+    }
+    let short = device.download(&buffer).into(device.pinned::<u32>(10)?).unwrap_err();
+    assert!(matches!(short.error, Error::Length { expected: 1000, .. }), "{short}");
+    assert_eq!(short.buffer.len(), 10);
+    Ok(())
+}

@@ -155,7 +155,7 @@ impl Shared {
         match op {
             Op::Nothing => Ok((Path::None, None)),
             Op::Upload { src: Source::Block(block), dst } => Ok((self.memories.adopt(block, dst), None)),
-            Op::Upload { src: Source::Pageable(span), dst } => {
+            Op::Upload { src: Source::Span(span), dst } => {
                 self.memories.write(dst, span, &self.pool);
                 Ok((Path::Host, None))
             }

@@ -191,6 +191,14 @@ impl Backend for Cuda {
         self.shared.blocks.give_back(block);
     }
 
+    fn pin(&self, bytes: u64) -> Result<HostBlock> {
+        self.host_alloc(bytes)
+    }
+
+    fn unpin(&self, block: HostBlock) {
+        self.host_free(block);
+    }
+
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
         let _entered = self.shared.context.enter().map_err(refused)?;
         self.launcher.prepare(kernel, overrides)

@@ -3,9 +3,9 @@
 
 use std::{any::TypeId, fmt, mem::MaybeUninit, ptr};
 
-type Words = [MaybeUninit<usize>; 4];
+type Words = [MaybeUninit<usize>; 8];
 
-/// One value of any `Send` type of up to four words.
+/// One value of any `Send` type of up to eight words.
 ///
 /// Invariant: `words` holds an initialised value of the type that `ty` names and `drop` drops; it
 /// is moved out or dropped exactly once, by `take` (which forgets the parcel) or by `Drop`.
@@ -21,7 +21,7 @@ unsafe impl Send for Parcel {}
 impl Parcel {
     pub(crate) fn new<B: Send + 'static>(value: B) -> Self {
         const { assert!(size_of::<B>() <= size_of::<Words>() && align_of::<B>() <= align_of::<Words>()) };
-        let mut words: Words = [MaybeUninit::uninit(); 4];
+        let mut words: Words = [MaybeUninit::uninit(); 8];
         // SAFETY: the value fits in size and alignment (checked when compiled).
         unsafe { ptr::write(words.as_mut_ptr().cast::<B>(), value) };
         Self {

@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "buffers are reached by address from lanes that the machine keeps apart")]
 
 use std::{
-    alloc::{self, Layout},
     any::Any,
     collections::HashMap,
     ptr, slice,
@@ -15,46 +14,14 @@ use std::{
 use rayon::prelude::*;
 
 use crate::{
-    backend::{HostBlock, HostSpan, MemId, Path, Region},
+    backend::{HostBlock, HostSpan, MemId, Path, Region, heap::Heap},
     error::{Error, Result},
 };
 
-/// Buffers begin at multiples of this: a cache line, and enough for every WGSL type.
-const ALIGN: usize = 64;
 /// Copies of at least this many bytes are spread over the threads.
 const PARALLEL_COPY: usize = 4 << 20;
 /// Idle blocks that are kept for the next fill.
 const KEPT_BLOCKS: usize = 16;
-
-/// One allocation of the heap.
-///
-/// Invariant: `ptr` was allocated with `layout` and is freed by `Drop` alone.
-#[derive(Debug)]
-struct Heap {
-    ptr: *mut u8,
-    layout: Layout,
-}
-
-// SAFETY: a `Heap` is owned memory without thread affinity.
-unsafe impl Send for Heap {}
-// SAFETY: `&Heap` gives out its address only; who may use it is settled by the machine's order.
-unsafe impl Sync for Heap {}
-
-impl Heap {
-    fn zeroed(bytes: u64) -> Option<Self> {
-        let layout = Layout::from_size_align(usize::try_from(bytes).ok()?.max(1), ALIGN).ok()?;
-        // SAFETY: the layout has a size above 0.
-        let ptr = unsafe { alloc::alloc_zeroed(layout) };
-        (!ptr.is_null()).then_some(Self { ptr, layout })
-    }
-}
-
-impl Drop for Heap {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout and freed here alone (invariant).
-        unsafe { alloc::dealloc(self.ptr, self.layout) };
-    }
-}
 
 /// What is behind a [`MemId`].
 #[derive(Debug)]
@@ -67,7 +34,7 @@ enum Memory {
 impl Memory {
     fn ptr(&self) -> *mut u8 {
         match self {
-            Self::Own(heap) => heap.ptr,
+            Self::Own(heap) => heap.ptr(),
             Self::Imported(span, _) => span.ptr,
         }
     }
@@ -129,12 +96,12 @@ impl Memories {
 
     pub(super) fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
         let mut blocks = lock(&self.blocks);
-        let fits = blocks.idle.iter().position(|heap| heap.layout.size() as u64 == bytes);
+        let fits = blocks.idle.iter().position(|heap| heap.bytes() == bytes);
         let heap = match fits {
             Some(index) => blocks.idle.swap_remove(index),
             None => Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?,
         };
-        let block = HostBlock { id: self.name(), ptr: heap.ptr, bytes };
+        let block = HostBlock { id: self.name(), ptr: heap.ptr(), bytes };
         blocks.lent.insert(block.id, heap);
         Ok(block)
     }
@@ -170,7 +137,7 @@ impl Memories {
         let mut memories = lock(&self.memories);
         let memory = memories.get_mut(&dst.mem).expect("a buffer in use is alive");
         let (old, path) = match memory {
-            Memory::Own(own) if dst.offset == 0 && own.layout == heap.layout => {
+            Memory::Own(own) if dst.offset == 0 && own.bytes() == heap.bytes() => {
                 (std::mem::replace(own, heap), Path::Direct)
             }
             _ => {

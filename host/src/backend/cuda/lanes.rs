@@ -113,11 +113,16 @@ impl Worker {
                 let source = block.insert(source);
                 uploader.block(stream, source, dst)?;
             }
-            (Work::Upload(uploader), Op::Upload { src: Source::Pageable(span), dst }) => {
+            (Work::Upload(_), Op::Upload { src: Source::Span(span), dst }) if span.pinned => {
+                // SAFETY: page-locked, and the message's own until its command is over; where the device
+                // is lost before that it is never freed.
+                unsafe { stream.upload(dst.mem.0 + dst.offset, span.ptr, dst.bytes)? };
+            }
+            (Work::Upload(uploader), Op::Upload { src: Source::Span(span), dst }) => {
                 uploader.pageable(shared, stream, span, dst)?;
             }
             (Work::Upload(uploader), Op::Upload { src: Source::Inline { mut bytes, len }, dst }) => {
-                let span = HostSpan { ptr: bytes.as_mut_ptr(), bytes: len as u64 };
+                let span = HostSpan { ptr: bytes.as_mut_ptr(), bytes: len as u64, pinned: false };
                 uploader.pageable(shared, stream, span, dst)?;
             }
             (Work::Compute(launcher), Op::Launch(launch)) => launcher.launch(stream, &launch)?,
@@ -128,6 +133,10 @@ impl Worker {
             (Work::Compute(_), Op::Clear { dst }) => {
                 // SAFETY: the region stays until its command is over.
                 unsafe { stream.clear(dst.mem.0 + dst.offset, dst.bytes)? };
+            }
+            (Work::Download { .. }, Op::Download { src, dst }) if dst.pinned => {
+                // SAFETY: as for uploads.
+                unsafe { stream.download(dst.ptr, src.mem.0 + src.offset, src.bytes)? };
             }
             (Work::Download { landing, unloader }, Op::Download { src, dst }) => {
                 download(shared, stream, landing, unloader, src, dst)?;
@@ -142,9 +151,10 @@ impl Worker {
 
 fn path(op: &Op) -> Path {
     match op {
-        Op::Upload { src: Source::Block(_), .. } => Path::Pinned,
+        Op::Upload { src: Source::Block(_), .. } => Path::Filled,
+        Op::Upload { src: Source::Span(span), .. } | Op::Download { dst: span, .. } if span.pinned => Path::Pinned,
         Op::Upload { src: Source::Inline { .. }, .. } => Path::Inline,
-        Op::Upload { src: Source::Pageable(_), .. } | Op::Download { .. } => Path::Staged,
+        Op::Upload { src: Source::Span(_), .. } | Op::Download { .. } => Path::Staged,
         Op::Copy { .. } | Op::Clear { .. } => Path::Device,
         Op::Launch(_) | Op::Nothing => Path::None,
     }
