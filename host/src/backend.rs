@@ -25,6 +25,8 @@ pub(crate) mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 mod heap;
+#[cfg(feature = "wgpu")]
+pub(crate) mod wgpu;
 
 /// Names one accepted message; a slot that is used again has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -14,6 +14,7 @@ use crate::{
     buffer::{Allocation, Buffer, Element},
     dma::{DeadLetter, DmaQueue, Engine, QueueOptions},
     error::{Error, Result},
+    grid,
     host_memory::Pinned,
     kernel::Kernel,
     launch::{Launch, Launchable},
@@ -209,7 +210,8 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Build`] where it does not compile, [`Error::NoForm`] where the device has no form
-    /// of it that it can run, [`Error::Argument`] where it needs overrides that have no default.
+    /// of it that it can run, [`Error::Argument`] where it needs overrides that have no default,
+    /// [`Error::Limit`] where a workgroup does not fit the device.
     pub fn prepare(&self, kernel: &Kernel) -> Result<()> {
         self.pipeline(kernel, &[]).map(drop)
     }
@@ -220,6 +222,7 @@ impl Device {
         if let Some((_, id)) = known.iter().find(|(set, _)| set == overrides) {
             return Ok(*id);
         }
+        grid::check_workgroup(kernel, overrides, self.capabilities())?;
         let id = self.inner.backend.prepare(kernel, overrides)?;
         known.push((overrides.to_vec(), id));
         Ok(id)

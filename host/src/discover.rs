@@ -71,6 +71,9 @@ impl Device {
         found.extend(cuda::survey());
         #[cfg(not(feature = "cuda"))]
         found.push(Found::missing("cuda", BackendKind::Cuda, "built without the feature `cuda`"));
+        #[cfg(feature = "wgpu")]
+        found.extend(crate::backend::wgpu::survey());
+        #[cfg(not(feature = "wgpu"))]
         found.push(Found::missing("wgpu", BackendKind::Wgpu, "built without the feature `wgpu`"));
         found.sort_by_key(Found::rank);
         found
@@ -127,6 +130,9 @@ impl Device {
             "cuda" => (format!("cuda:{index}"), cuda::open(index)?),
             #[cfg(not(feature = "cuda"))]
             "cuda" => return Err(unavailable("built without the feature `cuda`".into())),
+            #[cfg(feature = "wgpu")]
+            "wgpu" => (format!("wgpu:{index}"), crate::backend::wgpu::open(index)?),
+            #[cfg(not(feature = "wgpu"))]
             "wgpu" => return Err(unavailable("built without the feature `wgpu`".into())),
             _ => return Err(unavailable("a device is called cpu, wgpu, wgpu:N, cuda or cuda:N".into())),
         };

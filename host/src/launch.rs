@@ -197,7 +197,6 @@ impl<'a> Launch<'a> {
         };
         let groups = grid::within_limits(kernel, groups, self.device.capabilities())?;
         grid::check_needs(kernel, &storage, &bound, &uniform, groups)?;
-        grid::check_workgroup(kernel, &self.overrides, self.device.capabilities())?;
         let accesses = accesses(&storage, &bound);
         if groups.contains(&0) {
             return Ok(Ready { launch: None, accesses: Vec::new() });

@@ -1,0 +1,207 @@
+//! One opened device: its errors as values, its loss as a fact.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use wgpu::{ErrorFilter, PollError, PollType, SubmissionIndex};
+
+use super::{adapter, lock};
+use crate::error::{BackendKind, Error, FailureKind, Result};
+
+/// How the assertion begins that a wait which just timed out can trip over; see [`Gpu::finished`].
+const WGPU_RACE: &str = "If the queue is empty";
+
+/// A driver call that failed.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    OutOfMemory(Arc<str>),
+    Failed(Arc<str>),
+}
+
+impl Fault {
+    pub(super) fn message(&self) -> &Arc<str> {
+        let (Self::OutOfMemory(message) | Self::Failed(message)) = self;
+        message
+    }
+
+    pub(super) fn error(&self, op: &'static str, requested_bytes: u64) -> Error {
+        match self {
+            Self::OutOfMemory(_) => {
+                Error::OutOfMemory { device: "wgpu".into(), requested_bytes, in_use_bytes: 0, limit_bytes: None }
+            }
+            Self::Failed(message) => Error::device(BackendKind::Wgpu, op, message),
+        }
+    }
+}
+
+impl From<Fault> for FailureKind {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::OutOfMemory(message) => Self::OutOfMemory(message),
+            Fault::Failed(message) => Self::Backend(message),
+        }
+    }
+}
+
+impl From<wgpu::Error> for Fault {
+    fn from(error: wgpu::Error) -> Self {
+        let text = one_line(&error.to_string());
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory("the driver has no more".into()),
+            wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => Self::Failed(text.into()),
+        }
+    }
+}
+
+/// wgpu's tree of causes on one line.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    lines.filter(|l| !matches!(*l, "Validation Error" | "Caused by:")).collect::<Vec<_>>().join(": ")
+}
+
+/// What the reaping thread is told by others.
+#[derive(Debug, Default)]
+pub(super) struct Signal {
+    state: Mutex<Told>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    news: bool,
+    lost: Option<Arc<str>>,
+}
+
+impl Signal {
+    /// There is something new.
+    pub(super) fn wake(&self) {
+        lock(&self.state).news = true;
+        self.changed.notify_all();
+    }
+
+    fn lose(&self, cause: &str) {
+        let mut told = lock(&self.state);
+        told.lost.get_or_insert_with(|| cause.into());
+        told.news = true;
+        drop(told);
+        self.changed.notify_all();
+    }
+
+    /// Why the device is gone, if it is.
+    pub(super) fn lost(&self) -> Option<Arc<str>> {
+        lock(&self.state).lost.clone()
+    }
+
+    /// Waits for news until `deadline`; says whether there is some.
+    pub(super) fn wait_until(&self, deadline: Instant) -> bool {
+        let mut told = lock(&self.state);
+        while !told.news {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(told, left);
+            told = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        told.news = false;
+        true
+    }
+}
+
+/// The device, its queue, and what it says of itself.
+#[derive(Debug)]
+pub(super) struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) signal: Arc<Signal>,
+    closing: Arc<AtomicBool>,
+}
+
+impl Gpu {
+    pub(super) fn open(adapter: &wgpu::Adapter, id: &str) -> Result<Self> {
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some(id),
+            required_features: adapter::features(adapter),
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|e| Error::device(BackendKind::Wgpu, "open device", e))?;
+        let (signal, closing) = (Arc::new(Signal::default()), Arc::new(AtomicBool::new(false)));
+        let told = signal.clone();
+        let ends = closing.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if !ends.load(Relaxed) {
+                told.lose(&format!("{reason:?}: {}", one_line(&message)));
+            }
+        });
+        // Calls that can fail are made inside `guard`, which takes their errors. What still comes here
+        // was raised by a callback of the driver, and belongs to no command: the commands that suffer
+        // from it fail by themselves.
+        device.on_uncaptured_error(Arc::new(drop));
+        Ok(Self { device, queue, signal, closing })
+    }
+
+    /// Runs driver calls on this thread. Gives the first error that they raised; wgpu's panics too.
+    pub(super) fn guard<T>(&self, calls: impl FnOnce() -> T) -> std::result::Result<T, Fault> {
+        let internal = self.device.push_error_scope(ErrorFilter::Internal);
+        let validation = self.device.push_error_scope(ErrorFilter::Validation);
+        let memory = self.device.push_error_scope(ErrorFilter::OutOfMemory);
+        let outcome = catch_unwind(AssertUnwindSafe(calls));
+        let errors = [taken(memory.pop()), taken(validation.pop()), taken(internal.pop())];
+        match (outcome, errors.into_iter().flatten().next()) {
+            (_, Some(error)) => Err(error.into()),
+            (Ok(value), None) => Ok(value),
+            (Err(panic), None) => Err(Fault::Failed(words(&*panic).into())),
+        }
+    }
+
+    /// Whether the submission is over; waits for at most `timeout`. Runs the driver's callbacks.
+    pub(super) fn finished(&self, index: &SubmissionIndex, timeout: Duration) -> bool {
+        let wait = PollType::Wait { submission_index: Some(index.clone()), timeout: Some(timeout) };
+        let cause = match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+            Ok(Ok(_)) => return true,
+            Ok(Err(PollError::Timeout)) => return false,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => words(&*panic),
+        };
+        // wgpu asserts that nothing ends between the end of a wait in vain and its look at the queue.
+        // It may: a submission on another thread clears the queue as well. Then the next call finds
+        // it ended.
+        if !cause.contains(WGPU_RACE) {
+            self.signal.lose(&cause);
+        }
+        false
+    }
+
+    /// Runs the driver's callbacks that are due.
+    pub(super) fn poll(&self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.device.poll(PollType::Poll))) {
+            self.signal.lose(&words(&*panic));
+        }
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        self.closing.store(true, Relaxed);
+    }
+}
+
+/// What a future holds that the native backends make ready.
+fn taken<T>(future: impl Future<Output = Option<T>>) -> Option<T> {
+    pollster::block_on(future)
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    one_line(text.unwrap_or("the driver's interface panicked"))
+}

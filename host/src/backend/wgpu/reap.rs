@@ -1,0 +1,162 @@
+//! Submissions into events.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use wgpu::SubmissionIndex;
+
+use super::{
+    gpu::Gpu,
+    lock,
+    readback::{Arrival, Piece, Readbacks},
+};
+use crate::{
+    backend::{Done, Event, Path, Token},
+    error::FailureKind,
+};
+
+/// How long one wait for the driver may take. It ends by itself when the oldest submission does.
+const WAIT: Duration = Duration::from_millis(100);
+/// How long the driver may take to map what it has copied before it is asked again.
+const MAPPING: Duration = Duration::from_micros(200);
+
+/// A submission on its way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    /// None where nothing had to be submitted.
+    pub(super) index: Option<SubmissionIndex>,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) ends: Vec<End>,
+    pub(super) submitted: Instant,
+    pub(super) readbacks: Arc<Readbacks>,
+}
+
+/// A command whose last step is in a submission.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) token: Token,
+    pub(super) result: Result<(), FailureKind>,
+    pub(super) path: Path,
+    pub(super) form: Option<&'static str>,
+}
+
+#[derive(Debug)]
+pub(super) struct Reaper {
+    gpu: Arc<Gpu>,
+    flights: Mutex<VecDeque<Flight>>,
+    /// Downloads of which a piece could not be read.
+    failed: Mutex<HashMap<Token, FailureKind>>,
+    told_of_loss: AtomicBool,
+    /// When the last submission was over.
+    last: Mutex<Option<Instant>>,
+}
+
+impl Reaper {
+    pub(super) fn new(gpu: Arc<Gpu>) -> Self {
+        Self {
+            gpu,
+            flights: Mutex::default(),
+            failed: Mutex::default(),
+            told_of_loss: AtomicBool::new(false),
+            last: Mutex::default(),
+        }
+    }
+
+    pub(super) fn launch(&self, flight: Flight) {
+        lock(&self.flights).push_back(flight);
+        self.gpu.signal.wake();
+    }
+
+    pub(super) fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(cause) = self.gpu.signal.lost() {
+                if !self.told_of_loss.swap(true, Relaxed) {
+                    events.push(Event::Lost(cause));
+                } else {
+                    self.gpu.signal.wait_until(deadline);
+                }
+                return;
+            }
+            let next = lock(&self.flights).front().map(|flight| flight.index.clone());
+            let left = deadline.saturating_duration_since(Instant::now());
+            let landed = match next {
+                None if events.is_empty() && self.gpu.signal.wait_until(deadline) => {
+                    // News: a submission, or a call to stop waiting. The queue tells which.
+                    if lock(&self.flights).is_empty() {
+                        return;
+                    }
+                    continue;
+                }
+                None => return,
+                Some(None) => true,
+                // A look without waiting would cost what handling the events costs: let them be handled.
+                Some(Some(_)) if !events.is_empty() => return,
+                Some(Some(index)) => self.gpu.finished(&index, WAIT.min(left)),
+            };
+            if landed {
+                let flight = lock(&self.flights).pop_front().expect("only this thread takes flights");
+                self.land(flight, events);
+            } else if left.is_zero() {
+                return;
+            }
+        }
+    }
+
+    /// The end of a submission: copies results out, then reports.
+    fn land(&self, flight: Flight, events: &mut Vec<Event>) {
+        let Flight { pieces, ends, submitted, readbacks, .. } = flight;
+        // One submission runs after the other.
+        let started = lock(&self.last).replace(Instant::now()).map_or(submitted, |last| last.max(submitted));
+        for piece in pieces {
+            let token = piece.token;
+            if !self.arrive(piece, &readbacks) {
+                if self.gpu.signal.lost().is_some() {
+                    return;
+                }
+                let failure = FailureKind::Backend("the driver could not map what it had copied".into());
+                lock(&self.failed).insert(token, failure);
+            }
+        }
+        let finished = Instant::now();
+        events.extend(ends.into_iter().map(|end| {
+            let torn = lock(&self.failed).remove(&end.token);
+            let result = torn.map_or(end.result, Err);
+            Event::Done(Done {
+                token: end.token,
+                result,
+                started: Some(started),
+                finished,
+                device_seconds: None,
+                path: end.path,
+                form: end.form,
+            })
+        }));
+    }
+
+    /// Waits until a piece whose copy is over is mapped, which takes one more call to the driver.
+    fn arrive(&self, piece: Piece, readbacks: &Readbacks) -> bool {
+        loop {
+            match piece.arrival() {
+                Arrival::Here => return readbacks.deliver(piece),
+                Arrival::Never => {
+                    readbacks.give_up(piece, false);
+                    return false;
+                }
+                Arrival::NotYet if self.gpu.signal.lost().is_some() => return false,
+                Arrival::NotYet => {
+                    self.gpu.poll();
+                    if piece.arrival() == Arrival::NotYet {
+                        self.gpu.signal.wait_until(Instant::now() + MAPPING);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Commands into steps, steps into submissions.
+//!
+//! A batch is one submission, unless it moves much: then what was staged so far is submitted while the
+//! host copies the next chunk, so that host and device work side by side.
+#![expect(unsafe_code, reason = "uploads are copied from host memory that the message owns")]
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, SubmissionIndex};
+
+use super::{
+    Wgpu,
+    encode::{Part, Step, encode},
+    gpu::{Fault, Gpu},
+    pipeline::bind,
+    readback::{PIECE_BYTES, Piece},
+    reap::{End, Flight},
+    staging::{Block, CHUNK_BYTES},
+    uniform::Uniforms,
+};
+use crate::{
+    backend::{Command, HostSpan, Launch, Op, Path, Region, Source, Token},
+    error::{FailureKind, Result},
+};
+
+/// The submission being made.
+#[derive(Debug)]
+pub(super) struct Submitter {
+    parts: Vec<Part>,
+    /// The command of each number in `parts`.
+    tokens: Vec<Token>,
+    /// Commands that end here, with their number.
+    ends: Vec<(usize, End)>,
+    pieces: Vec<Piece>,
+    /// Blocks that the steps read.
+    blocks: Vec<Block>,
+    /// The chunk being filled, and how far it is.
+    chunk: Option<(Block, u64)>,
+    uniforms: Uniforms,
+    /// Copies of what a launch reads of a buffer that it also writes. Used again by the next launch:
+    /// the queue's order keeps them apart.
+    scratch: Vec<Buffer>,
+    /// Bytes moved by `parts`.
+    moved: u64,
+    /// Bytes of the batch that are still to be staged.
+    ahead: u64,
+    /// Commands an earlier part of which was refused.
+    broken: HashMap<Token, FailureKind>,
+}
+
+type Outcome<T> = std::result::Result<T, FailureKind>;
+
+impl Submitter {
+    pub(super) fn new(gpu: &Gpu) -> Result<Self> {
+        Ok(Self {
+            parts: Vec::new(),
+            tokens: Vec::new(),
+            ends: Vec::new(),
+            pieces: Vec::new(),
+            blocks: Vec::new(),
+            chunk: None,
+            uniforms: Uniforms::new(gpu)?,
+            scratch: Vec::new(),
+            moved: 0,
+            ahead: 0,
+            broken: HashMap::new(),
+        })
+    }
+
+    pub(super) fn submit(&mut self, device: &Wgpu, batch: &mut Vec<Command>) {
+        self.ahead = batch.iter().map(staged_bytes).sum();
+        for command in batch.drain(..) {
+            if device.gpu.signal.lost().is_some() {
+                continue;
+            }
+            self.add(device, command);
+        }
+        self.flush(device);
+    }
+
+    fn add(&mut self, device: &Wgpu, command: Command) {
+        let Command { token, op, label, .. } = command;
+        let label = label.as_ref();
+        let form = matches!(op, Op::Launch(_)).then_some("WGSL");
+        let outcome = match op {
+            Op::Upload { src: Source::Block(lent), dst } => {
+                let block = device.staging.reclaim(lent.id);
+                let (src, src_offset) = (block.buffer.clone(), block.offset);
+                self.blocks.push(block);
+                self.copy(device, token, label, (src, src_offset), dst);
+                Ok(Path::Filled)
+            }
+            Op::Upload { src: Source::Span(span), dst } => {
+                self.stage(device, token, label, span, dst).map(|()| Path::Staged)
+            }
+            Op::Upload { src: Source::Inline { mut bytes, .. }, dst } => {
+                let span = HostSpan { ptr: bytes.as_mut_ptr(), bytes: dst.bytes, pinned: false };
+                self.stage(device, token, label, span, dst).map(|()| Path::Inline)
+            }
+            Op::Download { src, dst } => self.fetch(device, token, label, src, dst).map(|()| Path::Staged),
+            Op::Copy { src, dst } => self.duplicate(device, token, label, src, dst).map(|()| Path::Device),
+            Op::Clear { dst } => {
+                let step = Step::Clear { dst: device.memory.get(dst.mem), offset: dst.offset, bytes: dst.bytes };
+                self.push(token, label, step);
+                Ok(Path::Device)
+            }
+            Op::Launch(launch) => self.launch(device, token, label, &launch),
+            Op::Nothing => Ok(Path::None),
+        };
+        let (result, path) = match outcome {
+            Ok(path) => (self.broken.remove(&token).map_or(Ok(()), Err), path),
+            Err(failure) => (Err(failure), Path::None),
+        };
+        let of = self.number(token);
+        self.ends.push((of, End { token, result, path, form }));
+    }
+
+    /// The command's number in this submission.
+    fn number(&mut self, token: Token) -> usize {
+        if self.tokens.last() != Some(&token) {
+            self.tokens.push(token);
+        }
+        self.tokens.len() - 1
+    }
+
+    fn push(&mut self, token: Token, label: Option<&Arc<str>>, step: Step) {
+        let of = self.number(token);
+        self.parts.push(Part { of, step, label: label.cloned() });
+    }
+
+    fn copy(&mut self, device: &Wgpu, token: Token, label: Option<&Arc<str>>, from: (Buffer, u64), to: Region) {
+        let (src, src_offset) = from;
+        let dst = device.memory.get(to.mem);
+        self.push(token, label, Step::Copy { src, src_offset, dst, dst_offset: to.offset, bytes: to.bytes });
+        self.moved += to.bytes;
+    }
+
+    /// Host memory through chunks of the ring. The copies are made here, outside any lock.
+    fn stage(
+        &mut self,
+        device: &Wgpu,
+        token: Token,
+        label: Option<&Arc<str>>,
+        src: HostSpan,
+        dst: Region,
+    ) -> Outcome<()> {
+        let mut done = 0;
+        while done < dst.bytes {
+            self.need_chunk(device, 4, true)?;
+            let (block, used) = self.chunk.as_mut().expect("just taken");
+            let bytes = (block.capacity - *used).min(dst.bytes - done);
+            // SAFETY: `done + bytes <= dst.bytes`, which are the source's bytes; the chunk has room.
+            unsafe { block.write(*used, src.ptr.add(done as usize), bytes) };
+            let from = (block.buffer.clone(), block.offset + *used);
+            *used += bytes;
+            self.ahead = self.ahead.saturating_sub(bytes);
+            self.copy(device, token, label, from, Region { offset: dst.offset + done, bytes, ..dst });
+            done += bytes;
+            if self.moved >= CHUNK_BYTES {
+                self.flush(device);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the chunk has room for that many bytes; they fit a chunk.
+    fn need_chunk(&mut self, device: &Wgpu, room: u64, may_flush: bool) -> Outcome<()> {
+        if self.chunk.as_ref().is_some_and(|(block, used)| *used + room <= block.capacity) {
+            return Ok(());
+        }
+        self.blocks.extend(self.chunk.take().map(|(block, _)| block));
+        loop {
+            if let Some(block) = device.staging.chunk(self.ahead.max(room))? {
+                self.chunk = Some((block, 0));
+                return Ok(());
+            }
+            if may_flush {
+                self.flush(device);
+            }
+            device.staging.wait();
+            if let Some(cause) = device.gpu.signal.lost() {
+                return Err(FailureKind::DeviceLost(cause));
+            }
+        }
+    }
+
+    /// Device memory to the host, in pieces.
+    fn fetch(
+        &mut self,
+        device: &Wgpu,
+        token: Token,
+        label: Option<&Arc<str>>,
+        src: Region,
+        dst: HostSpan,
+    ) -> Outcome<()> {
+        let memory = device.memory.get(src.mem);
+        let mut done = 0;
+        while done < src.bytes {
+            let bytes = (src.bytes - done).min(PIECE_BYTES);
+            let piece = loop {
+                if let Some(piece) = device.readbacks.piece(token, dst, done, bytes)? {
+                    break piece;
+                }
+                self.flush(device);
+                device.readbacks.wait();
+                if let Some(cause) = device.gpu.signal.lost() {
+                    return Err(FailureKind::DeviceLost(cause));
+                }
+            };
+            let (dst, src_offset) = (piece.buffer.clone(), src.offset + done);
+            self.push(token, label, Step::Copy { src: memory.clone(), src_offset, dst, dst_offset: 0, bytes });
+            self.pieces.push(piece);
+            self.moved += bytes;
+            done += bytes;
+            if self.moved >= PIECE_BYTES {
+                self.flush(device);
+            }
+        }
+        Ok(())
+    }
+
+    /// Device to device. wgpu copies between two buffers only, so one buffer's bytes take a detour.
+    fn duplicate(
+        &mut self,
+        device: &Wgpu,
+        token: Token,
+        label: Option<&Arc<str>>,
+        src: Region,
+        dst: Region,
+    ) -> Outcome<()> {
+        let mut from = (device.memory.get(src.mem), src.offset);
+        if src.mem == dst.mem {
+            let detour = self.detour(device, 0, src.bytes)?;
+            self.aside(token, label, from, &detour, src.bytes);
+            from = (detour, 0);
+        }
+        self.copy(device, token, label, from, dst);
+        Ok(())
+    }
+
+    fn launch(&mut self, device: &Wgpu, token: Token, label: Option<&Arc<str>>, launch: &Launch) -> Outcome<Path> {
+        let pipeline = device.pipelines.get(launch.pipeline);
+        if !self.uniforms.fits(pipeline.uniforms().map(|(_, bytes)| bytes)) {
+            self.flush(device);
+        }
+        let torn = pipeline.torn(&launch.storage);
+        let mut copies = Vec::new();
+        for (nth, &index) in torn.iter().enumerate() {
+            let region = launch.storage[index];
+            let copy = self.detour(device, nth, region.bytes)?;
+            self.aside(token, label, (device.memory.get(region.mem), region.offset), &copy, region.bytes);
+            copies.push((index, copy));
+        }
+        let make = || {
+            let mut storage: Vec<(Buffer, u64, u64)> =
+                launch.storage.iter().map(|r| (device.memory.get(r.mem), r.offset, r.bytes)).collect();
+            for (index, copy) in &copies {
+                storage[*index] = (copy.clone(), 0, launch.storage[*index].bytes);
+            }
+            device.gpu.guard(|| bind(&device.gpu, &pipeline, &storage, &self.uniforms.buffer))
+        };
+        let groups =
+            if copies.is_empty() { device.pipelines.groups(launch.pipeline, &launch.storage, make)? } else { make()? };
+        let (mut uniforms, mut at) = (Vec::new(), 0_usize);
+        for (group, bytes) in pipeline.uniforms() {
+            at = at.next_multiple_of(16);
+            let end = at + bytes as usize;
+            uniforms.push((group, self.uniforms.put(&launch.uniform[at..end])));
+            at = end;
+        }
+        let counts = launch.groups;
+        self.push(token, label, Step::Dispatch { pipeline, groups, uniforms, counts });
+        Ok(if torn.is_empty() { Path::None } else { Path::Device })
+    }
+
+    fn aside(&mut self, token: Token, label: Option<&Arc<str>>, from: (Buffer, u64), to: &Buffer, bytes: u64) {
+        let (src, src_offset) = from;
+        self.push(token, label, Step::Copy { src, src_offset, dst: to.clone(), dst_offset: 0, bytes });
+    }
+
+    /// The scratch buffer of this number, at least this long.
+    fn detour(&mut self, device: &Wgpu, number: usize, bytes: u64) -> std::result::Result<Buffer, Fault> {
+        if let Some(buffer) = self.scratch.get(number).filter(|b| b.size() >= bytes) {
+            return Ok(buffer.clone());
+        }
+        let descriptor = BufferDescriptor {
+            label: Some("scratch"),
+            size: bytes,
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        };
+        let buffer = device.gpu.guard(|| device.gpu.device.create_buffer(&descriptor))?;
+        self.scratch.truncate(number);
+        self.scratch.push(buffer.clone());
+        Ok(buffer)
+    }
+
+    /// Submits what was gathered.
+    fn flush(&mut self, device: &Wgpu) {
+        if self.tokens.is_empty() {
+            return;
+        }
+        let prelude = self.parameters(device);
+        self.blocks.extend(self.chunk.take().map(|(block, _)| block));
+        let submitted = Instant::now();
+        let index = match prelude {
+            Ok(prelude) => self.send(device, prelude.as_ref()),
+            Err(failure) => {
+                self.parts.clear();
+                (0..self.tokens.len()).for_each(|of| self.fail(of, failure.clone()));
+                None
+            }
+        };
+        let (pieces, blocks) = (std::mem::take(&mut self.pieces), std::mem::take(&mut self.blocks));
+        let mapped = device.gpu.guard(|| {
+            pieces.iter().for_each(|piece| piece.expect(&device.gpu));
+            blocks.into_iter().for_each(|block| device.staging.recycle(block));
+        });
+        let ends = self.ends.drain(..).map(|(_, end)| end);
+        let refused = mapped.err().map(FailureKind::from);
+        let ends = ends.map(|end| match (&refused, end.result.is_ok()) {
+            (Some(failure), true) => End { result: Err(failure.clone()), ..end },
+            _ => end,
+        });
+        let flight = Flight { index, pieces, ends: ends.collect(), submitted, readbacks: device.readbacks.clone() };
+        device.reaper.launch(flight);
+        self.parts.clear();
+        self.tokens.clear();
+        self.uniforms.rewind();
+        self.moved = 0;
+    }
+
+    /// The step that gives the device the parameters it does not have.
+    fn parameters(&mut self, device: &Wgpu) -> Outcome<Option<Part>> {
+        let Some((offset, bytes)) = self.uniforms.dirty() else { return Ok(None) };
+        self.need_chunk(device, bytes, false)?;
+        let (block, used) = self.chunk.as_mut().expect("just taken");
+        let new = self.uniforms.take_dirty();
+        // SAFETY: the chunk has room for the bytes, which are a slice's.
+        unsafe { block.write(*used, new.as_ptr(), bytes) };
+        let step = Step::Copy {
+            src: block.buffer.clone(),
+            src_offset: block.offset + *used,
+            dst: self.uniforms.buffer.clone(),
+            dst_offset: offset,
+            bytes,
+        };
+        *used += bytes;
+        Ok(Some(Part { of: usize::MAX, step, label: None }))
+    }
+
+    /// Encodes and submits; where the driver refuses the whole, each command by itself, so that only
+    /// the bad one fails.
+    fn send(&mut self, device: &Wgpu, prelude: Option<&Part>) -> Option<SubmissionIndex> {
+        let gpu = &device.gpu;
+        if self.parts.is_empty() {
+            return None;
+        }
+        let blocks = &self.blocks;
+        let whole = gpu.guard(|| {
+            blocks.iter().for_each(|block| block.buffer.unmap());
+            gpu.queue.submit([encode(gpu, prelude.into_iter().chain(&self.parts))])
+        });
+        let fault = match whole {
+            Ok(index) => return Some(index),
+            Err(fault) => fault,
+        };
+        self.uniforms.mistrust();
+        let mut last = None;
+        for of in 0..self.tokens.len() {
+            let own = || self.parts.iter().filter(|part| part.of == of);
+            if own().next().is_none() {
+                continue;
+            }
+            let alone = if self.tokens.len() == 1 {
+                Err(fault.clone())
+            } else {
+                gpu.guard(|| gpu.queue.submit([encode(gpu, prelude.into_iter().chain(own()))]))
+            };
+            match alone {
+                Ok(index) => last = Some(index),
+                Err(fault) => self.fail(of, fault.into()),
+            }
+        }
+        last
+    }
+
+    fn fail(&mut self, of: usize, failure: FailureKind) {
+        match self.ends.iter_mut().find(|(number, _)| *number == of) {
+            Some((_, end)) => end.result = Err(failure),
+            None => drop(self.broken.insert(self.tokens[of], failure)),
+        }
+    }
+}
+
+/// Bytes that a command sends through the ring.
+fn staged_bytes(command: &Command) -> u64 {
+    match &command.op {
+        Op::Upload { src: Source::Span(_) | Source::Inline { .. }, dst } => dst.bytes,
+        _ => 0,
+    }
+}
