@@ -27,6 +27,7 @@ pub struct Kernel {
     name: Cow<'static, str>,
     wgsl: Cow<'static, str>,
     ptx: Option<&'static str>,
+    cuda: Option<&'static str>,
     native: Option<Native>,
     grid: Grid,
     needs: &'static [Need],
@@ -102,6 +103,7 @@ impl Kernel {
             name: Cow::Borrowed(name),
             wgsl: Cow::Borrowed(wgsl),
             ptx: None,
+            cuda: None,
             native: None,
             grid: Grid::Explicit,
             needs: &[],
@@ -151,6 +153,14 @@ impl Kernel {
     #[must_use]
     pub const fn with_ptx(mut self, ptx: &'static str) -> Self {
         self.ptx = Some(ptx);
+        self
+    }
+
+    /// Adds the CUDA twin as source, with the same parameters: it is compiled where NVRTC is found
+    /// at run time, and only where there is no PTX.
+    #[must_use]
+    pub const fn with_cuda(mut self, source: &'static str) -> Self {
+        self.cuda = Some(source);
         self
     }
 
@@ -204,6 +214,11 @@ impl Kernel {
     /// The CUDA twin as PTX text.
     pub fn ptx(&self) -> Option<&'static str> {
         self.ptx
+    }
+
+    /// The CUDA twin as source.
+    pub fn cuda(&self) -> Option<&'static str> {
+        self.cuda
     }
 
     /// The native CPU twin.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use wharf::{BackendKind, Device, Error, FailureKind, Path, Ticket};
+use wharf::{BackendKind, Device, Error, FailureKind, Kernel, Path, Ticket};
 use wharf_kernels::{ALL, Inputs, REDUCE_SUM_U32, SAXPY, conformance};
 
 /// The driver, where cargo has built it beside this test.
@@ -136,6 +136,30 @@ fn lanes() -> wharf::Result<()> {
     }
     assert_eq!(device.dead_letters().len(), 0);
     Ok(())
+}
+
+#[test]
+fn cuda_source_is_compiled_where_there_is_a_compiler() {
+    on_software("source", &[]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn source() {
+    static FROM_SOURCE: Kernel = Kernel::new("saxpy", wharf_shaders::SAXPY).with_cuda(include_str!("../src/saxpy.cu"));
+    static BROKEN: Kernel = Kernel::new("saxpy", wharf_shaders::SAXPY).with_cuda("int main( {");
+    let device = device();
+    match device.prepare(&FROM_SOURCE) {
+        Ok(()) => {
+            let Err(Error::Build { log, .. }) = device.prepare(&BROKEN) else { panic!("it does not compile") };
+            assert!(log.contains("error"), "{log}");
+        }
+        Err(Error::NoForm { reason, .. }) => {
+            assert!(reason.contains("no NVRTC"), "{reason}");
+            eprintln!("skipped: {reason}");
+        }
+        Err(other) => panic!("{other}"),
+    }
 }
 
 #[test]

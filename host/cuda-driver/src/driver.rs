@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "a library that is named at run time is loaded and its functions looked up")]
 
 use std::env;
+use std::error::Error;
 use std::ffi::{CStr, OsString, c_char, c_uint, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -53,17 +54,21 @@ pub(crate) fn driver() -> Result<&'static Driver, &'static Missing> {
 
 fn open(named: Option<OsString>) -> Result<Driver, Missing> {
     let path = named.filter(|name| !name.is_empty()).map_or_else(|| DRIVER_NAME.into(), PathBuf::from);
-    let library = load(&path)?;
+    let library = load("CUDA driver", &path)?;
     // SAFETY: a library that exports this name does so to this module's signature.
     let hook = unsafe { library.get::<Hook>(HOOK).ok().map(|hook| *hook) };
     Ok(Driver { path, library, hook })
 }
 
 /// Loads a library by path, or by a name that the system's loader resolves.
-pub(crate) fn load(path: &Path) -> Result<Library, Missing> {
+pub(crate) fn load(what: &'static str, path: &Path) -> Result<Library, Missing> {
     // SAFETY: the libraries opened here are NVIDIA's own or one that the user named for this use;
     // what they do when loaded is to prepare themselves.
-    unsafe { Library::new(path) }.map_err(|error| Missing { looked_for: path.to_owned(), reason: error.to_string() })
+    unsafe { Library::new(path) }.map_err(|error| {
+        let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let own = format!("{}: ", path.display());
+        Missing { what, looked_for: path.to_owned(), reason: reason.strip_prefix(&own).unwrap_or(&reason).to_owned() }
+    })
 }
 
 impl Driver {
@@ -118,8 +123,8 @@ mod tests {
         let path = "/nowhere/libnone.so";
         let missing = open(Some(path.into())).err().expect("there is no such file");
         assert_eq!(missing.looked_for, Path::new(path));
-        assert!(missing.to_string().starts_with("no CUDA driver: "), "{missing}");
-        assert!(missing.to_string().contains(path), "{missing}");
+        assert!(missing.to_string().starts_with("no CUDA driver: /nowhere/libnone.so: "), "{missing}");
+        assert_eq!(missing.to_string().matches(path).count(), 1, "{missing}");
         assert!(!missing.to_string().contains('\n'), "{missing}");
     }
 

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 mod code;
 mod driver;
 mod entry_points;
+pub mod nvrtc;
 
 pub use driver::DRIVER_VARIABLE;
 pub use entry_points::ENTRY_POINTS;
@@ -27,6 +28,8 @@ pub use entry_points::ENTRY_POINTS;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missing {
+    /// What it would have been: `CUDA driver`, `NVRTC`.
+    pub what: &'static str,
     /// The name or path that was tried.
     pub looked_for: PathBuf,
     /// What the system's loader said.
@@ -36,7 +39,7 @@ pub struct Missing {
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let reason = self.reason.lines().next().unwrap_or("no reason was given");
-        write!(f, "no CUDA driver: {} could not be opened ({reason})", self.looked_for.display())
+        write!(f, "no {}: {}: {reason}", self.what, self.looked_for.display())
     }
 }
 

@@ -98,6 +98,7 @@ impl Cuda {
         let failed = |op| move |error| Error::device(BackendKind::Cuda, op, error);
         let context = Arc::new(Context::new(device).map_err(failed("create context"))?);
         let capabilities = capabilities(device).map_err(failed("ask for attributes"))?;
+        let compute = compute_capability(device).map_err(failed("ask for attributes"))?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let copiers = rayon::ThreadPoolBuilder::new()
             .num_threads(COPIERS.min(cores))
@@ -106,7 +107,7 @@ impl Cuda {
             .map_err(|e| Error::device(BackendKind::Cuda, "start threads", e))?;
         let _entered = context.enter().map_err(refused)?;
         let shared = Arc::new(Shared::new(Arc::clone(&context), copiers));
-        let launcher = Arc::new(Launcher::new(Arc::clone(&context)));
+        let launcher = Arc::new(Launcher::new(Arc::clone(&context), compute));
         let (unloader, started) = channel();
         let workers = [
             Worker::upload(&shared).map_err(refused)?,
@@ -245,10 +246,14 @@ impl Drop for Cuda {
     }
 }
 
+fn compute_capability(device: Device) -> cust::error::CudaResult<(u32, u32)> {
+    let ask = |attribute| device.get_attribute(attribute).map(|value| value.max(0) as u32);
+    Ok((ask(Attribute::ComputeCapabilityMajor)?, ask(Attribute::ComputeCapabilityMinor)?))
+}
+
 fn capabilities(device: Device) -> cust::error::CudaResult<Capabilities> {
     let ask = |attribute| device.get_attribute(attribute).map(|value| value.max(0) as u32);
-    let major = ask(Attribute::ComputeCapabilityMajor)?;
-    let minor = ask(Attribute::ComputeCapabilityMinor)?;
+    let (major, minor) = compute_capability(device)?;
     let warp = ask(Attribute::WarpSize)?;
     let engines = ask(Attribute::AsyncEngineCount)?;
     let memory = device.total_memory()? as u64;
@@ -259,7 +264,7 @@ fn capabilities(device: Device) -> cust::error::CudaResult<Capabilities> {
     Ok(Capabilities {
         backend: BackendKind::Cuda,
         name: device.name()?,
-        driver: format!("CUDA {}.{}, compute capability {major}.{minor} ({library})", version.major(), version.minor()),
+        driver: format!("CUDA {}.{}, compute capability {major}.{minor}, {library}", version.major(), version.minor()),
         software: false,
         unified_memory: ask(Attribute::Integrated)? != 0,
         max_workgroup_bytes: ask(Attribute::MaxSharedMemoryPerBlock)?,

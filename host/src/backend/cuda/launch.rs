@@ -5,9 +5,11 @@
 
 #![expect(unsafe_code, reason = "launches pass pointers to a compiled kernel")]
 
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use wharf_cuda_driver::nvrtc::{self, NvrtcError};
 use wharf_simt::{Access, Layout, Leaf};
 
 use super::api::{self, Context};
@@ -21,6 +23,8 @@ use crate::kernel::Kernel;
 #[derive(Debug)]
 pub(super) struct Launcher {
     context: Arc<Context>,
+    /// The option that makes NVRTC compile for this device.
+    architecture: String,
     pipelines: RwLock<Vec<Arc<Pipeline>>>,
 }
 
@@ -33,8 +37,9 @@ struct Pipeline {
 }
 
 impl Launcher {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context, pipelines: RwLock::default() }
+    pub(super) fn new(context: Arc<Context>, (major, minor): (u32, u32)) -> Self {
+        let architecture = format!("--gpu-architecture=compute_{major}{minor}");
+        Self { context, architecture, pipelines: RwLock::default() }
     }
 
     /// Compiles the kernel's PTX; the context is current.
@@ -45,7 +50,17 @@ impl Launcher {
             reason: reason.to_owned(),
         };
         let build = |log: String| Error::Build { kernel: kernel.name().to_owned(), log, source: None };
-        let ptx = kernel.ptx().ok_or_else(|| no_form("it has no PTX"))?;
+        let ptx: Cow<'_, str> = match (kernel.ptx(), kernel.cuda()) {
+            (Some(ptx), _) => ptx.into(),
+            (None, Some(source)) => match nvrtc::compile(source, kernel.name(), &[&self.architecture]) {
+                Ok(ptx) => ptx.into(),
+                Err(NvrtcError::Missing(missing)) => {
+                    return Err(no_form(&format!("it has CUDA source but no PTX, and there is {missing}")));
+                }
+                Err(error) => return Err(build(error.to_string())),
+            },
+            (None, None) => return Err(no_form("it has neither PTX nor CUDA source")),
+        };
         let entry = kernel.entry()?;
         let is_default = |name: &str, value: f64| {
             let named = entry
@@ -59,7 +74,7 @@ impl Launcher {
         }
         let workgroup = kernel.module()?.workgroup_size(kernel.name(), &[]);
         let workgroup = workgroup.map_err(|error| build(error.to_string()))?;
-        let function = Function::from_ptx(&self.context, ptx, kernel.name()).map_err(build)?;
+        let function = Function::from_ptx(&self.context, &ptx, kernel.name()).map_err(build)?;
         let (uniform, storage): (Vec<_>, Vec<_>) =
             entry.bindings.iter().partition(|slot| slot.access == Access::Uniform);
         let pipeline = Pipeline {

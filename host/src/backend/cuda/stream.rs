@@ -5,6 +5,7 @@
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cust::sys;
 
@@ -74,8 +75,17 @@ impl Mark {
         }
     }
 
-    /// Sleeps until the work before the mark is done.
+    /// Waits until the work before the mark is done: looks for a moment, then sleeps.
     pub(super) fn wait(&self) -> Result<()> {
+        /// Waking up takes about as long.
+        const LOOK: Duration = Duration::from_micros(20);
+        let begin = Instant::now();
+        while begin.elapsed() < LOOK {
+            if self.is_reached()? {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
         // SAFETY: the event is alive.
         check("wait for event", unsafe { sys::cuEventSynchronize(self.event.0) })
     }
