@@ -81,7 +81,7 @@ fn bytes() -> wharf::Result<()> {
         device.clear(&buffer).send()?.wait().ok()?;
         let filled = device.upload(&buffer).fill(|i| data[i])?.wait();
         if n > 16 {
-            assert_eq!(filled.receipt.path, Path::Pinned);
+            assert_eq!(filled.receipt.path, Path::Filled);
         }
         filled.ok()?;
         assert!(*device.download(&buffer).wait()? == *data, "{n} words from a block");
@@ -89,6 +89,31 @@ fn bytes() -> wharf::Result<()> {
         let copy = device.buffer::<u32>(data.len())?;
         device.copy(&buffer, &copy).send()?.wait().ok()?;
         assert!(*device.download(&copy).wait()? == *data, "{n} words inside the device");
+    }
+    Ok(())
+}
+
+#[test]
+fn pinned_memory_is_moved_where_it_lies_and_comes_back_when_it_is_done() {
+    on_software("pinned", &[("SOFT_CUDA_DELAY_US", "500")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn pinned() -> wharf::Result<()> {
+    let device = device();
+    let buffer = device.buffer::<u32>(5000)?;
+    let mut pinned = device.pinned::<u32>(5000)?;
+    for round in 0..10 {
+        pinned.iter_mut().enumerate().for_each(|(i, x)| *x = i as u32 + round);
+        let up = device.upload(&buffer).send(pinned)?.wait();
+        assert_eq!(up.receipt.path, Path::Pinned);
+        pinned = up.ok()?;
+        pinned.fill(0);
+        let down = device.download(&buffer).into(pinned)?.wait();
+        assert_eq!(down.receipt.path, Path::Pinned);
+        pinned = down.ok()?;
+        assert!(pinned.iter().enumerate().all(|(i, &x)| x == i as u32 + round), "round {round}");
     }
     Ok(())
 }

@@ -93,10 +93,16 @@ impl Worker {
         let outcome = outcome.map(|(start, end)| (start, Arc::new(end)));
         issue.settle(outcome.as_ref().ok().map(|(_, end)| Arc::clone(end)));
         let outcome = outcome.map_err(|failure| self.shared.judge(failure));
-        let unloaded = Arc::clone(&issue);
+        let unloader = match &self.work {
+            Work::Download { unloader, .. } => Some((unloader, Arc::clone(&issue))),
+            Work::Upload(_) | Work::Compute(_) => None,
+        };
+        if unloader.is_none() {
+            issue.land();
+        }
         self.shared.watch(lane, InStream { token, issue, after, outcome, started, path, form, block });
-        if let Work::Download { unloader, .. } = &self.work {
-            unloader.send(Unload::End(unloaded)).expect("the unloader outlives the lane");
+        if let Some((unloader, issue)) = unloader {
+            unloader.send(Unload::End(issue)).expect("the unloader outlives the lane");
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Issue {
     state: Mutex<Issued>,
     changed: Condvar,
-    /// A download's bytes are where they belong.
+    /// The host has nothing to do with it any more: a download's bytes, for one, have left staging.
     landed: AtomicBool,
     /// Its end was given to the reaper's caller.
     reported: AtomicBool,
@@ -187,7 +187,7 @@ impl Shared {
         self.arrived.notify_one();
     }
 
-    /// A download has landed.
+    /// The host is done with a download.
     pub(super) fn land(&self, issue: &Issue) {
         issue.land();
         // Under the lock, so that a reaper which has just looked does not sleep on.
@@ -239,10 +239,11 @@ impl Shared {
             watching = false;
             for lane in 0..inbox.in_streams.len() {
                 while let Some(oldest) = inbox.in_streams[lane].front() {
-                    match oldest.is_over(lane == index(Lane::Download)) {
+                    match oldest.is_over() {
                         Ok(true) if oldest.after.iter().all(|issue| issue.is_reported()) => {}
                         Ok(_) => {
-                            watching |= lane != index(Lane::Download);
+                            // A download that has not landed is announced.
+                            watching |= oldest.issue.has_landed();
                             break;
                         }
                         Err(failure) => {
@@ -282,11 +283,11 @@ impl Shared {
 }
 
 impl InStream {
-    fn is_over(&self, downloads: bool) -> Result<bool, Failure> {
+    /// Whether it failed, or the device is done with it and its bytes are where they belong.
+    fn is_over(&self) -> Result<bool, Failure> {
         match &self.outcome {
-            _ if downloads => Ok(self.issue.has_landed()),
-            Ok((_, end)) => end.is_reached(),
-            Err(_) => Ok(true),
+            Ok((_, end)) => Ok(self.issue.has_landed() && end.is_reached()?),
+            Err(_) => Ok(self.issue.has_landed()),
         }
     }
 }
