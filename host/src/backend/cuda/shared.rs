@@ -204,11 +204,11 @@ impl Shared {
     pub(super) fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
         /// A completion is often this near; sleeping costs more.
         const SPIN: Duration = Duration::from_micros(20);
-        /// Marks do not call: between two looks the reaper sleeps so long, doubled each time.
-        const PAUSES: [Duration; 2] = [Duration::from_micros(20), Duration::from_micros(500)];
+        /// Marks do not call: the reaper sleeps an eighth of what it has waited, within these bounds, so
+        /// that it sees the end of long work late by an eighth at most.
+        const PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 
         let begin = Instant::now();
-        let mut pause = PAUSES[0];
         let entered = self.context.enter().inspect_err(|failure| self.lose(failure));
         loop {
             let mut inbox = lock(&self.inbox);
@@ -224,8 +224,8 @@ impl Shared {
                 continue;
             }
             let left = timeout - waited;
+            let pause = (waited / 8).clamp(PAUSES.0, PAUSES.1);
             let sleep = if watching { pause.min(left) } else { left };
-            pause = (pause * 2).min(PAUSES[1]);
             drop(self.arrived.wait_timeout(inbox, sleep));
         }
     }
