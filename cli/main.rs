@@ -5,6 +5,7 @@ mod args;
 mod batch;
 mod bench;
 mod devices;
+mod environment;
 mod exit;
 mod interrupt;
 mod kernels;
@@ -17,7 +18,10 @@ use std::process::ExitCode;
 
 use self::args::Command;
 
+#[expect(unsafe_code, reason = "see `environment`")]
 fn main() -> ExitCode {
+    // SAFETY: this is the first statement of the program: there is one thread.
+    unsafe { environment::quiet_drivers() };
     panics::silence();
     interrupt::watch();
     let outcome = panics::catch(|| args::parse(std::env::args_os())?.run());
