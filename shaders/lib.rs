@@ -4,28 +4,22 @@
 //! `@group(0)` from `@binding(0)` on, the uniform block `params` last. Workgroups are numbered
 //! `workgroup_id.y * num_workgroups.x + workgroup_id.x`, so that a launch may be folded into y.
 
-/// Counts values into 256 bins, through atomics in workgroup memory.
-pub const HISTOGRAM: &str = include_str!("histogram.wgsl");
-/// The product of two f32 matrices, tiled through workgroup memory.
-pub const MATMUL: &str = include_str!("matmul.wgsl");
-/// Filter and exact sum of TPC-H query 6.
-pub const Q6: &str = include_str!("q6.wgsl");
-/// Partial sums of f32, in a fixed order.
-pub const REDUCE_SUM_F32: &str = include_str!("reduce_sum_f32.wgsl");
-/// Partial sums of u32, modulo 2^32.
-pub const REDUCE_SUM_U32: &str = include_str!("reduce_sum_u32.wgsl");
-/// `y = a * x + y`.
-pub const SAXPY: &str = include_str!("saxpy.wgsl");
-/// The transpose of a matrix, through a padded tile in workgroup memory.
-pub const TRANSPOSE: &str = include_str!("transpose.wgsl");
+/// The constants, and the list of them all.
+macro_rules! sources {
+    ($($name:ident = $stem:literal, $doc:literal;)*) => {
+        $(#[doc = $doc] pub const $name: &str = include_str!(concat!($stem, ".wgsl"));)*
 
-/// Every source with its file's stem.
-pub const ALL: &[(&str, &str)] = &[
-    ("histogram", HISTOGRAM),
-    ("matmul", MATMUL),
-    ("q6", Q6),
-    ("reduce_sum_f32", REDUCE_SUM_F32),
-    ("reduce_sum_u32", REDUCE_SUM_U32),
-    ("saxpy", SAXPY),
-    ("transpose", TRANSPOSE),
-];
+        /// Every file's stem and source.
+        pub const ALL: &[(&str, &str)] = &[$(($stem, $name)),*];
+    };
+}
+
+sources! {
+    HISTOGRAM = "histogram", "Counts values into 256 bins, through atomics in workgroup memory.";
+    MATMUL = "matmul", "The product of two f32 matrices, tiled through workgroup memory.";
+    Q6 = "q6", "Filter and exact sum of TPC-H query 6.";
+    REDUCE_SUM_F32 = "reduce_sum_f32", "Partial sums of f32, in a fixed order.";
+    REDUCE_SUM_U32 = "reduce_sum_u32", "Partial sums of u32, modulo 2^32.";
+    SAXPY = "saxpy", "`y = a * x + y`.";
+    TRANSPOSE = "transpose", "The transpose of a matrix, through a padded tile in workgroup memory.";
+}

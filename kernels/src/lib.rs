@@ -14,31 +14,34 @@
 //! ```
 //!
 //! Adding a kernel: `<name>.wgsl` and a line in `wharf-shaders`, `<name>.rs` and `<name>.cu` here, a
-//! line in [`ALL`]. Tests and benches find it there.
+//! line in the list of this file. Tests and benches find it in [`ALL`].
 
 pub mod conformance;
-pub mod histogram;
-pub mod matmul;
-pub mod q6;
 mod random;
-pub mod reduce;
-pub mod saxpy;
 mod share;
 mod spec;
-pub mod transpose;
 mod wide;
 
-pub use histogram::HISTOGRAM;
-pub use matmul::MATMUL;
-pub use q6::Q6;
-pub use reduce::{REDUCE_SUM_F32, REDUCE_SUM_U32};
-pub use saxpy::SAXPY;
 pub use spec::{Binding, Case, Cost, Data, Expected, Inputs, Near, Reproducibility, Role, Spec, Split};
-pub use transpose::TRANSPOSE;
 
-/// Every kernel and plan, by name.
-pub static ALL: &[Spec] =
-    &[histogram::SPEC, matmul::SPEC, q6::SPEC, reduce::SPEC_F32, reduce::SPEC_U32, saxpy::SPEC, transpose::SPEC];
+/// The pages, and the list of all specs.
+macro_rules! library {
+    ($($page:ident: $($kernel:ident = $spec:ident),+;)*) => {
+        $(pub mod $page; pub use $page::{$($kernel),+};)*
+
+        /// Every kernel and plan, by name.
+        pub static ALL: &[Spec] = &[$($($page::$spec),+),*];
+    };
+}
+
+library! {
+    histogram: HISTOGRAM = SPEC;
+    matmul: MATMUL = SPEC;
+    q6: Q6 = SPEC;
+    reduce: REDUCE_SUM_F32 = SPEC_F32, REDUCE_SUM_U32 = SPEC_U32;
+    saxpy: SAXPY = SPEC;
+    transpose: TRANSPOSE = SPEC;
+}
 
 /// The kernel or plan of this name.
 pub fn find(name: &str) -> Option<&'static Spec> {
