@@ -140,6 +140,7 @@ fn bindings_that_do_not_match_are_2() {
     refused(at, 2, &x("x=zeros:u32:100"), &["`x`", "array<f32>", "u32"]);
     refused(at, 2, &x("x=zeros:f32:0"), &["`x`", "at least 4 bytes"]);
     refused(at, 2, &x("x=zeros:f32:999999999999"), &["`x`", "over the device's limit"]);
+    refused(at, 2, &x("x=iota:f32:4000000000"), &["bytes"]);
     refused(at, 2, &x("x=zeros:f99:1"), &["f99", "TYPE"]);
     refused(at, 2, &x("x=no.npy"), &["no.npy", "No such file"]);
     refused(at, 2, &x("x=value:1,two"), &["two", "x[1]"]);
