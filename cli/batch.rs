@@ -27,7 +27,7 @@ const VERBS: [&str; 6] = ["run", "resume", "merge", "verify", "init", "submit"];
 /// Run a job over more data than memory.
 #[derive(Debug, Args)]
 pub(crate) struct Batch {
-    /// The job: q6, the revenue query of TPC-H in exact integers. `run q6` is the same.
+    /// The job: q6, derived from TPC-H's query 6, in exact integers. `run q6` is the same.
     #[arg(value_name = "JOB", required = true, num_args = 1..=2)]
     words: Vec<String>,
     /// Scale factor of the rows that are made; 1 is 6,001,215 rows.

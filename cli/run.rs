@@ -1,6 +1,7 @@
 //! `wharf run`: any WGSL file, with bindings from the command line.
 
 mod bindings;
+mod memory;
 mod npy;
 mod spec;
 mod times;
@@ -14,7 +15,7 @@ use wharf::{Buffer, Device, Kernel, Ticket};
 use wharf_simt::{Access, Slot};
 
 use self::{
-    bindings::{Bound, Output},
+    bindings::{Bound, Contents, Output},
     times::Times,
 };
 use crate::{
@@ -78,7 +79,7 @@ struct BindingDocument<'a> {
     name: &'a str,
     #[serde(rename = "type")]
     layout: String,
-    bytes: usize,
+    bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,9 +104,10 @@ impl Run {
         let device = devices::open(self.device.as_deref())?;
         bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
         let limit = device.capabilities().max_binding_bytes.min(device.capabilities().max_buffer_bytes);
-        let mut bound = Vec::with_capacity(entry.bindings.len());
-        for (slot, spec) in entry.bindings.iter().zip(&specs) {
-            bound.push(Bound::new(&device, slot, spec, limit)?);
+        let sizes = memory::check(&device, &entry.bindings, &specs, &outputs, limit)?;
+        let mut bound = Vec::with_capacity(sizes.len());
+        for ((slot, spec), bytes) in entry.bindings.iter().zip(&specs).zip(sizes) {
+            bound.push(Bound::new(&device, slot, spec, bytes, limit)?);
         }
         let mut times = Times::default();
         let mut results = Vec::new();
@@ -144,18 +146,24 @@ impl Run {
         outputs: &[Output<'_>],
         times: &mut Times,
     ) -> Outcome<Vec<Vec<u8>>> {
-        let mut uploads = Vec::new();
-        for Bound { slot, bytes, buffer, fresh } in bound {
-            if let (Some(buffer), false) = (buffer, fresh) {
-                uploads.push(send(device, buffer, bytes, &slot.name)?);
+        let (mut uploads, mut clears) = (Vec::new(), Vec::new());
+        for Bound { slot, contents, buffer, .. } in bound {
+            match (contents, buffer) {
+                (Contents::Bytes(bytes), Some(buffer)) => uploads.push(send(device, buffer, bytes, &slot.name)?),
+                (Contents::Zeros, Some(buffer)) => clears.push(device.clear(buffer).label(&slot.name).send()?),
+                _ => {}
             }
+        }
+        for clear in clears {
+            clear.wait().ok()?;
         }
         times.upload(uploads)?;
         let mut launch = device.launch(kernel).groups(groups).label(kernel.name());
-        for Bound { slot, bytes, buffer, .. } in bound {
-            launch = match buffer {
-                Some(buffer) => launch.bind_as(&slot.name, buffer),
-                None => launch.uniform(&slot.name, bytes),
+        for Bound { slot, contents, buffer, .. } in bound {
+            launch = match (contents, buffer) {
+                (_, Some(buffer)) => launch.bind_as(&slot.name, buffer),
+                (Contents::Bytes(bytes), None) => launch.uniform(&slot.name, bytes),
+                _ => unreachable!("a uniform has bytes"),
             };
         }
         for (name, value) in sets {

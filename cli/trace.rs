@@ -30,7 +30,9 @@ pub(crate) struct Trace {
 impl Trace {
     pub(crate) fn run(&self) -> Outcome {
         let name = std::iter::once(OsString::from("wharf"));
-        let inner = args::parse(name.chain(self.command.iter().cloned()))?;
+        // `wharf` may be written once more, as one would type the command.
+        let words = self.command.iter().enumerate().filter(|(i, word)| !(*i == 0 && **word == "wharf"));
+        let inner = args::parse(name.chain(words.map(|(_, word)| word.clone())))?;
         if matches!(inner, args::Command::Trace(_)) {
             return Err(Failure::usage("a trace of a trace is no use"));
         }

@@ -55,6 +55,16 @@ pub enum Error {
         /// What the file says.
         got: String,
     },
+    /// A column is compressed in a way that is not read here.
+    #[error("{}: column `{column}` is compressed with {codec}; snappy, gzip, lz4, zstd and none are read", path.display())]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// The codec's name.
+        codec: String,
+    },
     /// A value is missing.
     #[error("{}: column `{column}`, row {row}: NULL, where a value is needed", path.display())]
     Null {

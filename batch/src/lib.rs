@@ -2,6 +2,23 @@
 //!
 //! The built-in job is TPC-H's query 6 ([`q6`]): lineitem rows are made or read from Parquet
 //! ([`source`]), stream through a device in batches, and the exact sum comes out.
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//! use wharf::Device;
+//! use wharf_batch::{Budget, Options, q6::Query, run, source::Lineitem};
+//!
+//! let device = Device::open("cpu")?;
+//! let rows = Lineitem::new(0.01)?;
+//! let stop = AtomicBool::new(false);
+//! let options = Options { memory_bytes: Budget::MEMORY_BYTES, stop: &stop, progress: &|_rows| () };
+//! let report = run(&device, &rows, &Query::VALIDATION, &options)?;
+//! assert_eq!(report.answer.to_string(), "1193053.2253");
+//! assert!(report.peak_staging_bytes <= Budget::MEMORY_BYTES);
+//! # Ok::<(), wharf_batch::Error>(())
+//! ```
+//!
+//! Figures on rows that are made here are derived from TPC-H; they are no TPC-H results.
 
 mod budget;
 mod columns;

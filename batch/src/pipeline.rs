@@ -4,6 +4,7 @@
 //! messages behind each other; the device orders them by the buffers they touch. The calling thread
 //! merges what comes back and frees the slot. Nothing waits but for a free slot.
 
+mod busy;
 mod slot;
 mod solo;
 mod worker;
@@ -19,6 +20,7 @@ use crossbeam::{channel, select};
 use wharf::{Completion, CompletionQueue, Device, Lane, Receipt};
 
 use self::{
+    busy::Busy,
     slot::Slot,
     worker::{Shared, Worker},
 };
@@ -90,7 +92,7 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
         path_down: tally.path_down.unwrap_or_default(),
         bytes_up: tally.bytes_up,
         bytes_down: tally.bytes_down,
-        busy: tally.busy,
+        busy: tally.busy(),
         solo,
         overlap,
     })
@@ -104,7 +106,11 @@ struct Tally {
     batches: u64,
     bytes_up: u64,
     bytes_down: u64,
-    busy: Stages,
+    fill_seconds: f64,
+    merge_seconds: f64,
+    upload: Busy,
+    kernel: Busy,
+    download: Busy,
     form: Option<&'static str>,
     path_up: Option<wharf::Path>,
     path_down: Option<wharf::Path>,
@@ -112,23 +118,32 @@ struct Tally {
 
 impl Tally {
     fn note(&mut self, receipt: &Receipt) {
-        let seconds = receipt.seconds().unwrap_or(0.0);
         match receipt.lane {
             Some(Lane::Upload) => {
-                self.busy.upload += seconds;
+                self.upload.add(receipt);
                 self.bytes_up += receipt.bytes;
                 self.path_up = Some(receipt.path);
             }
             Some(Lane::Download) => {
-                self.busy.download += seconds;
+                self.download.add(receipt);
                 self.bytes_down += receipt.bytes;
                 self.path_down = Some(receipt.path);
             }
             Some(Lane::Compute) => {
-                self.busy.kernel += seconds;
+                self.kernel.add(receipt);
                 self.form = receipt.form.or(self.form);
             }
             None => {}
+        }
+    }
+
+    fn busy(&mut self) -> Stages {
+        Stages {
+            fill: self.fill_seconds,
+            upload: self.upload.seconds(),
+            kernel: self.kernel.seconds(),
+            download: self.download.seconds(),
+            merge: self.merge_seconds,
         }
     }
 
@@ -141,7 +156,7 @@ impl Tally {
         self.revenue += Revenue::of_partials(&slot.words);
         self.rows += rows as u64;
         self.batches += 1;
-        self.busy.merge += began.elapsed().as_secs_f64();
+        self.merge_seconds += began.elapsed().as_secs_f64();
         Ok(slot)
     }
 }
@@ -199,7 +214,7 @@ fn stream(
                     let finish = finish.expect("we hold a sending end");
                     finish.map(|(batches, fill_seconds)| {
                         sent += batches;
-                        tally.busy.fill += fill_seconds;
+                        tally.fill_seconds += fill_seconds;
                     })
                 },
                 default(Duration::from_millis(100)) => Ok(()),

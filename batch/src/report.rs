@@ -40,7 +40,8 @@ pub struct Report {
     pub bytes_up: u64,
     /// Bytes downloaded.
     pub bytes_down: u64,
-    /// Seconds each stage was busy, over all threads; transfers and kernels as their receipts say.
+    /// Seconds each stage was busy: filling and merging over all threads, transfers and kernels while
+    /// at least one was under way.
     pub busy: Stages,
     /// Seconds a batch takes in each stage alone.
     pub solo: Stages,
@@ -54,14 +55,25 @@ impl Report {
         if self.seconds > 0.0 { self.rows as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Uploads while they move, in 10^9 bytes per second; `None` where nothing was copied.
+    /// Uploads in the run, in 10^9 bytes per second of being under way; `None` where nothing was
+    /// copied. On a device whose lanes take turns that includes waiting for kernels.
     pub fn gbytes_per_s_up(&self) -> Option<f64> {
         rate(self.bytes_up, self.busy.upload, self.path_up)
     }
 
-    /// Downloads while they move, in 10^9 bytes per second; `None` where nothing was copied.
+    /// Downloads in the run, like [`Report::gbytes_per_s_up`].
     pub fn gbytes_per_s_down(&self) -> Option<f64> {
         rate(self.bytes_down, self.busy.download, self.path_down)
+    }
+
+    /// Uploads of a batch alone, in 10^9 bytes per second; `None` where nothing was copied.
+    pub fn gbytes_per_s_up_alone(&self) -> Option<f64> {
+        rate(self.bytes_up / self.batches.max(1), self.solo.upload, self.path_up)
+    }
+
+    /// The download of a batch alone, like [`Report::gbytes_per_s_up_alone`].
+    pub fn gbytes_per_s_down_alone(&self) -> Option<f64> {
+        rate(self.bytes_down / self.batches.max(1), self.solo.download, self.path_down)
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Document<'a> {
     bytes_down: u64,
     gbytes_per_s_up: Option<f64>,
     gbytes_per_s_down: Option<f64>,
+    gbytes_per_s_up_alone: Option<f64>,
+    gbytes_per_s_down_alone: Option<f64>,
     stages: StagesDocument<'a>,
     overlap_efficiency: Option<f64>,
     /// `R_ideal`: the run against the busiest engine's own time.
@@ -45,7 +47,7 @@ pub(super) struct Document<'a> {
 
 #[derive(Debug, Serialize)]
 struct StagesDocument<'a> {
-    /// Seconds busy, over all threads.
+    /// Seconds: filling and merging over all threads, the rest while at least one was under way.
     busy: &'a Stages,
     /// Seconds of one batch in each stage alone: the median of a few.
     solo_batch: &'a Stages,
@@ -72,6 +74,8 @@ pub(super) fn of<'a>(report: &'a Report, compare: Option<&'a Comparison>, publis
         bytes_down: report.bytes_down,
         gbytes_per_s_up: report.gbytes_per_s_up(),
         gbytes_per_s_down: report.gbytes_per_s_down(),
+        gbytes_per_s_up_alone: report.gbytes_per_s_up_alone(),
+        gbytes_per_s_down_alone: report.gbytes_per_s_down_alone(),
         stages: StagesDocument { busy: &report.busy, solo_batch: &report.solo },
         overlap_efficiency: report.overlap.efficiency,
         times_ideal: report.overlap.times_ideal,

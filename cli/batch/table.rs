@@ -13,12 +13,17 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Op
     text += &format!("device    {device} ({device_name}), {form}\n");
     text += &format!("source    {}\n", report.source);
     text += &format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6);
-    let moved = |bytes: u64, rate: Option<f64>, path: wharf::Path| {
-        let rate = rate.map_or("no copy".to_owned(), |rate| format!("{rate:.2} GB/s"));
+    let moved = |bytes: u64, rates: [Option<f64>; 2], path: wharf::Path| {
+        let rate = match rates {
+            [Some(in_run), Some(alone)] => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
+            _ => "no copy".to_owned(),
+        };
         format!("{:.3} MB, {rate}, {path}", bytes as f64 / 1e6)
     };
-    text += &format!("up        {}\n", moved(report.bytes_up, report.gbytes_per_s_up(), report.path_up));
-    text += &format!("down      {}\n", moved(report.bytes_down, report.gbytes_per_s_down(), report.path_down));
+    let up = [report.gbytes_per_s_up(), report.gbytes_per_s_up_alone()];
+    let down = [report.gbytes_per_s_down(), report.gbytes_per_s_down_alone()];
+    text += &format!("up        {}\n", moved(report.bytes_up, up, report.path_up));
+    text += &format!("down      {}\n", moved(report.bytes_down, down, report.path_down));
     text += &stages(report);
     text += &overlap(report);
     text += &format!(

@@ -18,21 +18,39 @@ use crate::exit::{Failure, Outcome};
 /// A binding with its contents, and its buffer unless it is a uniform.
 pub(super) struct Bound<'a> {
     pub(super) slot: &'a Slot,
-    pub(super) bytes: Arc<[u8]>,
+    pub(super) contents: Contents,
     pub(super) buffer: Option<Buffer<u8>>,
-    /// Nothing is uploaded.
-    pub(super) fresh: bool,
+    bytes: u64,
+}
+
+/// What is in a binding before each run.
+pub(super) enum Contents {
+    /// These bytes.
+    Bytes(Arc<[u8]>),
+    /// Zeroes, which the device writes itself.
+    Zeros,
+    /// Whatever is there.
+    Fresh,
 }
 
 impl<'a> Bound<'a> {
-    pub(super) fn new(device: &Device, slot: &'a Slot, spec: &Spec, limit: u64) -> Outcome<Self> {
-        let bytes: Arc<[u8]> = values::make(slot, spec, limit)?.into();
-        let buffer = if is_uniform(slot) { None } else { Some(device.buffer(bytes.len())?) };
-        Ok(Self { slot, bytes, buffer, fresh: matches!(spec, Spec::Fresh(..)) })
+    /// `bytes` are those that the SPEC was found to give, where the device makes them.
+    pub(super) fn new(device: &Device, slot: &'a Slot, spec: &Spec, bytes: u64, limit: u64) -> Outcome<Self> {
+        let (contents, bytes) = match spec {
+            Spec::Zeros(..) if values::is_made_on_device(slot, spec) => (Contents::Zeros, bytes),
+            Spec::Fresh(..) if values::is_made_on_device(slot, spec) => (Contents::Fresh, bytes),
+            spec => {
+                let made: Arc<[u8]> = values::make(slot, spec, limit)?.into();
+                let bytes = made.len() as u64;
+                (Contents::Bytes(made), bytes)
+            }
+        };
+        let buffer = if is_uniform(slot) { None } else { Some(device.buffer(bytes as usize)?) };
+        Ok(Self { slot, contents, buffer, bytes })
     }
 
     pub(super) fn document(&self) -> BindingDocument<'_> {
-        BindingDocument { name: &self.slot.name, layout: self.slot.layout.to_string(), bytes: self.bytes.len() }
+        BindingDocument { name: &self.slot.name, layout: self.slot.layout.to_string(), bytes: self.bytes }
     }
 }
 

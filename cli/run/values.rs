@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use half::f16;
-use wharf_simt::{Layout, Leaf, Scalar, Slot};
+use wharf_simt::{Access, Layout, Leaf, Scalar, Slot};
 
 use super::{
     npy,
@@ -55,6 +55,25 @@ impl Plain {
     pub(crate) fn elements(&self, bytes: &[u8]) -> u64 {
         (bytes.len() as u64).div_ceil(self.stride)
     }
+}
+
+/// Bytes that [`make`] will give, or a little more: known without making them.
+pub(crate) fn bytes_of(slot: &Slot, spec: &Spec, limit: u64) -> Outcome<u64> {
+    match spec {
+        Spec::Bin(path) | Spec::Npy(path) | Spec::Raw(path, _) => {
+            fs::metadata(path).map(|file| file.len()).map_err(|e| Failure::file(path, &e))
+        }
+        Spec::Zeros(element, n) | Spec::Fresh(element, n) | Spec::Iota(element, n) | Spec::Random(element, n, _) => {
+            let bytes = size(slot, &typed(slot, *element)?, *n, limit)?;
+            check_size(slot, bytes, limit).map(|()| bytes)
+        }
+        Spec::Values(values) => Ok(8 * values.len() as u64),
+    }
+}
+
+/// Whether the contents never pass through the host: device memory is cleared, or left as it is.
+pub(crate) fn is_made_on_device(slot: &Slot, spec: &Spec) -> bool {
+    slot.access != Access::Uniform && matches!(spec, Spec::Zeros(..) | Spec::Fresh(..))
 }
 
 /// The bytes that `spec` gives to `slot`, of at most `limit` bytes.

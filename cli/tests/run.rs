@@ -37,19 +37,19 @@ fn with_scale() -> tempfile::TempDir {
     folder
 }
 
-/// A device that runs any WGSL, if this machine has one: the CPU device with its engine, or wgpu.
-fn device(folder: &Path) -> Option<&'static str> {
-    let wgsl = "@group(0) @binding(0) var<storage, read_write> o: array<u32>;
-                @compute @workgroup_size(1) fn one() { o[0] = 1u; }";
-    fs::write(folder.join("one.wgsl"), wgsl).expect("written");
-    let runs = |device: &&str| {
-        wharf(folder, &["run", "one.wgsl", "--device", device, "--bind", "o=zeros:u32:1"]).code == Some(0)
+/// The devices to run on: the CPU device always, wgpu where it is there. `WHARF_REQUIRE=cpu,wgpu`
+/// makes a missing one a failure.
+fn devices(folder: &Path) -> Vec<&'static str> {
+    let required = std::env::var("WHARF_REQUIRE").unwrap_or_default();
+    let is_there = |device: &&str| {
+        let ended = wharf(folder, &["batch", "q6", "--scale", "0", "--device", device]);
+        if ended.code != Some(0) {
+            assert!(!required.split(',').any(|name| name == *device), "{device} is required: {}", ended.stderr);
+            eprintln!("SKIP {device}: {}", ended.stderr);
+        }
+        ended.code == Some(0)
     };
-    let found = ["cpu", "wgpu"].into_iter().find(runs);
-    if found.is_none() {
-        eprintln!("SKIP: no device of this machine runs any WGSL");
-    }
-    found
+    ["cpu", "wgpu"].into_iter().filter(is_there).collect()
 }
 
 /// The `f32`s of a `.npy` file that is one-dimensional.
@@ -60,49 +60,100 @@ fn npy(path: &Path) -> Vec<f32> {
 }
 
 #[test]
-fn a_kernel_runs_and_its_outputs_are_written() {
-    let folder = with_scale();
-    let at = folder.path();
-    let Some(device) = device(at) else { return };
-    let more = ["--device", device, "--out", "y=y.npy", "--out", "x=x.bin", "--repeat", "3", "--json"];
-    let document = checked("run", &crate::done(at, &[&RIGHT[..], &more].concat()));
-    let expected: Vec<f32> = (0..100).map(|i| 2.0 * i as f32 + 1.0).collect();
-    assert_eq!(npy(&at.join("y.npy")), expected, "--repeat restores the inputs");
-    assert_eq!(fs::read(at.join("x.bin")).expect("written").len(), 400);
-    assert_eq!(document["times"]["launch"]["samples"].as_array().expect("raw").len(), 3);
-    // What was written can be bound.
-    let again = [
-        "run",
-        "scale.wgsl",
-        "--device",
-        device,
-        "--groups",
-        "2",
-        "--bind",
-        "params=value:100,1",
-        "--bind",
-        "x=y.npy",
-        "--bind",
-        "y=x.bin",
-        "--out",
-        "y=z.npy",
-    ];
-    crate::done(at, &again);
-    let expected: Vec<f32> = (0..100).map(|i| 3.0 * i as f32 + 1.0).collect();
-    assert_eq!(npy(&at.join("z.npy")), expected);
+fn a_kernel_runs_and_its_outputs_are_written_and_can_be_bound_again() {
+    for device in devices(folder().path()) {
+        let folder = with_scale();
+        let at = folder.path();
+        let more = ["--device", device, "--out", "y=y.npy", "--out", "x=x.bin", "--repeat", "3", "--json"];
+        let document = checked("run", &crate::done(at, &[&RIGHT[..], &more].concat()));
+        let expected: Vec<f32> = (0..100).map(|i| 2.0 * i as f32 + 1.0).collect();
+        assert_eq!(npy(&at.join("y.npy")), expected, "--repeat restores the inputs");
+        assert_eq!(fs::read(at.join("x.bin")).expect("written").len(), 400);
+        assert_eq!(document["times"]["launch"]["samples"].as_array().expect("raw").len(), 3);
+        let again = [
+            "run",
+            "scale.wgsl",
+            "--device",
+            device,
+            "--groups",
+            "2",
+            "--bind",
+            "params=value:100,1",
+            "--bind",
+            "x=y.npy",
+            "--bind",
+            "y=x.bin",
+            "--out",
+            "y=z.npy",
+        ];
+        let text = crate::done(at, &again);
+        assert!(text.contains("launch") && text.contains("z.npy"), "{text}");
+        let expected: Vec<f32> = (0..100).map(|i| 3.0 * i as f32 + 1.0).collect();
+        assert_eq!(npy(&at.join("z.npy")), expected);
+    }
 }
 
 #[test]
-fn a_kernel_that_no_device_can_run_is_said_in_a_line() {
-    let folder = with_scale();
-    let ended = wharf(folder.path(), &[&RIGHT[..], &["--device", "cpu"]].concat());
-    match ended.code {
-        Some(0) => {}
-        code => {
-            assert_eq!(code, Some(2), "{ended:?}");
-            assert!(ended.stderr.contains("cannot run on cpu") && ended.stderr.lines().count() == 1, "{ended:?}");
-        }
+fn vectors_travel_without_their_padding_and_atomics_as_integers() {
+    for device in devices(folder().path()) {
+        let folder = folder();
+        let at = folder.path();
+        let wgsl = "
+            @group(0) @binding(0) var<storage, read> a: array<vec3<u32>>;
+            @group(0) @binding(1) var<storage, read_write> b: array<vec3<u32>>;
+            @group(0) @binding(2) var<storage, read_write> c: atomic<u32>;
+            @compute @workgroup_size(4)
+            fn turn(@builtin(local_invocation_index) i: u32) { b[i] = a[i].zyx; atomicAdd(&c, a[i].x); }";
+        fs::write(at.join("turn.wgsl"), wgsl).expect("written");
+        let args = [
+            "run",
+            "turn.wgsl",
+            "--device",
+            device,
+            "--bind",
+            "a=iota:vec3<u32>:4",
+            "--bind",
+            "b=fresh:vec3<u32>:4",
+            "--bind",
+            "c=value:100",
+            "--out",
+            "b=b.npy",
+            "--out",
+            "c=c.npy",
+        ];
+        crate::done(at, &args);
+        let b = fs::read(at.join("b.npy")).expect("an output");
+        let header = String::from_utf8_lossy(&b[10..]).into_owned();
+        assert!(header.contains("'<u4'") && header.contains("(4, 3)"), "{header}");
+        let words = |file: &[u8], n: usize| -> Vec<u32> {
+            file[file.len() - 4 * n..].chunks(4).map(|w| u32::from_le_bytes(w.try_into().expect("four"))).collect()
+        };
+        assert_eq!(words(&b, 12), [2, 1, 0, 5, 4, 3, 8, 7, 6, 11, 10, 9]);
+        let c = fs::read(at.join("c.npy")).expect("an output");
+        assert!(String::from_utf8_lossy(&c[10..]).contains("'shape': ()"));
+        assert_eq!(words(&c, 1), [118]);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_a_long_kernel_ends_with_130_and_leaves_no_file() {
+    let folder = folder();
+    let at = folder.path();
+    let wgsl = "
+        @group(0) @binding(0) var<storage, read_write> o: array<u32>;
+        @compute @workgroup_size(1)
+        fn long() { for (var i = 0u; i < 4000000000u; i++) { o[0] = o[0] * 3u + i; } }";
+    fs::write(at.join("long.wgsl"), wgsl).expect("written");
+    let args = ["run", "long.wgsl", "--bind", "o=zeros:u32:1", "--groups", "1000", "--out", "o=o.bin"];
+    let mut child = crate::command(at, &args).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert!(child.try_wait().expect("a state").is_none(), "the kernel is long");
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(130), "wharf: interrupted\n"), "{ended:?}");
+    assert_eq!(files(at), ["long.wgsl"]);
 }
 
 #[test]
@@ -140,6 +191,7 @@ fn bindings_that_do_not_match_are_2() {
     refused(at, 2, &x("x=zeros:u32:100"), &["`x`", "array<f32>", "u32"]);
     refused(at, 2, &x("x=zeros:f32:0"), &["`x`", "at least 4 bytes"]);
     refused(at, 2, &x("x=zeros:f32:999999999999"), &["`x`", "over the device's limit"]);
+    refused(at, 2, &x("x=iota:f32:4000000000"), &["bytes"]);
     refused(at, 2, &x("x=zeros:f99:1"), &["f99", "TYPE"]);
     refused(at, 2, &x("x=no.npy"), &["no.npy", "No such file"]);
     refused(at, 2, &x("x=value:1,two"), &["two", "x[1]"]);

@@ -47,6 +47,7 @@ impl ParquetFile {
         let fields = check::fields(&path, metadata.file_metadata().schema_descr())?;
         let mut first_rows = vec![0_u64];
         for group in metadata.row_groups() {
+            check::codecs(&path, &fields, group)?;
             let rows = u64::try_from(group.num_rows()).map_err(|_| Error::NotParquet {
                 path: path.clone(),
                 reason: format!("a row group of {} rows", group.num_rows()),

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use ::parquet::{
-    basic::{ConvertedType, LogicalType, Type},
+    basic::{Compression, ConvertedType, LogicalType, Type},
+    file::metadata::RowGroupMetaData,
     schema::types::{ColumnDescriptor, SchemaDescriptor},
 };
 
@@ -60,6 +61,27 @@ pub(super) fn fields(path: &Path, schema: &SchemaDescriptor) -> Result<[Field; 4
         Ok(Field { name, index, defined: column.max_def_level(), unit })
     };
     Ok([find(0)?, find(1)?, find(2)?, find(3)?])
+}
+
+/// Whether the four columns of a row group can be decompressed.
+pub(super) fn codecs(path: &Path, fields: &[Field; 4], group: &RowGroupMetaData) -> Result<()> {
+    use Compression::{GZIP, LZ4, LZ4_RAW, SNAPPY, UNCOMPRESSED, ZSTD};
+    for field in fields {
+        // A file may promise more columns than a row group has.
+        let codec = group.columns().get(field.index).map(|column| column.compression());
+        match codec {
+            Some(UNCOMPRESSED | SNAPPY | GZIP(_) | LZ4 | LZ4_RAW | ZSTD(_)) => {}
+            Some(other) => {
+                let codec = format!("{other:?}").split('(').next().unwrap_or_default().to_owned();
+                return Err(Error::Codec { path: path.to_owned(), column: field.name, codec });
+            }
+            None => {
+                let reason = "a row group lacks a column of the schema".to_owned();
+                return Err(Error::NotParquet { path: path.to_owned(), reason });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn date(column: &ColumnDescriptor) -> Option<Unit> {
