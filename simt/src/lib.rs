@@ -32,7 +32,11 @@
 //! Textures, samplers, derivatives, ray queries, cooperative matrices and whatever naga itself rejects.
 //! Each refusal is an [`Error`] with line and column; nothing is run wrongly in silence.
 
+#[cfg(feature = "interp")]
+mod check;
 mod error;
+#[cfg(feature = "interp")]
+mod finding;
 mod front;
 #[cfg(feature = "interp")]
 mod half;
@@ -51,6 +55,8 @@ mod reflect;
 mod refuse;
 
 pub use error::{Error, Location};
+#[cfg(feature = "interp")]
+pub use finding::{Budget, Finding, Invocation, Kind, Severity};
 pub use layout::{Layout, Leaf, Member, Scalar};
 #[cfg(feature = "interp")]
 pub use memory::Memory;

@@ -20,6 +20,7 @@ pub struct Memory<'a> {
     start: NonNull<u8>,
     len: usize,
     writable: bool,
+    fresh: bool,
     shared: PhantomData<&'a [AtomicU8]>,
 }
 
@@ -36,18 +37,24 @@ impl<'a> Memory<'a> {
     pub fn read_write(bytes: &'a mut [u8]) -> Self {
         let len = bytes.len();
         // A slice is never at null.
-        Self { start: NonNull::from(bytes).cast(), len, writable: true, shared: PhantomData }
+        Self { start: NonNull::from(bytes).cast(), len, writable: true, fresh: false, shared: PhantomData }
     }
 
     /// Bytes that the kernel may only read.
     pub fn read(bytes: &'a [u8]) -> Self {
-        Self { start: NonNull::from(bytes).cast(), len: bytes.len(), writable: false, shared: PhantomData }
+        Self {
+            start: NonNull::from(bytes).cast(),
+            len: bytes.len(),
+            writable: false,
+            fresh: false,
+            shared: PhantomData,
+        }
     }
 
     /// Words that the kernel and others share.
     pub fn shared(words: &'a [AtomicU32]) -> Self {
         let len = std::mem::size_of_val(words);
-        Self { start: NonNull::from(words).cast(), len, writable: true, shared: PhantomData }
+        Self { start: NonNull::from(words).cast(), len, writable: true, fresh: false, shared: PhantomData }
     }
 
     /// Bytes by their address.
@@ -57,7 +64,17 @@ impl<'a> Memory<'a> {
     /// `start..start + len` stays allocated and initialised for `'a`. During `'a` nobody else touches it
     /// but by atomic accesses or through other `Memory`s; where `writable` is false others may also read.
     pub unsafe fn from_raw(start: NonNull<u8>, len: usize, writable: bool) -> Self {
-        Self { start, len, writable, shared: PhantomData }
+        Self { start, len, writable, fresh: false, shared: PhantomData }
+    }
+
+    /// The same bytes, taken for never written: a checked run reports reads before a write.
+    #[must_use]
+    pub fn fresh(self) -> Self {
+        Self { fresh: true, ..self }
+    }
+
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Length in bytes.

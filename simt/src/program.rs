@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Location};
+use crate::finding::{Budget, Finding};
 use crate::interp;
 use crate::ir::{self, Kernel};
 use crate::lower;
@@ -109,6 +110,25 @@ impl Program {
         let workgroups = groups.iter().map(|&side| u64::from(side)).product::<u64>();
         let lanes: u64 = self.kernel.workgroup.iter().map(|&side| u64::from(side)).product();
         Ok(Stats { workgroups, invocations: workgroups.saturating_mul(lanes) })
+    }
+
+    /// Runs `groups` workgroups one after another as [`Program::dispatch`] would, and answers what is wrong
+    /// with the kernel, errors first.
+    ///
+    /// Found are races in workgroup and storage memory, within and across workgroups; barriers that not
+    /// all invocations reach; accesses out of bounds; reads of workgroup memory and of
+    /// [fresh](Memory::fresh) buffers before a write; and invocations that do not end. A barrier orders
+    /// only the memory it names. Races are judged by who accesses what between barriers and not by what
+    /// came out, so one run suffices for the paths that its data takes. Two bindings of one buffer are
+    /// taken for two buffers.
+    ///
+    /// # Errors
+    ///
+    /// One of the `Argument` errors before anything runs.
+    pub fn check(&self, groups: [u32; 3], args: &[Memory<'_>], budget: Budget) -> Result<Vec<Finding>, Error> {
+        self.check_arguments(args)?;
+        let (kernel, slots) = (&self.kernel, &self.slots);
+        Ok(interp::check(kernel, &self.states, slots, groups, args, &self.source, budget))
     }
 
     fn check_arguments(&self, args: &[Memory<'_>]) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! Control flow: which lanes are active, and what they run.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 
 use super::lanes::Row;
 use super::state::State;
 use super::{Context, Halt};
+use crate::check::Checker;
 use crate::ir::{Input, Inst, Label, Node, Op, Reg};
 
 /// A thread that runs workgroups of a dispatch.
@@ -16,6 +17,8 @@ pub(super) struct Run<'a> {
     pub(super) active: u32,
     /// Invocations of a workgroup.
     pub(super) lanes: u32,
+    /// Present in a checked run.
+    pub(super) check: Option<RefCell<Checker<'a>>>,
 }
 
 impl<'a> Run<'a> {
@@ -28,7 +31,7 @@ impl<'a> Run<'a> {
                 _ => {}
             }
         }
-        Self { context, state, active: 0, lanes }
+        Self { context, state, active: 0, lanes, check: None }
     }
 
     /// Runs one workgroup from beginning to end.
@@ -36,6 +39,7 @@ impl<'a> Run<'a> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Halt::Stopped);
         }
+        self.told(|check| check.start(group));
         self.state.workgroup.iter().for_each(|word| word.set(0));
         let lanes = self.lanes as usize;
         self.state.mask[..lanes].iter().for_each(|lane| lane.set(u32::MAX));
@@ -61,25 +65,43 @@ impl<'a> Run<'a> {
 
     fn block(&mut self, body: &[Node]) -> Result<(), Halt> {
         for node in body {
+            if let Some(check) = &self.check
+                && !check.borrow_mut().step()
+            {
+                return Err(Halt::Budget);
+            }
             match node {
                 Node::Inst(inst) => {
+                    if self.check.is_some() {
+                        self.observe(inst);
+                    }
                     self.inst(inst)?;
                     continue;
                 }
                 Node::Barrier { scope, at } => {
                     if !scope.subgroup_only && self.active != self.lanes {
+                        self.diverged(*at);
                         return Err(Halt::Diverged { at: *at, arrived: self.active });
                     }
+                    self.told(|check| check.barrier(*scope));
                     continue;
                 }
                 Node::If { cond, accept, reject, .. } => self.branch(*cond, accept, reject)?,
                 Node::Scope { label, body } => self.scope(*label, body)?,
-                Node::Loop { body, .. } => {
+                Node::Loop { body, at } => {
                     while self.active > 0 {
                         if self.context.stop.load(Ordering::Relaxed) {
                             return Err(Halt::Stopped);
                         }
-                        self.block(body)?;
+                        if let Err(halt) = self.block(body) {
+                            // The innermost loop is where the steps went.
+                            if let Halt::Budget = halt {
+                                let lane = self.active_lanes().next().unwrap_or(0);
+                                self.told(|check| check.over_budget(*at, lane));
+                                return Err(Halt::Stopped);
+                            }
+                            return Err(halt);
+                        }
                     }
                 }
                 Node::Exit(label) => self.exit(*label),
@@ -204,6 +226,7 @@ impl<'a> Run<'a> {
                 if let Some(addr) = place.addr {
                     let row = self.state.file.row(addr);
                     if row[..self.lanes as usize].iter().any(|cell| cell.get() != row[0].get()) {
+                        self.told(|check| check.not_uniform(inst.at, place));
                         return Err(Halt::NotUniform { at: inst.at });
                     }
                 }

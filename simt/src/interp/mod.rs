@@ -11,15 +11,19 @@ mod index;
 mod int;
 mod lanes;
 mod memory;
+mod observe;
 mod state;
 mod subgroup;
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use naga::Span;
 
+use crate::check::Checker;
 use crate::error::{Error, Location};
+use crate::finding::{Budget, Finding};
 use crate::ir::Kernel;
 use crate::memory::Memory;
 use crate::reflect::Slot;
@@ -36,7 +40,9 @@ enum Halt {
     Diverged { at: Span, arrived: u32 },
     /// A uniform load at different places.
     NotUniform { at: Span },
-    /// Somebody said stop.
+    /// A checked workgroup has used up its steps.
+    Budget,
+    /// Somebody said stop, or the checker has said where the steps went.
     Stopped,
 }
 
@@ -79,11 +85,7 @@ pub(crate) fn dispatch(
         at: None,
         what: format!("{groups:?} workgroups are more than can be counted"),
     })?;
-    let lengths = slots.iter().zip(args).map(|(slot, memory)| {
-        let elements = slot.layout.elements_in(memory.len() as u64).unwrap_or(0);
-        u32::try_from(elements).unwrap_or(u32::MAX)
-    });
-    let context = Context { kernel, args, lengths: lengths.collect(), groups, stop };
+    let context = Context { kernel, args, lengths: lengths(slots, args), groups, stop };
     let next = AtomicU64::new(0);
     let failed = AtomicBool::new(false);
     let first: Mutex<Option<Error>> = Mutex::new(None);
@@ -125,12 +127,50 @@ pub(crate) fn dispatch(
     }
 }
 
+/// Runs the workgroups one after another and answers what was found. A workgroup that diverges is left
+/// there; after one that does not end, the rest is not run.
+pub(crate) fn check<'a>(
+    kernel: &'a Kernel,
+    states: &Pool,
+    slots: &'a [Slot],
+    groups: [u32; 3],
+    args: &'a [Memory<'a>],
+    source: &'a str,
+    budget: Budget,
+) -> Vec<Finding> {
+    let stop = AtomicBool::new(false);
+    let context = Context { kernel, args, lengths: lengths(slots, args), groups, stop: &stop };
+    let mut state = states.take(kernel);
+    let mut run = Run::new(&context, &mut state);
+    run.check = Some(RefCell::new(Checker::new(kernel, slots, args, groups, source, budget)));
+    let [nx, ny, nz] = groups;
+    let all = (0..nz).flat_map(|z| (0..ny).flat_map(move |y| (0..nx).map(move |x| [x, y, z])));
+    for group in all {
+        if let Err(Halt::Stopped | Halt::Budget) = run.workgroup(group) {
+            break;
+        }
+    }
+    let check = run.check.take();
+    let findings = check.map(|check| check.into_inner().into_findings());
+    states.give(state);
+    findings.unwrap_or_default()
+}
+
+/// Elements of the runtime-sized array of each binding.
+fn lengths(slots: &[Slot], args: &[Memory<'_>]) -> Vec<u32> {
+    let elements = |(slot, memory): (&Slot, &Memory<'_>)| {
+        let elements = slot.layout.elements_in(memory.len() as u64).unwrap_or(0);
+        u32::try_from(elements).unwrap_or(u32::MAX)
+    };
+    slots.iter().zip(args).map(elements).collect()
+}
+
 fn explain(kernel: &Kernel, halt: Halt, workgroup: [u32; 3], locate: &dyn Fn(Span) -> Option<Location>) -> Error {
     match halt {
         Halt::Diverged { at, arrived } => {
             Error::Divergence { at: locate(at), workgroup, arrived, of: kernel.workgroup.iter().product() }
         }
         Halt::NotUniform { at } => Error::NotUniform { at: locate(at), workgroup },
-        Halt::Stopped => Error::Stopped,
+        Halt::Budget | Halt::Stopped => Error::Stopped,
     }
 }

@@ -9,8 +9,6 @@
 //! with [`Op::Set`], which respects the active lanes. Control flow is structured: [`Node::Scope`] and
 //! [`Node::Exit`] are what `break`, `continue`, `return` and `switch` have become.
 
-#![expect(dead_code, reason = "what names and places a finding is kept for the checker")]
-
 pub(crate) mod alloc;
 pub(crate) mod op;
 mod visit;
@@ -86,8 +84,6 @@ pub(crate) enum Node {
         accept: Vec<Node>,
         /// For the others.
         reject: Vec<Node>,
-        /// The condition in the source.
-        at: Span,
     },
     /// Runs `body`; lanes that left it by [`Node::Exit`] go on after it.
     Scope {
@@ -147,6 +143,8 @@ pub(crate) struct Place {
     pub offset: u32,
     /// What is accessed, for messages.
     pub var: VarId,
+    /// Whether an `atomic<T>` lies there.
+    pub atomic: bool,
 }
 
 /// The address of an index out of bounds: loads from it give zero, stores to it do nothing.

@@ -1,6 +1,6 @@
 //! What an instruction does.
 
-use super::{Len, Place, Reg, VarId};
+use super::{Len, Place, Reg};
 use crate::layout::Scalar;
 
 /// How the bits of a register are read.
@@ -55,7 +55,7 @@ pub(crate) enum Op {
     Select { ty: Lane, dst: Reg, cond: Reg, yes: Reg, no: Reg },
     /// The address of an element: `base + index * stride`, or [`super::NOWHERE`] where `index >= len` or
     /// the base is nowhere.
-    Index { dst: Reg, base: Option<Reg>, index: Reg, stride: u32, len: Len, var: VarId },
+    Index { dst: Reg, base: Option<Reg>, index: Reg, stride: u32, len: Len },
     /// Reads a scalar. Out of bounds it is zero.
     Load { dst: Reg, ty: Scalar, place: Place },
     /// Reads a scalar of workgroup memory that is the same for every invocation; they must agree on where.

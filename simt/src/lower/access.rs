@@ -105,8 +105,7 @@ impl<'m> Lower<'m> {
             (None, _) => return Err(self.refused("a runtime-sized array outside a buffer")),
         };
         let dst = self.temp(Lane::U32);
-        let var = pointer.var;
-        self.op(Op::Index { dst, base: pointer.addr, index, stride: step.stride, len, var });
+        self.op(Op::Index { dst, base: pointer.addr, index, stride: step.stride, len });
         Ok(Pointer { addr: Some(dst), layout: step.element, ..pointer.clone() })
     }
 
@@ -182,5 +181,11 @@ impl<'m> Lower<'m> {
 
 /// The place of a scalar `offset` behind a pointer.
 pub(super) fn place(pointer: &Pointer, offset: u32) -> Place {
-    Place { root: pointer.root, addr: pointer.addr, offset: pointer.offset + offset, var: pointer.var }
+    Place {
+        root: pointer.root,
+        addr: pointer.addr,
+        offset: pointer.offset + offset,
+        var: pointer.var,
+        atomic: matches!(pointer.layout, Layout::Atomic(_)),
+    }
 }

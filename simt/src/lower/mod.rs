@@ -9,7 +9,7 @@ mod expr;
 mod math;
 mod matrix;
 mod pack;
-mod shape;
+pub(crate) mod shape;
 mod stmt;
 mod value;
 

@@ -5,14 +5,14 @@ use crate::layout::{Layout, Scalar, column_stride};
 
 /// A scalar inside a layout.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     pub scalar: Scalar,
     /// From the beginning of the whole, in the unit of the memory asked for.
     pub offset: u32,
 }
 
 /// What indexing goes to.
-pub(super) struct Step {
+pub(crate) struct Step {
     pub element: Layout,
     /// In the unit of the memory asked for.
     pub stride: u32,
@@ -21,7 +21,7 @@ pub(super) struct Step {
 }
 
 /// Words of registers or workgroup memory that `layout` takes, if it has a fixed size below 2^32.
-pub(super) fn words(layout: &Layout) -> Option<u32> {
+pub(crate) fn words(layout: &Layout) -> Option<u32> {
     match layout {
         Layout::Scalar(scalar) | Layout::Atomic(scalar) => Some(Lane::of(*scalar).words()),
         Layout::Vector { size, scalar } => Some(size * Lane::of(*scalar).words()),
@@ -34,7 +34,7 @@ pub(super) fn words(layout: &Layout) -> Option<u32> {
 }
 
 /// How many scalars a layout has; 64-bit ones count once.
-pub(super) fn count(layout: &Layout) -> usize {
+pub(crate) fn count(layout: &Layout) -> usize {
     match layout {
         Layout::Scalar(_) | Layout::Atomic(_) => 1,
         Layout::Vector { size, .. } => *size as usize,
@@ -47,7 +47,7 @@ pub(super) fn count(layout: &Layout) -> usize {
 }
 
 /// The scalars of a layout of fixed size, in order.
-pub(super) fn parts(layout: &Layout, root: Root) -> Vec<Part> {
+pub(crate) fn parts(layout: &Layout, root: Root) -> Vec<Part> {
     let mut out = Vec::with_capacity(count(layout));
     collect(layout, root, 0, &mut out);
     out
@@ -73,7 +73,7 @@ fn collect(layout: &Layout, root: Root, at: u32, out: &mut Vec<Part>) {
 }
 
 /// Where a member of a structure begins.
-pub(super) fn member_offset(layout: &Layout, index: usize, root: Root) -> u32 {
+pub(crate) fn member_offset(layout: &Layout, index: usize, root: Root) -> u32 {
     let Layout::Struct { members, .. } = layout else {
         return 0;
     };
@@ -84,7 +84,7 @@ pub(super) fn member_offset(layout: &Layout, index: usize, root: Root) -> u32 {
 }
 
 /// What indexing a vector, matrix or array goes to; none for the rest.
-pub(super) fn step(layout: &Layout, root: Root) -> Option<Step> {
+pub(crate) fn step(layout: &Layout, root: Root) -> Option<Step> {
     let in_bytes = matches!(root, Root::Binding(_));
     let scalar_size = |scalar: Scalar| {
         if in_bytes { scalar.bytes() } else { Lane::of(scalar).words() }
@@ -106,7 +106,7 @@ pub(super) fn step(layout: &Layout, root: Root) -> Option<Step> {
 }
 
 /// The scalar type of a scalar, vector or matrix.
-pub(super) fn scalar(layout: &Layout) -> Option<Scalar> {
+pub(crate) fn scalar(layout: &Layout) -> Option<Scalar> {
     match layout {
         Layout::Scalar(scalar)
         | Layout::Atomic(scalar)

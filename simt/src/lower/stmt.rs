@@ -42,9 +42,9 @@ impl<'m> Lower<'m> {
                 let cond = self.scalar_value(frame, *condition)?;
                 let accept = self.block_of(|this| this.block(frame, accept))?;
                 let reject = self.block_of(|this| this.block(frame, reject))?;
-                self.node(Node::If { cond, accept, reject, at });
+                self.node(Node::If { cond, accept, reject });
             }
-            Statement::Switch { selector, cases } => self.switch(frame, *selector, cases, at)?,
+            Statement::Switch { selector, cases } => self.switch(frame, *selector, cases)?,
             Statement::Loop { body, continuing, break_if } => {
                 self.lower_loop(frame, body, continuing, *break_if, at)?;
             }
@@ -143,7 +143,7 @@ impl<'m> Lower<'m> {
             if let Some(done) = break_if {
                 let cond = this.scalar_value(frame, done)?;
                 let accept = vec![Node::Exit(leave)];
-                this.node(Node::If { cond, accept, reject: Vec::new(), at });
+                this.node(Node::If { cond, accept, reject: Vec::new() });
             }
             Ok(())
         })?;
@@ -158,7 +158,6 @@ impl<'m> Lower<'m> {
         frame: &mut Frame<'m>,
         selector: Handle<Expression>,
         cases: &'m [SwitchCase],
-        at: Span,
     ) -> Result<(), Error> {
         let selector = self.scalar_value(frame, selector)?;
         let leave = self.label();
@@ -207,7 +206,7 @@ impl<'m> Lower<'m> {
             for (cond, block) in clauses {
                 let accept = this.block_of(|this| this.block(frame, block))?;
                 match cond {
-                    Some(cond) => this.node(Node::If { cond, accept, reject: Vec::new(), at }),
+                    Some(cond) => this.node(Node::If { cond, accept, reject: Vec::new() }),
                     None => accept.into_iter().for_each(|node| this.node(node)),
                 }
             }
