@@ -16,6 +16,8 @@ pub(crate) struct Cell {
     pub(crate) op: Option<Op>,
     /// The host buffer.
     pub(crate) parcel: Option<Parcel>,
+    /// The driver is given the host buffer's address.
+    pub(crate) lent: bool,
     /// Bytes of staging memory it holds until it is resolved.
     pub(crate) staging: u64,
     pub(crate) receipt: Option<Receipt>,

@@ -138,7 +138,7 @@ impl Core {
                         effects.blocks.push(block);
                     }
                     shared.staging.remove(std::mem::take(&mut cell.staging));
-                    cell.leaked = in_driver && cell.parcel.is_some();
+                    cell.leaked = in_driver && cell.lent;
                     self.ledger.leaked_buffers += u64::from(cell.leaked);
                     let receipt = cell.receipt.as_mut().expect("a message has a receipt");
                     receipt.delivered = Some(Instant::now());
@@ -443,7 +443,9 @@ impl Engine {
             Kind::Work(lane) => Some(lane),
             Kind::Fence => None,
         };
+        let lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
         *core.cells.get_mut(name).expect("just taken") = Cell {
+            lent,
             op: work.op.take(),
             parcel: work.parcel.take(),
             staging: work.staging,

@@ -77,7 +77,7 @@ pub(crate) enum Event {
 pub(crate) enum Action {
     /// Hand the message to the backend.
     Submit(Token),
-    /// Give the message's outcome to its owner. `hardware` says whether the driver may still touch
+    /// Give the message's outcome to its owner. `in_driver` says whether the driver may still touch
     /// the message's memory (it was lost with the message inside).
     Resolve { token: Token, result: Result<(), Arc<TransferError>>, in_driver: bool },
     /// No message uses this buffer any more and its owner is gone.
