@@ -5,7 +5,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::{Duration, Instant},
 };
@@ -14,9 +17,6 @@ use wgpu::{ErrorFilter, PollError, PollType, SubmissionIndex};
 
 use super::{adapter, lock};
 use crate::error::{BackendKind, Error, FailureKind, Result};
-
-/// How the assertion begins that a wait which just timed out can trip over; see [`Gpu::finished`].
-const WGPU_RACE: &str = "If the queue is empty";
 
 /// A driver call that failed.
 #[derive(Debug, Clone)]
@@ -122,7 +122,19 @@ pub(super) struct Gpu {
     pub(super) queue: wgpu::Queue,
     pub(super) signal: Arc<Signal>,
     closing: Arc<AtomicBool>,
+    /// Held by the thread that looks at the queue: one that submits, or one that waits. wgpu 30 panics
+    /// where another thread clears the queue between the end of a wait and its look at the queue.
+    ///
+    /// Waits are short and give way, so that a submission waits for at most `LONGEST_WAIT`, and only
+    /// while the device has work; a wait ends by itself when that work does.
+    turn: Mutex<()>,
+    /// A submission waits for its turn.
+    wanted: AtomicBool,
 }
+
+/// How long one wait for the driver may take, at first and at most.
+const SHORTEST_WAIT: Duration = Duration::from_micros(100);
+const LONGEST_WAIT: Duration = Duration::from_millis(1);
 
 impl Gpu {
     pub(super) fn open(adapter: &wgpu::Adapter, id: &str) -> Result<Self> {
@@ -147,7 +159,7 @@ impl Gpu {
         // was raised by a callback of the driver, and belongs to no command: the commands that suffer
         // from it fail by themselves.
         device.on_uncaptured_error(Arc::new(drop));
-        Ok(Self { device, queue, signal, closing })
+        Ok(Self { device, queue, signal, closing, turn: Mutex::default(), wanted: AtomicBool::new(false) })
     }
 
     /// Runs driver calls on this thread. Gives the first error that they raised; wgpu's panics too.
@@ -164,27 +176,49 @@ impl Gpu {
         }
     }
 
-    /// Whether the submission is over; waits for at most `timeout`. Runs the driver's callbacks.
-    pub(super) fn finished(&self, index: &SubmissionIndex, timeout: Duration) -> bool {
-        let wait = PollType::Wait { submission_index: Some(index.clone()), timeout: Some(timeout) };
-        let cause = match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
-            Ok(Ok(_)) => return true,
-            Ok(Err(PollError::Timeout)) => return false,
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => words(&*panic),
-        };
-        // wgpu asserts that nothing ends between the end of a wait in vain and its look at the queue.
-        // It may: a submission on another thread clears the queue as well. Then the next call finds
-        // it ended.
-        if !cause.contains(WGPU_RACE) {
-            self.signal.lose(&cause);
-        }
-        false
+    /// Submits. See [`Gpu::turn`].
+    pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> SubmissionIndex {
+        self.wanted.store(true, Release);
+        let turn = lock(&self.turn);
+        self.wanted.store(false, Release);
+        let index = self.queue.submit([commands]);
+        drop(turn);
+        index
     }
 
-    /// Runs the driver's callbacks that are due.
+    /// Whether the submission is over; waits for about `timeout` at most. Runs the driver's callbacks.
+    pub(super) fn finished(&self, index: &SubmissionIndex, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut slice = SHORTEST_WAIT;
+        loop {
+            while self.wanted.load(Acquire) {
+                std::thread::yield_now();
+            }
+            let turn = lock(&self.turn);
+            let wait = PollType::Wait { submission_index: Some(index.clone()), timeout: Some(slice) };
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.device.poll(wait)));
+            drop(turn);
+            let cause = match outcome {
+                Ok(Ok(_)) => return true,
+                Ok(Err(PollError::Timeout)) if Instant::now() < deadline => {
+                    slice = (slice * 2).min(LONGEST_WAIT);
+                    continue;
+                }
+                Ok(Err(PollError::Timeout)) => return false,
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => words(&*panic),
+            };
+            self.signal.lose(&cause);
+            return false;
+        }
+    }
+
+    /// Runs the driver's callbacks that are due, unless another thread is at it.
     pub(super) fn poll(&self) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.device.poll(PollType::Poll))) {
+        let Ok(turn) = self.turn.try_lock() else { return };
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.device.poll(PollType::Poll)));
+        drop(turn);
+        if let Err(panic) = outcome {
             self.signal.lose(&words(&*panic));
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -50,6 +50,7 @@ pub(super) struct End {
 pub(super) struct Reaper {
     gpu: Arc<Gpu>,
     flights: Mutex<VecDeque<Flight>>,
+    landed: Condvar,
     /// Downloads of which a piece could not be read.
     failed: Mutex<HashMap<Token, FailureKind>>,
     told_of_loss: AtomicBool,
@@ -62,6 +63,7 @@ impl Reaper {
         Self {
             gpu,
             flights: Mutex::default(),
+            landed: Condvar::new(),
             failed: Mutex::default(),
             told_of_loss: AtomicBool::new(false),
             last: Mutex::default(),
@@ -71,6 +73,13 @@ impl Reaper {
     pub(super) fn launch(&self, flight: Flight) {
         lock(&self.flights).push_back(flight);
         self.gpu.signal.wake();
+    }
+
+    /// Waits until at most so many submissions are on their way, or `timeout` has passed.
+    pub(super) fn wait_for_room(&self, most: usize, timeout: Duration) {
+        let flights = lock(&self.flights);
+        let waited = self.landed.wait_timeout_while(flights, timeout, |flights| flights.len() > most);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
@@ -102,6 +111,7 @@ impl Reaper {
             };
             if landed {
                 let flight = lock(&self.flights).pop_front().expect("only this thread takes flights");
+                self.landed.notify_all();
                 self.land(flight, events);
             } else if left.is_zero() {
                 return;

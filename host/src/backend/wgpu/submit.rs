@@ -4,7 +4,11 @@
 //! host copies the next chunk, so that host and device work side by side.
 #![expect(unsafe_code, reason = "uploads are copied from host memory that the message owns")]
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, SubmissionIndex};
 
@@ -22,6 +26,12 @@ use crate::{
     backend::{Command, HostSpan, Launch, Op, Path, Region, Source, Token},
     error::{FailureKind, Result},
 };
+
+/// Submissions on their way that keep the device busy. With more, a batch that moves little waits a
+/// moment for one to land: its submission costs more than its commands.
+const ENOUGH_FLIGHTS: usize = 2;
+const GATHER: Duration = Duration::from_micros(200);
+const SMALL_BYTES: u64 = 4 << 10;
 
 /// The submission being made.
 #[derive(Debug)]
@@ -69,6 +79,10 @@ impl Submitter {
 
     pub(super) fn submit(&mut self, device: &Wgpu, batch: &mut Vec<Command>) {
         self.ahead = batch.iter().map(staged_bytes).sum();
+        if self.ahead + batch.iter().map(fetched_bytes).sum::<u64>() < SMALL_BYTES {
+            // Messages that come meanwhile travel together in the next batch.
+            device.reaper.wait_for_room(ENOUGH_FLIGHTS, GATHER);
+        }
         for command in batch.drain(..) {
             if device.gpu.signal.lost().is_some() {
                 continue;
@@ -359,7 +373,7 @@ impl Submitter {
         let blocks = &self.blocks;
         let whole = gpu.guard(|| {
             blocks.iter().for_each(|block| block.buffer.unmap());
-            gpu.queue.submit([encode(gpu, prelude.into_iter().chain(&self.parts))])
+            gpu.submit(encode(gpu, prelude.into_iter().chain(&self.parts)))
         });
         let fault = match whole {
             Ok(index) => return Some(index),
@@ -375,7 +389,7 @@ impl Submitter {
             let alone = if self.tokens.len() == 1 {
                 Err(fault.clone())
             } else {
-                gpu.guard(|| gpu.queue.submit([encode(gpu, prelude.into_iter().chain(own()))]))
+                gpu.guard(|| gpu.submit(encode(gpu, prelude.into_iter().chain(own()))))
             };
             match alone {
                 Ok(index) => last = Some(index),
@@ -397,6 +411,14 @@ impl Submitter {
 fn staged_bytes(command: &Command) -> u64 {
     match &command.op {
         Op::Upload { src: Source::Span(_) | Source::Inline { .. }, dst } => dst.bytes,
+        _ => 0,
+    }
+}
+
+/// Bytes that a command brings back.
+fn fetched_bytes(command: &Command) -> u64 {
+    match &command.op {
+        Op::Download { src, .. } => src.bytes,
         _ => 0,
     }
 }
