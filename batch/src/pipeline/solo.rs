@@ -34,17 +34,18 @@ fn batches(device: &Device, source: &dyn Source, query: &Query, budget: Budget, 
     let mut samples: Vec<Stages> = Vec::new();
     for _ in 0..most {
         let began = Instant::now();
-        let mut fill = 0.0;
-        let (rows, uploads) = slot.fill(device, &mut *reader, || fill = began.elapsed().as_secs_f64())?;
+        let mut filled = began;
+        let (rows, uploads) = slot.fill(device, &mut *reader, || filled = Instant::now())?;
         let Some(uploads) = uploads else { break };
         if rows < budget.rows && samples.len() > 1 {
             break;
         }
-        let began = Instant::now();
         for upload in uploads {
             upload.wait().ok()?;
         }
-        let upload = began.elapsed().as_secs_f64();
+        // From the end of the filling: the first upload is under way while the last is sent.
+        let fill = filled.duration_since(began).as_secs_f64();
+        let upload = filled.elapsed().as_secs_f64();
         let began = Instant::now();
         slot.launch(device, query, rows)?.wait().ok()?;
         let kernel = began.elapsed().as_secs_f64();
