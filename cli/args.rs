@@ -11,7 +11,7 @@ use crate::{
     exit::{Failure, Outcome},
     kernels::Kernels,
     output,
-    run::Run,
+    run::{Check, Run},
     trace::Trace,
 };
 
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Devices(Devices),
     /// Run a WGSL file with bindings from the command line.
     Run(Run),
+    /// Check a WGSL file: races, barriers, bounds, uninitialised reads, endless loops.
+    Check(Check),
     /// List the kernels of the library.
     Kernels(Kernels),
     /// Run a job over more data than memory.
@@ -37,9 +39,6 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Record a Perfetto trace of any wharf command.
     Trace(Trace),
-    /// Reserved.
-    #[command(hide = true)]
-    Check(Reserved),
     /// Reserved.
     #[command(hide = true)]
     Advise(Reserved),
@@ -66,7 +65,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Outcome<Command
                 Err(Failure::silent())
             }
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Failure::usage(
-                "a command is missing: devices, run, kernels, batch, bench or trace; see `wharf help`",
+                "a command is missing: devices, run, check, kernels, batch, bench or trace; see `wharf help`",
             )),
             _ => Err(Failure::usage(one_line(&error.render().to_string()))),
         },

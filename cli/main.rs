@@ -36,11 +36,11 @@ impl Command {
         match self {
             Self::Devices(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Check(command) => command.run(),
             Self::Kernels(command) => command.run(),
             Self::Batch(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Trace(command) => command.run(),
-            Self::Check(_) => Err(exit::Failure::reserved("check")),
             Self::Advise(_) => Err(exit::Failure::reserved("advise")),
             Self::Soak(_) => Err(exit::Failure::reserved("soak")),
         }

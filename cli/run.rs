@@ -1,6 +1,7 @@
 //! `wharf run`: any WGSL file, with bindings from the command line.
 
 mod bindings;
+mod check;
 mod memory;
 mod npy;
 mod spec;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use wharf::{Buffer, Device, Kernel, Ticket};
 use wharf_simt::{Access, Slot};
 
+pub(crate) use self::check::Check;
 use self::{
     bindings::{Bound, Contents, Output},
     times::Times,
@@ -27,14 +29,30 @@ use crate::{
 /// Run a WGSL file.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
+    #[command(flatten)]
+    kernel: Source,
+    /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Where a binding is written to afterwards: a .npy or .bin file.
+    #[arg(long = "out", value_name = "NAME=FILE")]
+    outs: Vec<String>,
+    /// Times to run; the inputs are restored each time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A kernel of a file, and what it is given: the flags that `run` and `check` share.
+#[derive(Debug, Args)]
+struct Source {
     /// The WGSL file.
     file: PathBuf,
     /// The compute entry point, where there are several.
     #[arg(long, value_name = "NAME")]
     entry: Option<String>,
-    /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
-    #[arg(long, value_name = "D")]
-    device: Option<String>,
     /// Workgroups.
     #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1,1,1")]
     groups: String,
@@ -45,15 +63,24 @@ pub(crate) struct Run {
     /// iota:TYPE:N, random:TYPE:N[:SEED] or value:V,V,...
     #[arg(long = "bind", value_name = "NAME=SPEC")]
     binds: Vec<String>,
-    /// Where a binding is written to afterwards: a .npy or .bin file.
-    #[arg(long = "out", value_name = "NAME=FILE")]
-    outs: Vec<String>,
-    /// Times to run; the inputs are restored each time.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: u32,
-    /// Print one JSON document.
-    #[arg(long)]
-    json: bool,
+}
+
+impl Source {
+    fn kernel(&self) -> Outcome<Kernel> {
+        let wgsl = std::fs::read_to_string(&self.file).map_err(|e| Failure::file(&self.file, &e))?;
+        Kernel::from_wgsl_entry(wgsl, self.entry.as_deref()).map_err(|e| self.in_file(&e))
+    }
+
+    /// A build error names the file; its line and column come first in its log.
+    fn in_file(&self, error: &wharf::Error) -> Failure {
+        match error {
+            wharf::Error::Build { log, .. } => Failure::usage(format_args!("{}:{log}", self.file.display())),
+            wharf::Error::Argument { .. } | wharf::Error::NoForm { .. } => {
+                Failure::usage(format_args!("{}: {error}", self.file.display()))
+            }
+            other => Failure::from(other.clone()),
+        }
+    }
 }
 
 /// What `--json` prints.
@@ -91,12 +118,12 @@ struct OutputDocument<'a> {
 
 impl Run {
     pub(crate) fn run(&self) -> Outcome {
-        let wgsl = std::fs::read_to_string(&self.file).map_err(|e| Failure::file(&self.file, &e))?;
-        let kernel = Kernel::from_wgsl_entry(wgsl, self.entry.as_deref()).map_err(|e| self.in_file(&e))?;
-        let entry = kernel.entry().map_err(|e| self.in_file(&e))?;
-        let groups = bindings::groups(&self.groups)?;
-        let sets = bindings::sets(&self.sets, entry)?;
-        let specs = bindings::specs(&self.binds, &entry.bindings)?;
+        let source = &self.kernel;
+        let kernel = source.kernel()?;
+        let entry = kernel.entry().map_err(|e| source.in_file(&e))?;
+        let groups = bindings::groups(&source.groups)?;
+        let sets = bindings::sets(&source.sets, entry)?;
+        let specs = bindings::specs(&source.binds, &entry.bindings)?;
         let outputs = bindings::outputs(&self.outs, &entry.bindings)?;
         for output in &outputs {
             output::check(&output.path)?;
@@ -119,7 +146,7 @@ impl Run {
         let document = Document {
             schema: output::SCHEMA,
             command: "run",
-            file: self.file.display().to_string(),
+            file: source.file.display().to_string(),
             entry: kernel.name(),
             device: device.id(),
             device_name: &device.capabilities().name,
@@ -169,24 +196,13 @@ impl Run {
         for (name, value) in sets {
             launch = launch.set(name, *value);
         }
-        times.launch(launch.run().map_err(|e| self.in_file(&e))?)?;
+        times.launch(launch.run().map_err(|e| self.kernel.in_file(&e))?)?;
         let mut downloads = Vec::new();
         for output in outputs {
             let buffer = bound[output.binding].buffer.as_ref().expect("uniforms are refused as outputs");
             downloads.push(device.download(buffer).label(&output.slot.name).send()?);
         }
         times.download(downloads)
-    }
-
-    /// A build error names the file; its line and column come first in its log.
-    fn in_file(&self, error: &wharf::Error) -> Failure {
-        match error {
-            wharf::Error::Build { log, .. } => Failure::usage(format_args!("{}:{log}", self.file.display())),
-            wharf::Error::Argument { .. } | wharf::Error::NoForm { .. } => {
-                Failure::usage(format_args!("{}: {error}", self.file.display()))
-            }
-            other => Failure::from(other.clone()),
-        }
     }
 }
 

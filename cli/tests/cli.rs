@@ -2,6 +2,7 @@
 //! to their schemas, and files that appear whole or not at all.
 
 mod batch;
+mod check;
 mod documents;
 mod errors;
 mod run;

@@ -11,7 +11,7 @@ fn words_that_are_no_command_are_2() {
     refused(at, 2, &[], &["a command is missing", "devices"]);
     refused(at, 2, &["frobnicate"], &["frobnicate"]);
     refused(at, 2, &["devices", "--frobnicate"], &["--frobnicate"]);
-    for word in ["check", "advise", "soak"] {
+    for word in ["advise", "soak"] {
         refused(at, 2, &[word, "x.wgsl", "--flag"], &[word, "reserved"]);
     }
     refused(at, 2, &["bench", "compare", "a.json", "b.json"], &["bench compare", "reserved"]);

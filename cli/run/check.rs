@@ -1,0 +1,153 @@
+//! `wharf check`: runs a kernel under watch and reports what is wrong with it.
+
+use clap::Args;
+use serde::Serialize;
+use wharf_simt::{Access, Budget, Engine, Finding, Location, Memory, Severity, Slot};
+
+use super::{Source, bindings, spec::Spec, values};
+use crate::{
+    exit::{FELL_SHORT, Failure, Outcome},
+    output,
+};
+
+/// A checked buffer's most bytes: what the checker's addresses reach.
+const LIMIT: u64 = u32::MAX as u64 - 15;
+
+/// Check a WGSL file.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    kernel: Source,
+    /// Exit with 1 on portability findings, too.
+    #[arg(long)]
+    strict: bool,
+    /// Instructions an invocation may take.
+    #[arg(long, value_name = "N", default_value_t = Budget::default().max_steps, value_parser = clap::value_parser!(u64).range(1..))]
+    max_steps: u64,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: u32,
+    command: &'static str,
+    file: String,
+    entry: &'a str,
+    groups: [u32; 3],
+    findings: Vec<FindingDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FindingDocument<'a> {
+    kind: &'static str,
+    severity: &'static str,
+    line: Option<u32>,
+    column: Option<u32>,
+    /// The other access of a race.
+    other_line: Option<u32>,
+    other_column: Option<u32>,
+    invocations: Vec<InvocationDocument>,
+    address: Option<&'a str>,
+    count: u64,
+    message: &'a str,
+    fix: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct InvocationDocument {
+    workgroup: [u32; 3],
+    local: [u32; 3],
+}
+
+/// The bytes of one binding, aligned as kernels see them.
+struct Contents {
+    words: Vec<u128>,
+    bytes: usize,
+    fresh: bool,
+}
+
+impl Contents {
+    fn new(slot: &Slot, spec: &Spec) -> Outcome<Self> {
+        let made = values::make(slot, spec, LIMIT)?;
+        let mut words = vec![0_u128; made.len().div_ceil(16)];
+        bytemuck::cast_slice_mut(&mut words)[..made.len()].copy_from_slice(&made);
+        Ok(Self { words, bytes: made.len(), fresh: matches!(spec, Spec::Fresh(..)) })
+    }
+
+    fn memory(&mut self, slot: &Slot) -> Memory<'_> {
+        let (fresh, len) = (self.fresh, self.bytes);
+        let bytes = &mut bytemuck::cast_slice_mut::<u128, u8>(&mut self.words)[..len];
+        let memory = if slot.access == Access::ReadWrite { Memory::read_write(bytes) } else { Memory::read(bytes) };
+        if fresh { memory.fresh() } else { memory }
+    }
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Outcome {
+        let source = &self.kernel;
+        let kernel = source.kernel()?;
+        let entry = kernel.entry().map_err(|e| source.in_file(&e))?;
+        let groups = bindings::groups(&source.groups)?;
+        let sets = bindings::sets(&source.sets, entry)?;
+        let specs = bindings::specs(&source.binds, &entry.bindings)?;
+        let sets: Vec<(&str, f64)> = sets.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let module = kernel.module().map_err(|e| source.in_file(&e))?;
+        let in_file = |e: wharf_simt::Error| Failure::usage(format_args!("{}: {e}", source.file.display()));
+        let program = module.compile(kernel.name(), &sets, Engine::default()).map_err(in_file)?;
+
+        let slots = program.bindings();
+        let contents = slots.iter().zip(&specs).map(|(slot, spec)| Contents::new(slot, spec));
+        let mut contents = contents.collect::<Outcome<Vec<_>>>()?;
+        let memories: Vec<Memory<'_>> =
+            contents.iter_mut().zip(slots).map(|(contents, slot)| contents.memory(slot)).collect();
+        let budget = Budget { max_steps: self.max_steps };
+        let findings = program.check(groups, &memories, budget).map_err(in_file)?;
+
+        if self.json {
+            output::json(&Document {
+                schema: output::SCHEMA,
+                command: "check",
+                file: source.file.display().to_string(),
+                entry: kernel.name(),
+                groups,
+                findings: findings.iter().map(document).collect(),
+            })?;
+        } else {
+            let lines: String = findings.iter().map(|f| format!("{}:{f}\n", source.file.display())).collect();
+            output::text(&lines)?;
+        }
+        self.verdict(&findings)
+    }
+
+    fn verdict(&self, findings: &[Finding]) -> Outcome {
+        let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
+        let portability = findings.len() - errors;
+        if errors == 0 && (portability == 0 || !self.strict) {
+            return Ok(());
+        }
+        let what = format!("found {errors} errors and {portability} portability problems");
+        Err(Failure::new(FELL_SHORT, what))
+    }
+}
+
+fn document(finding: &Finding) -> FindingDocument<'_> {
+    let line = |at: Option<Location>| at.map(|at| at.line);
+    let column = |at: Option<Location>| at.map(|at| at.column);
+    let invocations = finding.invocations.iter();
+    FindingDocument {
+        kind: finding.kind.name(),
+        severity: finding.severity.name(),
+        line: line(finding.at),
+        column: column(finding.at),
+        other_line: line(finding.other),
+        other_column: column(finding.other),
+        invocations: invocations.map(|i| InvocationDocument { workgroup: i.workgroup, local: i.local }).collect(),
+        address: finding.address.as_deref(),
+        count: finding.count,
+        message: &finding.message,
+        fix: finding.fix,
+    }
+}
