@@ -203,8 +203,7 @@ impl<'a> Checker<'a> {
     }
 
     /// An active lane accesses memory that is there.
-    pub(crate) fn access(&mut self, at: Span, place: &Place, ty: Scalar, how: How, touch: Touch) {
-        let site = self.site(at);
+    pub(crate) fn access(&mut self, (at, site): (Span, u16), place: &Place, ty: Scalar, how: How, touch: Touch) {
         let access = Access { lane: u16::try_from(touch.lane + 1).unwrap_or(u16::MAX), site };
         let (epoch, bytes) = match place.root {
             Root::Workgroup => (self.workgroup_epoch, crate::ir::Lane::of(ty).words()),
@@ -270,7 +269,8 @@ impl<'a> Checker<'a> {
         name::of(&self.kernel.variables[place.var as usize], address)
     }
 
-    fn site(&mut self, at: Span) -> u16 {
+    /// A short number for a place in the source.
+    pub(crate) fn site(&mut self, at: Span) -> u16 {
         let key = at.to_range().map(|range| (range.start, range.end));
         let next = u16::try_from(self.sites.len()).unwrap_or(u16::MAX);
         let sites = &mut self.sites;

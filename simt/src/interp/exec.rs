@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::lanes::Row;
 use super::state::State;
+use super::vector;
 use super::{Context, Halt};
 use crate::check::Checker;
 use crate::ir::{Input, Inst, Label, Node, Op, Reg};
@@ -52,9 +53,8 @@ impl<'a> Run<'a> {
                 Input::GlobalId(axis) => {
                     let axis = usize::from(axis);
                     let start = group[axis].wrapping_mul(size[axis]);
-                    let below: u32 = size[..axis].iter().product();
-                    for (lane, cell) in (0..self.lanes).zip(self.state.file.row(reg)) {
-                        cell.set(start.wrapping_add(lane / below % size[axis]));
+                    for (local, cell) in self.state.local[axis].iter().zip(self.state.file.row(reg)) {
+                        cell.set(start.wrapping_add(*local));
                     }
                 }
                 _ => {}
@@ -140,7 +140,9 @@ impl<'a> Run<'a> {
     /// Runs one side, or both one after the other with the lanes that belong there.
     fn branch(&mut self, cond: Reg, accept: &[Node], reject: &[Node]) -> Result<(), Halt> {
         let (mask, cond_row) = (&self.state.mask, self.state.file.row(cond));
-        let taken: u32 = mask.iter().zip(cond_row).map(|(mask, cond)| (mask.get() & cond.get()) & 1).sum();
+        let taken: u32 = vector::run(self.state.file.vector, || {
+            mask.iter().zip(cond_row).map(|(mask, cond)| mask.get() & cond.get() & 1).sum()
+        });
         if taken == self.active {
             return self.block(accept);
         }

@@ -13,6 +13,11 @@ pub(super) trait Float: Number + PartialOrd + std::ops::Neg<Output = Self> {
     fn mul(self, b: Self) -> Self;
     fn div(self, b: Self) -> Self;
     fn abs(self) -> Self;
+    fn ceil(self) -> Self;
+    fn floor(self) -> Self;
+    /// To the nearest, ties to even.
+    fn round(self) -> Self;
+    fn trunc(self) -> Self;
     fn sqrt(self) -> Self;
     fn inverse_sqrt(self) -> Self;
     fn sign(self) -> Self;
@@ -37,10 +42,6 @@ macro_rules! float {
             }
             fn function(op: Unary) -> Option<fn(Self) -> Self> {
                 Some(match op {
-                    Unary::Ceil => $type::ceil,
-                    Unary::Floor => $type::floor,
-                    Unary::Round => $type::round_ties_even,
-                    Unary::Trunc => $type::trunc,
                     Unary::Sin => $type::sin,
                     Unary::Cos => $type::cos,
                     Unary::Tan => $type::tan,
@@ -79,6 +80,22 @@ macro_rules! float {
             #[inline(always)]
             fn abs(self) -> Self {
                 $type::abs(self)
+            }
+            #[inline(always)]
+            fn ceil(self) -> Self {
+                $type::ceil(self)
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                $type::floor(self)
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                $type::round_ties_even(self)
+            }
+            #[inline(always)]
+            fn trunc(self) -> Self {
+                $type::trunc(self)
             }
             #[inline(always)]
             fn sqrt(self) -> Self {
@@ -153,6 +170,10 @@ pub(super) fn unary<T: Float>(file: &File, op: Unary, dst: Reg, a: Reg) {
         Unary::Negate => file.map(dst, a, |a: T| -a),
         Unary::Abs => file.map(dst, a, T::abs),
         Unary::Sign => file.map(dst, a, T::sign),
+        Unary::Ceil => file.map(dst, a, T::ceil),
+        Unary::Floor => file.map(dst, a, T::floor),
+        Unary::Round => file.map(dst, a, T::round),
+        Unary::Trunc => file.map(dst, a, T::trunc),
         Unary::Sqrt => file.map(dst, a, T::sqrt),
         Unary::InverseSqrt => file.map(dst, a, T::inverse_sqrt),
         Unary::FrexpFraction => file.map(dst, a, |a: T| a.frexp().0),

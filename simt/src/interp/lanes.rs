@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 
+use super::vector::{self, Vector};
 use crate::ir::Reg;
 
 /// Registers, each a row of words, one per lane.
@@ -12,6 +13,8 @@ use crate::ir::Reg;
 pub(super) struct File {
     words: Vec<Cell<u32>>,
     lanes: usize,
+    /// What this machine's vectors can do.
+    pub(super) vector: Vector,
 }
 
 /// One row.
@@ -19,7 +22,7 @@ pub(super) type Row<'a> = &'a [Cell<u32>];
 
 impl File {
     pub(super) fn new(regs: usize, lanes: usize) -> Self {
-        Self { words: vec![Cell::new(0); regs * lanes], lanes }
+        Self { words: vec![Cell::new(0); regs * lanes], lanes, vector: Vector::detect() }
     }
 
     pub(super) fn lanes(&self) -> usize {
@@ -51,20 +54,24 @@ impl File {
     pub(super) fn map<T: Number, R: Number>(&self, dst: Reg, a: Reg, f: impl Fn(T) -> R) {
         let (to, a) = (self.column::<R>(dst), self.column::<T>(a));
         let lanes = self.lanes;
-        let (to, a) = (to.cut(lanes), a.cut(lanes));
-        for i in 0..lanes {
-            R::set(to, i, f(T::get(a, i)));
-        }
+        vector::run(self.vector, || {
+            let (to, a) = (to.cut(lanes), a.cut(lanes));
+            for i in 0..lanes {
+                R::set(to, i, f(T::get(a, i)));
+            }
+        });
     }
 
     /// `dst = f(a, b)` in every lane.
     pub(super) fn zip<A: Number, B: Number, R: Number>(&self, dst: Reg, a: Reg, b: Reg, f: impl Fn(A, B) -> R) {
         let (to, a, b) = (self.column::<R>(dst), self.column::<A>(a), self.column::<B>(b));
         let lanes = self.lanes;
-        let (to, a, b) = (to.cut(lanes), a.cut(lanes), b.cut(lanes));
-        for i in 0..lanes {
-            R::set(to, i, f(A::get(a, i), B::get(b, i)));
-        }
+        vector::run(self.vector, || {
+            let (to, a, b) = (to.cut(lanes), a.cut(lanes), b.cut(lanes));
+            for i in 0..lanes {
+                R::set(to, i, f(A::get(a, i), B::get(b, i)));
+            }
+        });
     }
 }
 
@@ -77,6 +84,7 @@ pub(super) struct Column<'a> {
 
 impl Column<'_> {
     /// Tells the compiler how long the rows are.
+    #[inline(always)]
     fn cut(self, lanes: usize) -> Self {
         Self { low: &self.low[..lanes], high: &self.high[..lanes] }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::exec::Run;
 use super::lanes::Row;
+use super::vector;
 use crate::half;
 use crate::ir::{Lane, NOWHERE, Place, Reg, Root};
 use crate::layout::Scalar;
@@ -14,6 +15,10 @@ trait Words {
     fn count(&self) -> usize;
     fn read(&self, at: usize) -> u32;
     fn write(&self, at: usize, value: u32);
+    /// Reads neighbours, all of which must be there.
+    fn read_row(&self, at: usize, to: Row<'_>);
+    /// Writes neighbours, all of which must be there.
+    fn write_row(&self, at: usize, from: Row<'_>);
 }
 
 impl Words for [AtomicU32] {
@@ -27,6 +32,18 @@ impl Words for [AtomicU32] {
     #[inline(always)]
     fn write(&self, at: usize, value: u32) {
         self[at].store(value, Ordering::Relaxed);
+    }
+    #[inline(always)]
+    fn read_row(&self, at: usize, to: Row<'_>) {
+        for (word, cell) in self[at..at + to.len()].iter().zip(to) {
+            cell.set(word.load(Ordering::Relaxed));
+        }
+    }
+    #[inline(always)]
+    fn write_row(&self, at: usize, from: Row<'_>) {
+        for (word, cell) in self[at..at + from.len()].iter().zip(from) {
+            word.store(cell.get(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -42,6 +59,18 @@ impl Words for [Cell<u32>] {
     fn write(&self, at: usize, value: u32) {
         self[at].set(value);
     }
+    #[inline(always)]
+    fn read_row(&self, at: usize, to: Row<'_>) {
+        for (word, cell) in self[at..at + to.len()].iter().zip(to) {
+            cell.set(word.get());
+        }
+    }
+    #[inline(always)]
+    fn write_row(&self, at: usize, from: Row<'_>) {
+        for (word, cell) in self[at..at + from.len()].iter().zip(from) {
+            word.set(cell.get());
+        }
+    }
 }
 
 /// How the addresses of a workgroup lie.
@@ -54,31 +83,33 @@ enum Pattern {
     Scattered,
 }
 
-/// Addresses of the lanes, in units of `1 / scale` words, to words.
+/// Addresses of the lanes, in units of `1 / 2^shift` words, to words.
 struct Addresses<'a> {
     row: Option<Row<'a>>,
     offset: u64,
-    scale: u32,
+    shift: u32,
 }
 
 impl Addresses<'_> {
     #[inline(always)]
     fn word(&self, lane: usize) -> usize {
         let addr = self.row.map_or(0, |row| row[lane].get());
-        ((u64::from(addr) + self.offset) / u64::from(self.scale)) as usize
+        ((u64::from(addr) + self.offset) >> self.shift) as usize
     }
 
+    #[inline(always)]
     fn pattern(&self, lanes: usize) -> Pattern {
         let Some(row) = self.row else {
             return Pattern::Same(self.word(0));
         };
         let row = &row[..lanes];
-        let (first, scale) = (row[0].get(), self.scale);
-        let differences = row.iter().zip(0_u32..).map(|(cell, lane)| {
+        let (first, shift) = (row[0].get(), self.shift);
+        let (mut same, mut in_row) = (0, 0);
+        for (lane, cell) in row.iter().enumerate() {
             let offset = cell.get().wrapping_sub(first);
-            (offset, offset ^ lane.wrapping_mul(scale))
-        });
-        let (same, in_row) = differences.fold((0, 0), |(a, b), (same, row)| (a | same, b | row));
+            same |= offset;
+            in_row |= offset ^ ((lane as u32) << shift);
+        }
         match (same, in_row) {
             (0, _) => Pattern::Same(self.word(0)),
             (_, 0) => Pattern::Row(self.word(0)),
@@ -93,7 +124,7 @@ impl Run<'_> {
             Root::Local => self.load_local(dst, Lane::of(ty).words(), place),
             Root::Workgroup => {
                 for word in 0..Lane::of(ty).words() {
-                    self.load_words(dst + word, self.state.workgroup.as_slice(), place, word, 1);
+                    self.load_words(dst + word, self.state.workgroup.as_slice(), place, word, 0);
                 }
             }
             Root::Binding(slot) => {
@@ -102,30 +133,28 @@ impl Run<'_> {
                     return self.load_halves(dst, ty, place);
                 }
                 for word in 0..Lane::of(ty).words() {
-                    self.load_words(dst + word, memory.words(), place, 4 * word, 4);
+                    self.load_words(dst + word, memory.words(), place, 4 * word, 2);
                 }
             }
         }
     }
 
-    fn addresses(&self, place: &Place, extra: u32, scale: u32) -> Addresses<'_> {
+    fn addresses(&self, place: &Place, extra: u32, shift: u32) -> Addresses<'_> {
         let row = place.addr.map(|addr| self.state.file.row(addr));
-        Addresses { row, offset: u64::from(place.offset) + u64::from(extra), scale }
+        Addresses { row, offset: u64::from(place.offset) + u64::from(extra), shift }
     }
 
-    fn load_words<W: Words + ?Sized>(&self, dst: Reg, words: &W, place: &Place, extra: u32, scale: u32) {
-        let addresses = self.addresses(place, extra, scale);
+    fn load_words<W: Words + ?Sized>(&self, dst: Reg, words: &W, place: &Place, extra: u32, shift: u32) {
+        let addresses = self.addresses(place, extra, shift);
         let to = &self.state.file.row(dst)[..self.lanes as usize];
         let count = words.count();
-        match addresses.pattern(to.len()) {
+        match vector::run(self.state.file.vector, || addresses.pattern(to.len())) {
             Pattern::Same(at) => {
                 let value = if at < count { words.read(at) } else { 0 };
                 to.iter().for_each(|cell| cell.set(value));
             }
             Pattern::Row(at) if at.saturating_add(to.len()) <= count => {
-                for (i, cell) in to.iter().enumerate() {
-                    cell.set(words.read(at + i));
-                }
+                words.read_row(at, to);
             }
             _ => {
                 for (lane, cell) in to.iter().enumerate() {
@@ -141,7 +170,7 @@ impl Run<'_> {
             return;
         };
         let memory = &self.context.args[slot as usize];
-        let addresses = self.addresses(place, 0, 1);
+        let addresses = self.addresses(place, 0, 0);
         for (lane, cell) in self.state.file.row(dst)[..self.lanes as usize].iter().enumerate() {
             let bits = memory.half(addresses.word(lane)).unwrap_or(0);
             cell.set(match ty {
@@ -182,18 +211,18 @@ impl Run<'_> {
             }
             Root::Workgroup => {
                 for word in 0..Lane::of(ty).words() {
-                    self.store_words(src + word, self.state.workgroup.as_slice(), place, word, 1);
+                    self.store_words(src + word, self.state.workgroup.as_slice(), place, word, 0);
                 }
             }
             Root::Binding(slot) => {
                 let memory = &self.context.args[slot as usize];
                 if ty.bytes() != 2 {
                     for word in 0..Lane::of(ty).words() {
-                        self.store_words(src + word, memory.words(), place, 4 * word, 4);
+                        self.store_words(src + word, memory.words(), place, 4 * word, 2);
                     }
                     return;
                 }
-                let (from, addresses) = (file.row(src), self.addresses(place, 0, 1));
+                let (from, addresses) = (file.row(src), self.addresses(place, 0, 0));
                 for lane in self.active_lanes() {
                     let bits = from[lane].get();
                     let half = match ty {
@@ -206,17 +235,15 @@ impl Run<'_> {
         }
     }
 
-    fn store_words<W: Words + ?Sized>(&self, src: Reg, words: &W, place: &Place, extra: u32, scale: u32) {
-        let addresses = self.addresses(place, extra, scale);
+    fn store_words<W: Words + ?Sized>(&self, src: Reg, words: &W, place: &Place, extra: u32, shift: u32) {
+        let addresses = self.addresses(place, extra, shift);
         let from = &self.state.file.row(src)[..self.lanes as usize];
         let count = words.count();
-        if let Pattern::Row(at) = addresses.pattern(from.len())
+        if let Pattern::Row(at) = vector::run(self.state.file.vector, || addresses.pattern(from.len()))
             && self.full()
             && at.saturating_add(from.len()) <= count
         {
-            for (i, cell) in from.iter().enumerate() {
-                words.write(at + i, cell.get());
-            }
+            words.write_row(at, from);
             return;
         }
         for lane in self.active_lanes() {

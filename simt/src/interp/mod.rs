@@ -14,6 +14,7 @@ mod memory;
 mod observe;
 mod state;
 mod subgroup;
+mod vector;
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

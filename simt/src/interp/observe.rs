@@ -52,14 +52,17 @@ impl Run<'_> {
 
     fn accesses(&self, at: Span, place: &Place, ty: Scalar, how: How) {
         let row = place.addr.map(|addr| self.state.file.row(addr));
-        for lane in self.active_lanes() {
-            let addr = row.map_or(0, |row| row[lane].get());
-            if addr == NOWHERE {
-                self.told(|check| check.out_of_bounds(at, place, lane, how));
-            } else if place.root != Root::Local {
-                let address = u64::from(addr) + u64::from(place.offset);
-                self.told(|check| check.access(at, place, ty, how, Touch { lane, address }));
+        self.told(|check| {
+            let site = check.site(at);
+            for lane in self.active_lanes() {
+                let addr = row.map_or(0, |row| row[lane].get());
+                if addr == NOWHERE {
+                    check.out_of_bounds(at, place, lane, how);
+                } else if place.root != Root::Local {
+                    let address = u64::from(addr) + u64::from(place.offset);
+                    check.access((at, site), place, ty, how, Touch { lane, address });
+                }
             }
-        }
+        });
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct State {
     /// Masks that are not in use.
     pub(super) spare: Vec<Vec<Cell<u32>>>,
     pub(super) workgroup: Vec<Cell<u32>>,
+    /// `local_invocation_id` of each lane, by axis.
+    pub(super) local: [Vec<u32>; 3],
 }
 
 impl State {
@@ -39,11 +41,11 @@ impl State {
         }
         let [nx, ny, _] = kernel.workgroup;
         let count: u32 = kernel.workgroup.iter().product();
+        let axis = |of: &dyn Fn(u32) -> u32| (0..count).map(of).collect::<Vec<u32>>();
+        let local = [axis(&|lane| lane % nx), axis(&|lane| lane / nx % ny), axis(&|lane| lane / nx / ny)];
         for &(reg, input) in &kernel.inputs {
             let of_lane = |lane: u32| match input {
-                Input::LocalId(0) => lane % nx,
-                Input::LocalId(1) => lane / nx % ny,
-                Input::LocalId(_) => lane / nx / ny,
+                Input::LocalId(axis) => local[usize::from(axis)][lane as usize],
                 Input::LocalIndex => lane,
                 Input::SubgroupId => lane / SUBGROUP,
                 Input::SubgroupInvocationId => lane % SUBGROUP,
@@ -60,6 +62,7 @@ impl State {
             counts: vec![0; kernel.labels as usize],
             spare: Vec::new(),
             workgroup: vec![Cell::new(0); kernel.workgroup_words as usize],
+            local,
         }
     }
 }

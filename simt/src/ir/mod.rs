@@ -10,6 +10,7 @@
 //! [`Node::Exit`] are what `break`, `continue`, `return` and `switch` have become.
 
 pub(crate) mod alloc;
+pub(crate) mod forward;
 pub(crate) mod op;
 mod visit;
 

@@ -21,6 +21,7 @@ use naga::{Handle, Span};
 
 use crate::error::{Error, Location};
 use crate::ir::alloc::{self, Info};
+use crate::ir::forward;
 use crate::ir::{Input, Kernel, Label, Node, Reg, Root, Variable};
 use crate::layout::Layout;
 use crate::reflect::Slot;
@@ -55,6 +56,7 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
     lower.declare_globals(used, slots)?;
     lower.entry(entry, used)?;
     let mut body = lower.blocks.pop().unwrap_or_default();
+    forward::copies(&mut body, &lower.regs);
     let (rows, regs) = alloc::assign(&mut body, &lower.regs);
     let row = |reg: Reg| rows[reg as usize];
     let single = lower.words.iter().map(|(&bits, &reg)| (row(reg), bits));
