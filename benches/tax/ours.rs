@@ -19,13 +19,16 @@ pub(crate) struct Rounds<'a> {
     done: usize,
 }
 
+/// The tickets of an upload and a download under way.
+type Flight = (Ticket<Vec<f32>>, Ticket<Vec<f32>>);
+
 struct Slot {
     x: Buffer<f32>,
     y: Buffer<f32>,
     /// The vectors, while they are not in a message.
     up: Option<Vec<f32>>,
     down: Option<Vec<f32>>,
-    flight: Option<(Ticket<Vec<f32>>, Ticket<Vec<f32>>)>,
+    flight: Option<Flight>,
 }
 
 impl<'a> Rounds<'a> {

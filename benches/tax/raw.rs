@@ -237,7 +237,7 @@ impl Arm for Launches<'_> {
         let last = if self.at_once {
             self.submit(launches)
         } else {
-            (0..launches).map(|_| self.submit(1)).last().ok_or("no launches")?
+            (0..launches).map(|_| self.submit(1)).reduce(|_, last| last).ok_or("no launches")?
         };
         self.gpu.wait(&last)?;
         let time = start.elapsed();
