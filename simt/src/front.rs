@@ -4,6 +4,7 @@ use naga::back::PipelineConstants;
 use naga::back::pipeline_constants::process_overrides;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
+use crate::depth;
 use crate::error::{Error, Location, chain};
 
 /// What naga must accept for compute, and for the other stages of a module that holds both. Binding
@@ -36,6 +37,7 @@ fn capabilities() -> Capabilities {
 
 /// Parses and validates.
 pub(crate) fn parse(wgsl: &str) -> Result<(naga::Module, ModuleInfo), Error> {
+    depth::check(wgsl)?;
     let mut options = naga::front::wgsl::Options::new();
     options.capabilities = capabilities();
     let module = naga::front::wgsl::Frontend::new_with_options(options).parse(wgsl).map_err(|error| Error::Parse {

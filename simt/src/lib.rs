@@ -34,6 +34,7 @@
 
 #[cfg(feature = "interp")]
 mod check;
+mod depth;
 mod error;
 #[cfg(feature = "interp")]
 mod finding;

@@ -74,7 +74,8 @@ pub(crate) fn capabilities() -> Capabilities {
         max_workgroup_size: [1024, 1024, 64],
         max_workgroups_per_dimension: u32::MAX,
         max_storage_bindings: 64,
-        max_binding_bytes: u64::from(u32::MAX) * 4,
+        // `simt` addresses a binding's bytes with 32 bits.
+        max_binding_bytes: u64::from(u32::MAX) - 15,
         max_buffer_bytes: 1 << 40,
         storage_alignment: 16,
         memory_bytes: None,
