@@ -110,7 +110,7 @@ fn writable(buffer: &Buffer<impl Element>) -> Result<()> {
 }
 
 /// Copies go in multiples of this.
-const GRAIN: u64 = 4;
+pub(crate) const GRAIN: u64 = 4;
 
 /// The region of `range`, rounded up to the grain at the end of the buffer.
 fn region<T: Element>(buffer: &Buffer<T>, range: &Range<usize>) -> Result<Region> {
