@@ -1,6 +1,6 @@
 //! Promises at their edges, on the CPU device.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use wharf::{CompletionQueue, Device, Error};
 
@@ -40,5 +40,15 @@ fn who_has_seen_a_fence_has_the_completions_before_it() -> wharf::Result<()> {
         queue.fence()?.wait().expect("nothing fails");
         assert_eq!(done.receiver().try_recv().map(|(key, _)| key), Ok(i));
     }
+    Ok(())
+}
+
+#[test]
+fn a_timeout_may_be_for_ever() -> wharf::Result<()> {
+    let device = device();
+    let buffer = device.buffer::<u32>(4)?;
+    let ticket = device.upload(&buffer).or_refuse_after(Duration::MAX).send(vec![7; 4])?;
+    let done = ticket.wait_timeout(Duration::MAX).expect("it comes before the end of time");
+    assert_eq!(done.ok()?, [7; 4]);
     Ok(())
 }

@@ -145,7 +145,8 @@ impl<B: Send + 'static> Ticket<B> {
     /// # Errors
     /// The ticket, where the message is not resolved by then.
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Completion<B>, Self> {
-        let end = Instant::now() + timeout;
+        // A time that no clock will show is for ever.
+        let Some(end) = Instant::now().checked_add(timeout) else { return Ok(self.wait()) };
         loop {
             if let Some(completion) = self.collect(|| Waiter::Thread(thread::current())) {
                 return Ok(completion);
