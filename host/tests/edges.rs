@@ -1,8 +1,8 @@
 //! Promises at their edges, on the CPU device.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
-use wharf::{CompletionQueue, Device, Error};
+use wharf::{CompletionQueue, Device, Error, Grid, Kernel, Operand, Plan, Scratch, Step, native::Dispatch};
 
 fn device() -> Device {
     Device::open("cpu").expect("the CPU device is always there")
@@ -51,4 +51,46 @@ fn a_timeout_may_be_for_ever() -> wharf::Result<()> {
     let done = ticket.wait_timeout(Duration::MAX).expect("it comes before the end of time");
     assert_eq!(done.ok()?, [7; 4]);
     Ok(())
+}
+
+const PASS: &str = "
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(1)
+fn hop() { y[0] = x[0]; }";
+
+fn pass(dispatch: &mut Dispatch<'_>) {
+    let [x, y] = dispatch.args else { unreachable!("two bindings") };
+    y.write::<u32>()[0] = x.read::<u32>()[0];
+}
+
+static HOP: Kernel = Kernel::new("hop", PASS).with_native(pass).with_grid(Grid::Fixed([1, 1, 1]));
+
+static TWO_HOPS: Plan = Plan {
+    name: "two_hops",
+    bindings: 2,
+    scratch: &[Scratch { elements: |_| 1, element_bytes: 4 }],
+    steps: &[
+        Step { kernel: &HOP, operands: &[Operand::Caller(0), Operand::Scratch(0)] },
+        Step { kernel: &HOP, operands: &[Operand::Scratch(0), Operand::Caller(1)] },
+    ],
+};
+
+#[test]
+fn plans_launched_by_two_threads_do_not_share_their_scratch() -> wharf::Result<()> {
+    let device = device();
+    let work = |own: u32| {
+        let device = device.clone();
+        move || {
+            let (x, y) = (device.buffer::<u32>(1)?, device.buffer::<u32>(1)?);
+            device.upload(&x).send(vec![own])?;
+            for _ in 0..5000 {
+                device.launch(&TWO_HOPS).bind(&x).bind(&y).run()?;
+                assert_eq!(*device.download(&y).wait()?, [own]);
+            }
+            wharf::Result::Ok(())
+        }
+    };
+    let threads = [1, 2].map(|own| thread::spawn(work(own)));
+    threads.into_iter().try_for_each(|thread| thread.join().expect("its own answer each time"))
 }
