@@ -272,6 +272,8 @@ impl Device {
 }
 
 pub(crate) fn bytes_of<T>(len: usize) -> Result<u64> {
+    // Blocks of staging memory begin at multiples of 64, and counts are divided by sizes.
+    const { assert!(size_of::<T>() > 0 && align_of::<T>() <= 64, "elements have bytes and align to 64 at most") };
     (len as u64).checked_mul(size_of::<T>() as u64).ok_or_else(|| Error::Limit {
         what: format!("a buffer of {len} elements of {} bytes", size_of::<T>()),
         limit_name: "address space",

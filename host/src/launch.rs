@@ -314,7 +314,7 @@ impl<'a> Launch<'a> {
             _ => None,
         };
         if let Some(counted) = counted {
-            uniform.default_n(kernel.name(), bound[counted].region.bytes / bound[counted].element_bytes)?;
+            uniform.default_n(kernel.name(), grid::elements_of(storage[counted], &bound[counted]))?;
         }
         uniform.complete(kernel.name())?;
         Ok(uniform)

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use wharf::{CompletionQueue, Device, Error, Grid, Kernel, Operand, Plan, Scratch, Step, native::Dispatch};
+use wharf::{CompletionQueue, Device, Error, Grid, Kernel, Need, Operand, Plan, Scratch, Step, native::Dispatch};
 
 fn device() -> Device {
     Device::open("cpu").expect("the CPU device is always there")
@@ -93,4 +93,28 @@ fn plans_launched_by_two_threads_do_not_share_their_scratch() -> wharf::Result<(
     };
     let threads = [1, 2].map(|own| thread::spawn(work(own)));
     threads.into_iter().try_for_each(|thread| thread.join().expect("its own answer each time"))
+}
+
+const COUNT: &str = "
+struct Params { n: u32 }
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@group(0) @binding(1) var<uniform> params: Params;
+@compute @workgroup_size(64)
+fn count(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < params.n { x[id.x] = f32(params.n); }
+}";
+
+static COUNTS: Kernel = Kernel::new("count", COUNT)
+    .with_grid(Grid::Elements { of: "x", per_group: 64 })
+    .with_needs(&[Need::product("x", &["n"])]);
+
+#[test]
+fn bytes_count_as_elements_of_the_binding() -> wharf::Result<()> {
+    let device = device();
+    let bytes = device.buffer::<u8>(400)?;
+    device.launch(&COUNTS).bind(&bytes).run()?.wait().ok()?;
+    assert_eq!(device.download(&bytes).wait()?[..4], 100_f32.to_le_bytes());
+    let too_many = device.launch(&COUNTS).bind(&bytes).arg("n", 101_u32).run();
+    assert!(matches!(too_many, Err(Error::Length { expected: 101, got: 100, .. })), "{too_many:?}");
+    Ok(())
 }
