@@ -1,8 +1,17 @@
 //! Promises at their edges, on the CPU device.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
 
-use wharf::{CompletionQueue, Device, Error, Grid, Kernel, Need, Operand, Plan, Scratch, Step, native::Dispatch};
+use wharf::{
+    CompletionQueue, Device, Error, Grid, Kernel, Need, Operand, Plan, Scratch, Step, Ticket, native::Dispatch,
+};
 
 fn device() -> Device {
     Device::open("cpu").expect("the CPU device is always there")
@@ -116,5 +125,39 @@ fn bytes_count_as_elements_of_the_binding() -> wharf::Result<()> {
     assert_eq!(device.download(&bytes).wait()?[..4], 100_f32.to_le_bytes());
     let too_many = device.launch(&COUNTS).bind(&bytes).arg("n", 101_u32).run();
     assert!(matches!(too_many, Err(Error::Length { expected: 101, got: 100, .. })), "{too_many:?}");
+    Ok(())
+}
+
+static DOOR: Mutex<()> = Mutex::new(());
+
+static WAITS: Kernel = Kernel::new("hop", PASS).with_grid(Grid::Fixed([1, 1, 1])).with_native(|_| {
+    drop(DOOR.lock());
+});
+
+/// What a waker that owns a task may own.
+struct Task(#[expect(dead_code, reason = "kept for its drop")] Ticket<()>);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_waker_may_own_the_last_ticket_of_its_task() -> wharf::Result<()> {
+    let device = device();
+    let (x, y) = (device.buffer::<u32>(1)?, device.buffer::<u32>(1)?);
+    let closed = DOOR.lock().expect("nobody panics behind it");
+    let launch = || device.launch(&WAITS).bind(&x).bind(&y).run();
+    let (mut awaited, dropped) = (launch()?, launch()?);
+    let owner = Waker::from(Arc::new(Task(launch()?)));
+    assert!(Pin::new(&mut awaited).poll(&mut Context::from_waker(&owner)).is_pending());
+    drop(owner);
+    assert!(Pin::new(&mut awaited).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let owner = Waker::from(Arc::new(Task(dropped)));
+    assert!(Pin::new(&mut awaited).poll(&mut Context::from_waker(&owner)).is_pending());
+    drop(owner);
+    drop(awaited);
+    drop(closed);
+    device.drain();
+    assert_eq!(device.stats().detached_ok, 3);
     Ok(())
 }
