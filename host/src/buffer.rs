@@ -21,7 +21,8 @@ use crate::{
 };
 
 /// What buffers are made of: plain data that any thread may hold. Every `bytemuck::Pod` type that is
-/// `Send` and `Sync` is one.
+/// `Send` and `Sync` is one. Buffers are made of those that have a size and align to 64 bytes at most;
+/// others do not compile.
 pub trait Element: Pod + Send + Sync {}
 
 impl<T: Pod + Send + Sync> Element for T {}

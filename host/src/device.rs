@@ -18,7 +18,7 @@ use crate::{
     host_memory::Pinned,
     kernel::Kernel,
     launch::{Launch, Launchable},
-    transfer::{Copy, Download, Upload},
+    transfer::{Copy, Download, GRAIN, Upload},
 };
 
 /// One device of this machine. Cloning gives another handle to it.
@@ -152,15 +152,17 @@ impl Device {
         Allocation { resource: engine.register(mem), engine, mem, bytes, read_only: charged == 0, charged, in_use }
     }
 
-    /// A read-only buffer of this data. On the CPU device nothing is copied: the buffer is the
-    /// data, which stays alive with it. Elsewhere the data is uploaded.
+    /// A read-only buffer of this data. On the CPU device data of whole multiples of 4 bytes is
+    /// not copied: the buffer is the data, which stays alive with it. Elsewhere it is uploaded.
     ///
     /// # Errors
     /// As [`Device::buffer`], and as [`Upload::send`].
     pub fn import<T: Element>(&self, data: Arc<[T]>) -> Result<Buffer<T>> {
         let (len, bytes) = (data.len(), bytes_of::<T>(data.len())?);
         let span = HostSpan { ptr: data.as_ptr().cast_mut().cast(), bytes, pinned: false };
+        // Transfers and bindings round up to whole grains, and the data has nothing behind its end.
         if bytes > 0
+            && bytes.is_multiple_of(GRAIN)
             && let Some(mem) = self.inner.backend.import(span, Box::new(data.clone()))
         {
             return Ok(Buffer::new(Arc::new(self.own(mem, bytes, 0)), len));
@@ -270,6 +272,8 @@ impl Device {
 }
 
 pub(crate) fn bytes_of<T>(len: usize) -> Result<u64> {
+    // Blocks of staging memory begin at multiples of 64, and counts are divided by sizes.
+    const { assert!(size_of::<T>() > 0 && align_of::<T>() <= 64, "elements have bytes and align to 64 at most") };
     (len as u64).checked_mul(size_of::<T>() as u64).ok_or_else(|| Error::Limit {
         what: format!("a buffer of {len} elements of {} bytes", size_of::<T>()),
         limit_name: "address space",

@@ -114,7 +114,14 @@ fn elements(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], name: &str) -> 
             "the kernel's descriptor names a binding that its WGSL lacks",
         )
     })?;
-    Ok(bound[index].region.bytes / bound[index].element_bytes)
+    Ok(elements_of(storage[index], &bound[index]))
+}
+
+/// Elements that the binding has as the kernel sees it, whatever the buffer's own are: bytes may be
+/// bound to anything.
+pub(crate) fn elements_of(slot: &Slot, bound: &Bound) -> u64 {
+    let bytes = bound.region.bytes;
+    slot.layout.elements_in(bytes).unwrap_or(bytes / bound.element_bytes)
 }
 
 /// Workgroups by the kernel's own rule; those of the parameter `n` where it is smaller than the

@@ -314,7 +314,7 @@ impl<'a> Launch<'a> {
             _ => None,
         };
         if let Some(counted) = counted {
-            uniform.default_n(kernel.name(), bound[counted].region.bytes / bound[counted].element_bytes)?;
+            uniform.default_n(kernel.name(), grid::elements_of(storage[counted], &bound[counted]))?;
         }
         uniform.complete(kernel.name())?;
         Ok(uniform)
@@ -327,6 +327,14 @@ impl<'a> Launch<'a> {
         }
         let counts: Vec<u64> = self.bound.iter().map(|(_, b)| b.region.bytes / b.element_bytes).collect();
         let scratch = (0..plan.scratch.len()).map(|i| self.scratch(plan, i, &counts)).collect::<Result<Vec<_>>>()?;
+        let sent = self.steps(plan, &scratch);
+        let mut kept = self.device.inner.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = (0..).map(|index| (std::ptr::from_ref(plan).addr(), index));
+        kept.extend(keys.zip(scratch.into_iter().map(|bound| bound.allocation)));
+        sent
+    }
+
+    fn steps(&self, plan: &Plan, scratch: &[Bound]) -> Result<Ticket<()>> {
         let mut ready = Vec::with_capacity(plan.steps.len());
         for step in plan.steps {
             let bound = step.operands.iter().map(|operand| match *operand {
@@ -356,19 +364,18 @@ impl<'a> Launch<'a> {
         last.send(self.device, &self.route)
     }
 
-    /// The plan's scratch buffer, kept by the device from launch to launch.
+    /// The plan's scratch buffer, kept by the device from launch to launch. It is taken away from there
+    /// until all steps are sent: those of another thread's launch must not come between them.
     fn scratch(&self, plan: &Plan, index: usize, counts: &[u64]) -> Result<Bound> {
         let scratch = &plan.scratch[index];
         let bytes = (scratch.elements)(counts).max(1) * scratch.element_bytes;
         let key = (std::ptr::from_ref(plan).addr(), index);
         let mut kept = self.device.inner.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let allocation = match kept.get(&key).filter(|kept| kept.bytes >= bytes) {
-            Some(allocation) => allocation.clone(),
-            None => {
-                let allocation = Arc::new(self.device.allocate(bytes)?);
-                kept.insert(key, allocation.clone());
-                allocation
-            }
+        let known = kept.remove(&key);
+        drop(kept);
+        let allocation = match known.filter(|known| known.bytes >= bytes) {
+            Some(allocation) => allocation,
+            None => Arc::new(self.device.allocate(bytes)?),
         };
         let region = Region { mem: allocation.mem, offset: 0, bytes };
         Ok(Bound { allocation, region, element_bytes: scratch.element_bytes, scalar: None, element: "scratch" })

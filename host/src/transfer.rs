@@ -55,7 +55,8 @@ macro_rules! routed {
 
             /// Waits for a credit for at most this long, rather than for as long as it takes.
             pub fn or_refuse_after(mut self, timeout: Duration) -> Self {
-                self.route.patience = Patience::Until(Instant::now() + timeout);
+                // A time that no clock will show is for ever.
+                self.route.patience = Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until);
                 self
             }
         }
@@ -110,7 +111,7 @@ fn writable(buffer: &Buffer<impl Element>) -> Result<()> {
 }
 
 /// Copies go in multiples of this.
-const GRAIN: u64 = 4;
+pub(crate) const GRAIN: u64 = 4;
 
 /// The region of `range`, rounded up to the grain at the end of the buffer.
 fn region<T: Element>(buffer: &Buffer<T>, range: &Range<usize>) -> Result<Region> {
@@ -153,9 +154,9 @@ impl<'a, T: Element> Upload<'a, T> {
     fn region(&self, len: usize) -> Result<(Region, Access)> {
         own(self.device, self.to)?;
         writable(self.to)?;
-        let end = self.at.checked_add(len).filter(|&end| end <= self.to.len()).ok_or(Error::Length {
+        let end = self.at.checked_add(len).filter(|&end| end <= self.to.len()).ok_or_else(|| Error::Length {
             what: "the buffer uploaded to".into(),
-            expected: self.at as u64 + len as u64,
+            expected: (self.at as u64).saturating_add(len as u64),
             got: self.to.len() as u64,
         })?;
         let whole = self.at == 0 && end == self.to.len();

@@ -271,3 +271,24 @@ fn closing_a_device_is_quick_and_an_idle_one_opens_again() {
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     }
 }
+
+#[test]
+fn more_parameters_than_the_device_holds_at_once_are_that_launchs_failure() -> wharf::Result<()> {
+    let Some(device) = device() else { return Ok(()) };
+    let blocks: String =
+        (1..=6).map(|i| format!("@group(0) @binding({i}) var<uniform> p{i}: array<vec4<f32>, 3072>;\n")).collect();
+    let sum = (1..=6).map(|i| format!("p{i}[0].x")).collect::<Vec<_>>().join(" + ");
+    let kernel = Kernel::from_wgsl(format!(
+        "@group(0) @binding(0) var<storage, read_write> y: array<f32>;\n{blocks}
+         @compute @workgroup_size(1) fn main() {{ y[0] = {sum}; }}"
+    ))?;
+    let y = device.buffer::<f32>(1)?;
+    let bytes = vec![0; 3072 * 16];
+    let launch = device.launch(&kernel).bind(&y).groups([1, 1, 1]);
+    let launch = ["p1", "p2", "p3", "p4", "p5", "p6"].iter().fold(launch, |l, name| l.uniform(name, &bytes));
+    let done = launch.run()?.wait_timeout(Duration::from_secs(5)).expect("it ends");
+    assert!(done.result.is_err());
+    let other = device.buffer::<f32>(1)?;
+    assert_eq!(*device.download(&other).wait()?, [0.0], "the device goes on");
+    Ok(())
+}

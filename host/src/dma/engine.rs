@@ -64,6 +64,9 @@ pub(crate) struct Shared {
     pub(crate) device: Arc<str>,
     pub(crate) backend: Arc<dyn Backend>,
     core: Mutex<Core>,
+    /// Held by a thread that resolves messages until their owners are told, so that the two threads
+    /// tell in the order in which they resolved.
+    telling: Mutex<()>,
     /// Something to pump, or time to end.
     pump: Condvar,
     /// Messages were resolved: credits came back.
@@ -196,6 +199,10 @@ impl Shared {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn telling(&self) -> MutexGuard<'_, ()> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run(&self, effects: &mut Effects) {
         for block in effects.blocks.drain(..) {
             self.backend.host_free(block);
@@ -238,15 +245,20 @@ impl Shared {
         let (mut batch, mut effects) = (Vec::new(), Effects::default());
         loop {
             let mut core = self.lock();
-            while !std::mem::take(&mut core.dirty) {
+            while !core.dirty {
                 if core.ending && core.unresolved == 0 {
                     return;
                 }
                 core = self.pump.wait(core).unwrap_or_else(PoisonError::into_inner);
             }
+            drop(core);
+            let telling = self.telling();
+            let mut core = self.lock();
+            core.dirty = false;
             core.step(Event::Pump, &mut batch, &mut effects, self);
             drop(core);
             self.run(&mut effects);
+            drop(telling);
             if !batch.is_empty() {
                 self.backend.submit(&mut batch);
             }
@@ -257,6 +269,7 @@ impl Shared {
         let (mut events, mut batch, mut effects) = (Vec::new(), Vec::new(), Effects::default());
         loop {
             self.backend.reap(&mut events, REAP_TIMEOUT);
+            let telling = self.telling();
             let mut core = self.lock();
             if events.is_empty() && core.ending && core.unresolved == 0 {
                 return;
@@ -285,6 +298,7 @@ impl Shared {
                 self.pump.notify_one();
             }
             self.run(&mut effects);
+            drop(telling);
         }
     }
 
@@ -351,6 +365,7 @@ impl Engine {
                 dirty: false,
                 ending: false,
             }),
+            telling: Mutex::default(),
             device,
             backend,
             pump: Condvar::new(),

@@ -54,6 +54,7 @@ impl Machine {
     }
 
     pub(crate) fn open_queue(&mut self, name: Arc<str>, limits: Limits) -> QueueId {
+        let failed = self.lost.clone().map(|cause| self.lost_error(cause, &name));
         self.queues.push(Queue {
             name,
             limits,
@@ -63,11 +64,23 @@ impl Machine {
             waiting: VecDeque::new(),
             order: VecDeque::new(),
             gates: Vec::new(),
-            failed: None,
+            failed,
             fence_failure: None,
             closed: false,
         });
         self.queues.len() - 1
+    }
+
+    /// What a queue of a lost device refuses messages with.
+    fn lost_error(&self, cause: Arc<str>, queue: &Arc<str>) -> Arc<TransferError> {
+        Arc::new(TransferError {
+            kind: FailureKind::DeviceLost(cause),
+            device: self.device.clone(),
+            queue: queue.clone(),
+            id: MessageId(self.next_id),
+            label: None,
+            bytes: 0,
+        })
     }
 
     /// A new buffer.
@@ -383,7 +396,7 @@ impl Machine {
                 let (kind, device) = (FailureKind::DeviceLost(cause.clone()), device.clone());
                 Arc::new(TransferError { kind, device, queue: name.clone(), id, label, bytes })
             };
-            let refusal = error(MessageId(self.next_id), None, 0);
+            let refusal = self.lost_error(cause.clone(), &name);
             while let Some(&token) = self.queues[queue].order.front() {
                 let message = self.messages.get_mut(token).expect("alive");
                 let in_driver = message.state == State::Submitted;

@@ -312,6 +312,18 @@ proptest! {
 }
 
 #[test]
+fn a_queue_that_is_opened_after_the_loss_refuses_at_once() {
+    let mut machine = Machine::new("lost".into(), 8);
+    machine.step(Event::Lost("pulled".into()), &mut Vec::new());
+    let limits = Limits { depth: 4, bytes: 64, window: 4, policy: FailPolicy::Continue };
+    let queue = machine.open_queue("late".into(), limits);
+    machine.step(Event::Resume(queue), &mut Vec::new());
+    let offer = Offer { queue, kind: Kind::Work(Lane::Upload), bytes: 4, accesses: &[], label: None };
+    let Err(Refusal::Failed(error)) = machine.accept(&offer) else { panic!("accepted by a lost device") };
+    assert!(matches!(error.kind, FailureKind::DeviceLost(_)));
+}
+
+#[test]
 fn the_random_programs_reach_every_kind_of_outcome() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();

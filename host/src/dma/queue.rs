@@ -131,7 +131,8 @@ impl DmaQueue {
     /// # Errors
     /// [`Error::Transfer`] where the fence has failed already; [`Error::Argument`] where the fence belongs to another device: wait for it on the host.
     pub fn wait_for(&self, fence: &Fence) -> Result<()> {
-        if fence.device != self.engine.shared.device {
+        // Two handles opened by the same name are two devices.
+        if !Arc::ptr_eq(&fence.device, &self.engine.shared.device) {
             return Err(Error::argument(
                 format!("fence {} of {}", fence.id, fence.device),
                 format!("a queue of {} cannot wait for another device; call `fence.wait()`", self.engine.shared.device),

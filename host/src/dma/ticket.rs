@@ -114,7 +114,7 @@ impl<B: Send + 'static> Ticket<B> {
     }
 
     /// The completion if it is there; else leaves `waiter` to be told.
-    fn collect(&mut self, waiter: impl FnOnce() -> Waiter) -> Option<Completion<B>> {
+    fn collect(&mut self, waiter: Waiter) -> Option<Completion<B>> {
         let shared = self.shared.as_ref().expect("a ticket is asked before its outcome is taken");
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
@@ -126,14 +126,17 @@ impl<B: Send + 'static> Ticket<B> {
             self.shared = None;
             return Some(Self::completion(self.id, resolved));
         }
-        cell.waiter = waiter();
+        let old = std::mem::replace(&mut cell.waiter, waiter);
+        // A waker may own a task, and the task tickets of this device: it is not dropped under the lock.
+        drop(core);
+        drop(old);
         None
     }
 
     /// Waits until the message is resolved.
     pub fn wait(mut self) -> Completion<B> {
         loop {
-            if let Some(completion) = self.collect(|| Waiter::Thread(thread::current())) {
+            if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
                 return completion;
             }
             thread::park();
@@ -145,9 +148,10 @@ impl<B: Send + 'static> Ticket<B> {
     /// # Errors
     /// The ticket, where the message is not resolved by then.
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Completion<B>, Self> {
-        let end = Instant::now() + timeout;
+        // A time that no clock will show is for ever.
+        let Some(end) = Instant::now().checked_add(timeout) else { return Ok(self.wait()) };
         loop {
-            if let Some(completion) = self.collect(|| Waiter::Thread(thread::current())) {
+            if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
                 return Ok(completion);
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -163,7 +167,7 @@ impl<B: Send + 'static> Ticket<B> {
     /// # Errors
     /// The ticket, where it is not.
     pub fn try_take(mut self) -> Result<Completion<B>, Self> {
-        self.collect(|| Waiter::Nobody).ok_or(self)
+        self.collect(Waiter::Nobody).ok_or(self)
     }
 
     /// Calls `f` with the completion, on the device's callback thread. `f` may send messages and
@@ -198,7 +202,9 @@ impl<B: Send + 'static> Ticket<B> {
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
         let Some(resolved) = cell.take() else {
-            cell.waiter = waiter(receive);
+            let old = std::mem::replace(&mut cell.waiter, waiter(receive));
+            drop(core);
+            drop(old);
             return None;
         };
         core.ledger.deliver();
@@ -214,7 +220,7 @@ impl<B: Send + 'static> Future for Ticket<B> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ticket = self.get_mut();
-        match ticket.collect(|| Waiter::Task(context.waker().clone())) {
+        match ticket.collect(Waiter::Task(context.waker().clone())) {
             Some(completion) => Poll::Ready(completion),
             None => Poll::Pending,
         }
@@ -226,11 +232,13 @@ impl<B: Send + 'static> Unpin for Ticket<B> {}
 impl<B: Send + 'static> Drop for Ticket<B> {
     fn drop(&mut self) {
         let Some(shared) = self.shared.take() else { return };
-        let mut core = shared.lock();
-        let core = &mut *core;
+        let mut guard = shared.lock();
+        let core = &mut *guard;
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
         if cell.outcome.is_none() {
-            cell.waiter = Waiter::Detached;
+            let old = std::mem::replace(&mut cell.waiter, Waiter::Detached);
+            drop(guard);
+            drop(old);
             return;
         }
         core.ledger.uncollected -= 1;

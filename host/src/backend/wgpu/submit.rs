@@ -254,8 +254,15 @@ impl Submitter {
 
     fn launch(&mut self, device: &Wgpu, token: Token, label: Option<&Arc<str>>, launch: &Launch) -> Outcome<Path> {
         let pipeline = device.pipelines.get(launch.pipeline);
-        if !self.uniforms.fits(pipeline.uniforms().map(|(_, bytes)| bytes)) {
+        let fits = |own: &Self| own.uniforms.fits(pipeline.uniforms().map(|(_, bytes)| bytes));
+        if !fits(self) {
             self.flush(device);
+        }
+        if !fits(self) {
+            let bytes = launch.uniform.len();
+            return Err(FailureKind::Backend(
+                format!("{bytes} bytes of parameters are more than a launch may have").into(),
+            ));
         }
         let torn = pipeline.torn(&launch.storage);
         let mut copies = Vec::new();
