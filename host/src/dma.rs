@@ -10,8 +10,11 @@
 use std::fmt;
 
 mod cell;
+mod core;
 mod dead;
 mod engine;
+#[cfg(test)]
+mod engine_tests;
 mod fence;
 mod hazard;
 mod machine;
@@ -22,6 +25,7 @@ mod parcel;
 mod queue;
 mod receipt;
 mod slab;
+mod threads;
 mod ticket;
 
 pub(crate) use engine::{Engine, Patience, Work};

@@ -4,7 +4,7 @@
 //! waiter is woken or user code runs.
 
 use std::{
-    fmt, panic,
+    fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -17,23 +17,20 @@ use crossbeam::channel::{self, Receiver, Sender};
 
 use super::{
     MessageId,
-    cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
-    dead::DeadLetters,
+    cell::{Cell, ReceiverOf, Waiter},
+    core::{Core, Effects},
     machine::Machine,
-    model::{Action, Event, Kind, Limits, Offer, QueueId},
+    model::{Event, Kind, Limits, Offer, QueueId},
     parcel::Parcel,
     receipt::Receipt,
-    slab::Slab,
+    threads::spawn,
 };
 use crate::{
-    backend::{self, Backend, Command, HostBlock, Lane, MemId, Op, Path, Source, Token},
+    backend::{Backend, Lane, MemId, Op, Path, Source, Token},
     dma::hazard::Access,
     error::Refusal,
-    trace,
 };
 
-/// How long the reaping thread sleeps in the backend when nothing happens.
-const REAP_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long dropping the last handle waits for work that was detached.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -63,15 +60,15 @@ pub(crate) enum Patience {
 pub(crate) struct Shared {
     pub(crate) device: Arc<str>,
     pub(crate) backend: Arc<dyn Backend>,
-    core: Mutex<Core>,
+    pub(super) core: Mutex<Core>,
     /// Held by a thread that resolves messages until their owners are told, so that the two threads
     /// tell in the order in which they resolved.
-    telling: Mutex<()>,
+    pub(super) telling: Mutex<()>,
     /// Something to pump, or time to end.
-    pump: Condvar,
+    pub(super) pump: Condvar,
     /// Messages were resolved: credits came back.
-    settled: Condvar,
-    callbacks: OnceLock<Sender<ReceiverOf>>,
+    pub(super) settled: Condvar,
+    pub(super) callbacks: OnceLock<Sender<ReceiverOf>>,
     pub(crate) callback_panics: Arc<AtomicU64>,
     pub(crate) staging: Staging,
 }
@@ -99,207 +96,14 @@ impl Staging {
     }
 }
 
-pub(crate) struct Core {
-    pub(crate) machine: Machine,
-    pub(crate) cells: Slab<Cell>,
-    /// The cell of each of the machine's messages, by slot.
-    cell_of: Vec<Token>,
-    /// The device memory of each of the machine's buffers, by slot.
-    mem_of: Vec<MemId>,
-    queues: Vec<Arc<str>>,
-    pub(crate) dead: DeadLetters,
-    pub(crate) ledger: Ledger,
-    actions: Vec<Action>,
-    unresolved: u64,
-    dirty: bool,
-    ending: bool,
-}
-
-/// What is done when the lock has been released.
-#[derive(Debug, Default)]
-struct Effects {
-    wakes: Vec<Wake>,
-    blocks: Vec<HostBlock>,
-    mems: Vec<MemId>,
-    settled: bool,
-}
-
-impl Core {
-    fn step(&mut self, event: Event, batch: &mut Vec<Command>, effects: &mut Effects, shared: &Shared) {
-        let mut actions = std::mem::take(&mut self.actions);
-        self.machine.step(event, &mut actions);
-        for action in actions.drain(..) {
-            match action {
-                Action::Submit(token) => batch.push(self.command(token)),
-                Action::Free(resource) => effects.mems.push(self.mem_of[resource.index as usize]),
-                Action::Resolve { token, result, in_driver } => {
-                    effects.settled = true;
-                    self.unresolved -= 1;
-                    let name = self.cell_of[token.index as usize];
-                    let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
-                    if let Some(Op::Upload { src: Source::Block(block), .. }) = cell.op.take() {
-                        effects.blocks.push(block);
-                    }
-                    shared.staging.remove(std::mem::take(&mut cell.staging));
-                    cell.leaked = in_driver && cell.lent;
-                    self.ledger.leaked_buffers += u64::from(cell.leaked);
-                    let receipt = cell.receipt.as_mut().expect("a message has a receipt");
-                    receipt.delivered = Some(Instant::now());
-                    trace::record(receipt, result.as_ref().err());
-                    cell.outcome = Some(result);
-                    self.tell(name, effects);
-                }
-            }
-        }
-        self.actions = actions;
-    }
-
-    fn command(&mut self, token: Token) -> Command {
-        let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("alive");
-        let receipt = cell.receipt.as_mut().expect("a message has a receipt");
-        receipt.submitted = Some(Instant::now());
-        Command {
-            token,
-            lane: receipt.lane.expect("only work is submitted"),
-            after: self.machine.after(token),
-            op: cell.op.take().expect("submitted once"),
-            label: receipt.label.clone(),
-        }
-    }
-
-    /// Tells whoever waits that the message in this cell is resolved.
-    fn tell(&mut self, name: Token, effects: &mut Effects) {
-        let cell = self.cells.get_mut(name).expect("alive");
-        let wake = match std::mem::take(&mut cell.waiter) {
-            Waiter::Nobody => return self.ledger.uncollected += 1,
-            Waiter::Task(waker) => {
-                self.ledger.uncollected += 1;
-                return effects.wakes.push(Wake::Task(waker));
-            }
-            Waiter::Thread(thread) => {
-                self.ledger.uncollected += 1;
-                return effects.wakes.push(Wake::Thread(thread));
-            }
-            Waiter::Detached => {
-                cell.bury(&mut self.ledger, &mut self.dead);
-                return self.cells.free(name);
-            }
-            Waiter::Callback(f) => Wake::Callback(ReceiverOf(f, cell.take().expect("resolved"))),
-            Waiter::Forward(f) => Wake::Forward(ReceiverOf(f, cell.take().expect("resolved"))),
-        };
-        self.ledger.deliver();
-        self.cells.free(name);
-        effects.wakes.push(wake);
-    }
-}
-
 impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         // Nothing panics under the lock but on a bug of ours; later callers still get their buffers.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn telling(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn telling(&self) -> MutexGuard<'_, ()> {
         self.telling.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self, effects: &mut Effects) {
-        for block in effects.blocks.drain(..) {
-            self.backend.host_free(block);
-        }
-        for mem in effects.mems.drain(..) {
-            self.backend.free(mem);
-        }
-        if std::mem::take(&mut effects.settled) {
-            self.settled.notify_all();
-        }
-        for wake in effects.wakes.drain(..) {
-            match wake {
-                Wake::Task(waker) => waker.wake(),
-                Wake::Thread(thread) => thread.unpark(),
-                Wake::Forward(ReceiverOf(f, resolved)) => f(resolved),
-                Wake::Callback(call) => self.call_back(call),
-            }
-        }
-    }
-
-    /// Hands a user's callback to the thread for callbacks.
-    pub(crate) fn call_back(&self, call: ReceiverOf) {
-        let calls = self.callbacks.get_or_init(|| {
-            let (sender, receiver) = channel::unbounded::<ReceiverOf>();
-            let panics = self.callback_panics.clone();
-            spawn(&self.device, "callbacks", move || {
-                for ReceiverOf(f, resolved) in receiver {
-                    // The panic's own message goes where the program's panic hook sends it.
-                    if panic::catch_unwind(panic::AssertUnwindSafe(|| f(resolved))).is_err() {
-                        panics.fetch_add(1, Relaxed);
-                    }
-                }
-            });
-            sender
-        });
-        calls.send(call).expect("the callback thread lives as long as its sender");
-    }
-
-    fn submit_loop(&self) {
-        let (mut batch, mut effects) = (Vec::new(), Effects::default());
-        loop {
-            let mut core = self.lock();
-            while !core.dirty {
-                if core.ending && core.unresolved == 0 {
-                    return;
-                }
-                core = self.pump.wait(core).unwrap_or_else(PoisonError::into_inner);
-            }
-            drop(core);
-            let telling = self.telling();
-            let mut core = self.lock();
-            core.dirty = false;
-            core.step(Event::Pump, &mut batch, &mut effects, self);
-            drop(core);
-            self.run(&mut effects);
-            drop(telling);
-            if !batch.is_empty() {
-                self.backend.submit(&mut batch);
-            }
-        }
-    }
-
-    fn reap_loop(&self) {
-        let (mut events, mut batch, mut effects) = (Vec::new(), Vec::new(), Effects::default());
-        loop {
-            self.backend.reap(&mut events, REAP_TIMEOUT);
-            let telling = self.telling();
-            let mut core = self.lock();
-            if events.is_empty() && core.ending && core.unresolved == 0 {
-                return;
-            }
-            for event in events.drain(..) {
-                let event = match event {
-                    backend::Event::Lost(cause) => Event::Lost(cause),
-                    backend::Event::Done(done) => {
-                        if let Some(receipt) = core.receipt_of(done.token) {
-                            receipt.started = done.started;
-                            receipt.finished = Some(done.finished);
-                            receipt.device_seconds = done.device_seconds;
-                            receipt.path = done.path;
-                            receipt.form = done.form;
-                        }
-                        Event::Over(done.token, done.result)
-                    }
-                };
-                core.step(event, &mut batch, &mut effects, self);
-            }
-            core.dirty |= core.unresolved > 0;
-            let wake = core.dirty || core.ending;
-            drop(core);
-            debug_assert!(batch.is_empty(), "only the submitting thread submits");
-            if wake {
-                self.pump.notify_one();
-            }
-            self.run(&mut effects);
-            drop(telling);
-        }
     }
 
     /// Something changed that a sender waiting for a credit must know.
@@ -324,22 +128,6 @@ impl Shared {
     }
 }
 
-impl Core {
-    fn receipt_of(&mut self, token: Token) -> Option<&mut Receipt> {
-        // A late report may name a slot that is used again: the machine ignores it, so must this.
-        if !self.machine.is_submitted(token) {
-            return None;
-        }
-        self.cells.get_mut(self.cell_of[token.index as usize])?.receipt.as_mut()
-    }
-
-    pub(crate) fn stage(&mut self, event: Event, shared: &Shared) {
-        let (mut batch, mut effects) = (Vec::new(), Effects::default());
-        self.step(event, &mut batch, &mut effects, shared);
-        debug_assert!(batch.is_empty() && effects.wakes.is_empty());
-    }
-}
-
 /// Owns a device's threads.
 pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
@@ -352,19 +140,7 @@ impl Engine {
     pub(crate) fn new(device: Arc<str>, backend: Arc<dyn Backend>) -> Self {
         let most = backend.capabilities().max_in_flight;
         let shared = Arc::new(Shared {
-            core: Mutex::new(Core {
-                machine: Machine::new(device.clone(), most),
-                cells: Slab::new(),
-                cell_of: Vec::new(),
-                mem_of: Vec::new(),
-                queues: Vec::new(),
-                dead: DeadLetters::default(),
-                ledger: Ledger::default(),
-                actions: Vec::new(),
-                unresolved: 0,
-                dirty: false,
-                ending: false,
-            }),
+            core: Mutex::new(Core::new(Machine::new(device.clone(), most))),
             telling: Mutex::default(),
             device,
             backend,
@@ -378,7 +154,7 @@ impl Engine {
         let start = |name: &str, run: fn(&Shared)| {
             let (shared, alive) = (shared.clone(), alive.clone());
             spawn(&shared.device.clone(), name, move || {
-                run(&shared);
+                shared.guard(run);
                 drop(alive);
             })
         };
@@ -524,13 +300,4 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("device", &self.shared.device).finish_non_exhaustive()
     }
-}
-
-fn spawn(device: &str, role: &str, run: impl FnOnce() + Send + 'static) -> ThreadId {
-    thread::Builder::new()
-        .name(format!("wharf {device} {role}"))
-        .spawn(run)
-        .expect("the system gives a device its threads")
-        .thread()
-        .id()
 }

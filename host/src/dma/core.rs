@@ -1,0 +1,144 @@
+//! The driver's books: the machine, what it does not know of its messages, and who is to be told.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
+    dead::DeadLetters,
+    engine::Shared,
+    machine::Machine,
+    model::{Action, Event},
+    receipt::Receipt,
+    slab::Slab,
+};
+use crate::{
+    backend::{Command, HostBlock, MemId, Op, Source, Token},
+    trace,
+};
+
+/// Everything that is under the lock.
+pub(crate) struct Core {
+    pub(super) machine: Machine,
+    pub(super) cells: Slab<Cell>,
+    /// The cell of each of the machine's messages, by slot.
+    pub(super) cell_of: Vec<Token>,
+    /// The device memory of each of the machine's buffers, by slot.
+    pub(super) mem_of: Vec<MemId>,
+    pub(super) queues: Vec<Arc<str>>,
+    pub(crate) dead: DeadLetters,
+    pub(crate) ledger: Ledger,
+    pub(super) actions: Vec<Action>,
+    pub(super) unresolved: u64,
+    pub(super) dirty: bool,
+    pub(super) ending: bool,
+}
+
+/// What is done when the lock has been released.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub(super) wakes: Vec<Wake>,
+    pub(super) blocks: Vec<HostBlock>,
+    pub(super) mems: Vec<MemId>,
+    pub(super) settled: bool,
+}
+
+impl Core {
+    pub(super) fn new(machine: Machine) -> Self {
+        Self {
+            machine,
+            cells: Slab::new(),
+            cell_of: Vec::new(),
+            mem_of: Vec::new(),
+            queues: Vec::new(),
+            dead: DeadLetters::default(),
+            ledger: Ledger::default(),
+            actions: Vec::new(),
+            unresolved: 0,
+            dirty: false,
+            ending: false,
+        }
+    }
+
+    pub(super) fn step(&mut self, event: Event, batch: &mut Vec<Command>, effects: &mut Effects, shared: &Shared) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.machine.step(event, &mut actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Submit(token) => batch.push(self.command(token)),
+                Action::Free(resource) => effects.mems.push(self.mem_of[resource.index as usize]),
+                Action::Resolve { token, result, in_driver } => {
+                    effects.settled = true;
+                    self.unresolved -= 1;
+                    let name = self.cell_of[token.index as usize];
+                    let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
+                    if let Some(Op::Upload { src: Source::Block(block), .. }) = cell.op.take() {
+                        effects.blocks.push(block);
+                    }
+                    shared.staging.remove(std::mem::take(&mut cell.staging));
+                    cell.leaked = in_driver && cell.lent;
+                    self.ledger.leaked_buffers += u64::from(cell.leaked);
+                    let receipt = cell.receipt.as_mut().expect("a message has a receipt");
+                    receipt.delivered = Some(Instant::now());
+                    trace::record(receipt, result.as_ref().err());
+                    cell.outcome = Some(result);
+                    self.tell(name, effects);
+                }
+            }
+        }
+        self.actions = actions;
+    }
+
+    fn command(&mut self, token: Token) -> Command {
+        let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("alive");
+        let receipt = cell.receipt.as_mut().expect("a message has a receipt");
+        receipt.submitted = Some(Instant::now());
+        Command {
+            token,
+            lane: receipt.lane.expect("only work is submitted"),
+            after: self.machine.after(token),
+            op: cell.op.take().expect("submitted once"),
+            label: receipt.label.clone(),
+        }
+    }
+
+    /// Tells whoever waits that the message in this cell is resolved.
+    fn tell(&mut self, name: Token, effects: &mut Effects) {
+        let cell = self.cells.get_mut(name).expect("alive");
+        let wake = match std::mem::take(&mut cell.waiter) {
+            Waiter::Nobody => return self.ledger.uncollected += 1,
+            Waiter::Task(waker) => {
+                self.ledger.uncollected += 1;
+                return effects.wakes.push(Wake::Task(waker));
+            }
+            Waiter::Thread(thread) => {
+                self.ledger.uncollected += 1;
+                return effects.wakes.push(Wake::Thread(thread));
+            }
+            Waiter::Detached => {
+                cell.bury(&mut self.ledger, &mut self.dead);
+                return self.cells.free(name);
+            }
+            Waiter::Callback(f) => Wake::Callback(ReceiverOf(f, cell.take().expect("resolved"))),
+            Waiter::Forward(f) => Wake::Forward(ReceiverOf(f, cell.take().expect("resolved"))),
+        };
+        self.ledger.deliver();
+        self.cells.free(name);
+        effects.wakes.push(wake);
+    }
+}
+
+impl Core {
+    pub(super) fn receipt_of(&mut self, token: Token) -> Option<&mut Receipt> {
+        // A late report may name a slot that is used again: the machine ignores it, so must this.
+        if !self.machine.is_submitted(token) {
+            return None;
+        }
+        self.cells.get_mut(self.cell_of[token.index as usize])?.receipt.as_mut()
+    }
+
+    pub(crate) fn stage(&mut self, event: Event, shared: &Shared) {
+        let (mut batch, mut effects) = (Vec::new(), Effects::default());
+        self.step(event, &mut batch, &mut effects, shared);
+        debug_assert!(batch.is_empty() && effects.wakes.is_empty());
+    }
+}
