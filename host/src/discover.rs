@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "cuda")]
-use crate::backend::cuda;
 use crate::{
-    backend::{Backend, Capabilities, cpu},
+    backend::{self, Backend, Capabilities},
     device::Device,
     error::{BackendKind, Error, Result},
 };
@@ -62,19 +60,42 @@ pub enum Twin {
     Simt,
 }
 
+/// How to find and open the devices of one backend.
+pub(crate) struct Door {
+    pub(crate) kind: BackendKind,
+    /// Whether there may be several, told apart by numbers.
+    pub(crate) numbered: bool,
+    /// What there is, or one line on why there is nothing.
+    pub(crate) survey: fn() -> Vec<Found>,
+    /// The device of this number in the survey; [`Error::Unavailable`] where there is none.
+    pub(crate) open: fn(usize, Twin) -> Result<Arc<dyn Backend>>,
+}
+
+/// The backends of this build. Of devices that are equally good the first is the best.
+const DOORS: &[Door] = &[
+    #[cfg(feature = "cuda")]
+    backend::cuda::DOOR,
+    #[cfg(feature = "wgpu")]
+    backend::wgpu::DOOR,
+    backend::cpu::DOOR,
+];
+
+/// Backends that a build may leave out: the feature has the backend's name.
+const OPTIONAL: [BackendKind; 2] = [BackendKind::Cuda, BackendKind::Wgpu];
+
+fn left_out() -> impl Iterator<Item = BackendKind> {
+    OPTIONAL.into_iter().filter(|kind| DOORS.iter().all(|door| door.kind != *kind))
+}
+
 impl Device {
     /// Every door that was tried, best first, those that cannot be opened last with the reason. One
     /// card seen through several drivers is one card with several doors, CUDA first.
     pub fn survey() -> Vec<Found> {
-        let mut found = vec![Found::there("cpu".into(), cpu::capabilities())];
-        #[cfg(feature = "cuda")]
-        found.extend(cuda::survey());
-        #[cfg(not(feature = "cuda"))]
-        found.push(Found::missing("cuda", BackendKind::Cuda, "built without the feature `cuda`"));
-        #[cfg(feature = "wgpu")]
-        found.extend(crate::backend::wgpu::survey());
-        #[cfg(not(feature = "wgpu"))]
-        found.push(Found::missing("wgpu", BackendKind::Wgpu, "built without the feature `wgpu`"));
+        let mut found: Vec<Found> = DOORS.iter().flat_map(|door| (door.survey)()).collect();
+        found.extend(left_out().map(|kind| {
+            let id = kind.to_string();
+            Found::missing(&id, kind, format!("built without the feature `{id}`"))
+        }));
         found.sort_by_key(Found::rank);
         found
     }
@@ -113,29 +134,38 @@ impl Device {
     /// # Errors
     /// As [`Device::open`].
     pub fn open_with(name: &str, twin: Twin) -> Result<Self> {
-        let (kind, number) = match name.split_once(':') {
-            Some((kind, number)) => (kind, Some(number.parse::<usize>().ok())),
-            None => (name, None),
-        };
         let unavailable = |reason: String| Error::Unavailable { device: name.to_owned(), reason };
-        let index = match number {
+        let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
+        let Some(door) = DOORS.iter().find(|door| door.kind.to_string() == kind) else {
+            return Err(unavailable(match left_out().find(|left| left.to_string() == kind) {
+                Some(left) => format!("built without the feature `{left}`"),
+                None => format!("a device is called {}", names()),
+            }));
+        };
+        let index = match number.map(str::parse::<usize>) {
             None => 0,
-            Some(Some(index)) => index,
-            Some(None) => return Err(unavailable("the part after `:` is a number, as in `wgpu:0`".into())),
+            Some(Ok(0)) if !door.numbered => 0,
+            Some(_) if !door.numbered => {
+                return Err(unavailable(format!("there is one {kind} device, called `{kind}`")));
+            }
+            Some(Ok(index)) => index,
+            Some(Err(_)) => return Err(unavailable(format!("the part after `:` is a number, as in `{kind}:0`"))),
         };
-        let (id, backend): (String, Arc<dyn Backend>) = match kind {
-            "cpu" if number.is_none() || index == 0 => ("cpu".into(), Arc::new(cpu::Cpu::open(twin)?)),
-            "cpu" => return Err(unavailable("there is one CPU device, called `cpu`".into())),
-            #[cfg(feature = "cuda")]
-            "cuda" => (format!("cuda:{index}"), cuda::open(index)?),
-            #[cfg(not(feature = "cuda"))]
-            "cuda" => return Err(unavailable("built without the feature `cuda`".into())),
-            #[cfg(feature = "wgpu")]
-            "wgpu" => (format!("wgpu:{index}"), crate::backend::wgpu::open(index)?),
-            #[cfg(not(feature = "wgpu"))]
-            "wgpu" => return Err(unavailable("built without the feature `wgpu`".into())),
-            _ => return Err(unavailable("a device is called cpu, wgpu, wgpu:N, cuda or cuda:N".into())),
-        };
+        let backend = (door.open)(index, twin)?;
+        let id = if door.numbered { format!("{kind}:{index}") } else { kind.to_owned() };
         Ok(Self::new(&id, backend))
+    }
+}
+
+/// `cuda, cuda:N, wgpu, wgpu:N or cpu`.
+fn names() -> String {
+    let of = |door: &Door| match door.numbered {
+        true => format!("{0}, {0}:N", door.kind),
+        false => door.kind.to_string(),
+    };
+    let names: Vec<String> = DOORS.iter().map(of).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
     }
 }

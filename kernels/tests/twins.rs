@@ -4,30 +4,32 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use wharf::{Device, Grid, Job, Kernel, native::Dispatch};
+use wharf::{Device, Found, Grid, Job, Kernel, native::Dispatch};
 use wharf_kernels::{
     ALL, Case, Data, Expected, Inputs, Near, SAXPY, Spec,
     conformance::{self, Mismatch},
     find,
 };
 
-/// The CPU device runs a kernel's native twin where it has one.
-const DEVICES: [&str; 3] = ["cpu", "wgpu", "cuda"];
-
 const INPUTS: [Inputs; 3] = [Inputs::Exact, Inputs::Random(1), Inputs::Random(2)];
 
-/// The devices of this machine; panics where one is required and not there.
+/// Every device of every backend of this build (the CPU device runs a kernel's native twin where it has
+/// one); panics where a required one is not there.
 fn devices() -> Vec<Device> {
     let required = std::env::var("WHARF_REQUIRE").unwrap_or_default();
-    let open = |name: &str| match Device::open(name) {
-        Ok(device) => Some(device),
-        Err(e) if e.is_unavailable() && !required.split(',').any(|one| one.trim() == name) => {
-            eprintln!("SKIP {name}: {e}");
+    let survey = Device::survey();
+    for name in required.split(',').map(str::trim).filter(|name| *name != "ptxas" && !name.is_empty()) {
+        let there = survey.iter().any(|found| found.kind.to_string() == name && found.capabilities.is_some());
+        assert!(there, "WHARF_REQUIRE asks for {name}: {survey:?}");
+    }
+    let open = |found: &Found| match &found.why_not {
+        None => Some(Device::open(&found.id).unwrap_or_else(|e| panic!("{}: {e}", found.id))),
+        Some(why_not) => {
+            eprintln!("SKIP {}: {why_not}", found.id);
             None
         }
-        Err(e) => panic!("{name}: {e}"),
     };
-    DEVICES.into_iter().filter_map(open).collect()
+    survey.iter().filter_map(open).collect()
 }
 
 fn check(spec: &Spec, device: &Device, case: &Case) -> Result<(), String> {

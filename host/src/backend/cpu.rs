@@ -20,7 +20,7 @@ use super::{
     Source, Token,
 };
 use crate::{
-    discover::Twin,
+    discover::{Door, Found, Twin},
     error::{BackendKind, Error, FailureKind, Result},
     kernel::Kernel,
 };
@@ -33,6 +33,14 @@ use program::Program;
 
 /// Bounds the threads of the CPU device.
 const THREADS_VARIABLE: &str = "WHARF_THREADS";
+
+/// The CPU device, which is always there.
+pub(crate) const DOOR: Door = Door {
+    kind: BackendKind::Cpu,
+    numbered: false,
+    survey: || vec![Found::there("cpu".into(), capabilities())],
+    open: |_, twin| Ok(Arc::new(Cpu::open(twin)?)),
+};
 
 /// The CPU device.
 #[derive(Debug)]

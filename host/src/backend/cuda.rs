@@ -29,7 +29,7 @@ use self::launch::Launcher;
 use self::shared::{Issue, Shared, index, lock};
 use self::stream::Stream;
 use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId};
-use crate::discover::Found;
+use crate::discover::{Door, Found};
 use crate::error::{BackendKind, Error, Result};
 use crate::kernel::Kernel;
 
@@ -38,8 +38,12 @@ const COPIERS: usize = 4;
 /// Commands that a stream holds before the driver makes the caller wait: about a thousand were seen.
 const MAX_IN_FLIGHT: u32 = 512;
 
+/// The GPUs of the CUDA driver.
+pub(crate) const DOOR: Door =
+    Door { kind: BackendKind::Cuda, numbered: true, survey, open: |number, _| Ok(Arc::new(Cuda::open(number)?)) };
+
 /// Every GPU that the driver sees, or one line on why there is none.
-pub(crate) fn survey() -> Vec<Found> {
+fn survey() -> Vec<Found> {
     let devices = match devices() {
         Ok(devices) => devices,
         Err(why_not) => return vec![Found::missing("cuda", BackendKind::Cuda, why_not)],
@@ -52,15 +56,6 @@ pub(crate) fn survey() -> Vec<Found> {
         }
     });
     found.collect()
-}
-
-/// Opens the GPU of that number.
-///
-/// # Errors
-///
-/// [`Error::Unavailable`] where there is none, [`Error::Device`] where the driver refuses.
-pub(crate) fn open(number: usize) -> Result<Arc<dyn Backend>> {
-    Ok(Arc::new(Cuda::open(number)?))
 }
 
 /// The GPUs that the driver sees, or one line on why there is none.

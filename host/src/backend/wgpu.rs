@@ -40,13 +40,17 @@ use self::{
 };
 use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId};
 use crate::{
-    discover::Found,
+    discover::{Door, Found},
     error::{BackendKind, Error, Result},
     kernel::Kernel,
 };
 
+/// wgpu's adapters.
+pub(crate) const DOOR: Door =
+    Door { kind: BackendKind::Wgpu, numbered: true, survey, open: |index, _| Ok(Arc::new(Wgpu::open(index)?)) };
+
 /// Every adapter as a device that can be opened, best first; one line of why where there is none.
-pub(crate) fn survey() -> Vec<Found> {
+fn survey() -> Vec<Found> {
     let adapters = adapter::all();
     if adapters.is_empty() {
         return vec![Found::missing("wgpu", BackendKind::Wgpu, adapter::NONE)];
@@ -56,11 +60,6 @@ pub(crate) fn survey() -> Vec<Found> {
         .enumerate()
         .map(|(index, adapter)| Found::there(format!("wgpu:{index}"), adapter::capabilities(adapter)))
         .collect()
-}
-
-/// Opens the adapter of this number in [`survey`].
-pub(crate) fn open(index: usize) -> Result<Arc<dyn Backend>> {
-    Ok(Arc::new(Wgpu::open(index)?))
 }
 
 /// One device.
