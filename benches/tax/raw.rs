@@ -91,12 +91,13 @@ pub(crate) struct Rounds<'a> {
     gpu: &'a Gpu,
     way: Way,
     pipeline: ComputePipeline,
-    x: Vec<f32>,
     slots: Vec<Slot>,
     done: usize,
 }
 
 struct Slot {
+    /// What goes up: each slot has its own, as data that is made has.
+    up: Vec<f32>,
     x: Buffer,
     y: Buffer,
     group: BindGroup,
@@ -120,10 +121,10 @@ impl<'a> Rounds<'a> {
             let ring = way == Way::Ring;
             let staging = ring.then(|| gpu.buffer(bytes, BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC, true));
             let readback = gpu.buffer(bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST, false);
-            Slot { x, y, group, staging, readback, down: vec![0.0; len], flight: None }
+            Slot { up: input(len), x, y, group, staging, readback, down: vec![0.0; len], flight: None }
         };
         let slots = (0..DEPTH).map(|_| slot()).collect();
-        Ok(Self { gpu, way, pipeline, x: input(len), slots, done: 0 })
+        Ok(Self { gpu, way, pipeline, slots, done: 0 })
     }
 
     fn land(gpu: &Gpu, slot: &mut Slot) -> Result<(), Error> {
@@ -140,7 +141,7 @@ impl<'a> Rounds<'a> {
 
     fn launch(&mut self, number: usize) -> Result<(), Error> {
         let (gpu, slot) = (self.gpu, &mut self.slots[number]);
-        let data: &[u8] = bytemuck::cast_slice(&self.x);
+        let data: &[u8] = bytemuck::cast_slice(&slot.up);
         let fresh = (self.way == Way::Fresh)
             .then(|| gpu.buffer(data.len() as u64, BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC, true));
         let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor::default());
@@ -155,7 +156,7 @@ impl<'a> Rounds<'a> {
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &slot.group, &[]);
-        pass.dispatch_workgroups(self.x.len().div_ceil(1024) as u32, 1, 1);
+        pass.dispatch_workgroups(slot.up.len().div_ceil(1024) as u32, 1, 1);
         drop(pass);
         encoder.copy_buffer_to_buffer(&slot.y, 0, &slot.readback, 0, data.len() as u64);
         let index = gpu.queue.submit([encoder.finish()]);

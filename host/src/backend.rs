@@ -307,7 +307,10 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
 
     /// Hands commands to the device, in order, and leaves `batch` empty. Called from one thread
     /// at a time. May wait for staging memory, never for the work itself.
-    fn submit(&self, batch: &mut Vec<Command>);
+    ///
+    /// A backend to which a submission costs more than a command may ask `more` before it submits: it
+    /// appends what has become ready meanwhile, to travel in the same submission.
+    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>));
 
     /// Appends what has happened; waits for at most `timeout` where nothing has. Called from one
     /// thread at a time, not the submitting one.

@@ -147,7 +147,7 @@ mod sealed {
         fn room(mut self, len: usize, bytes: u64) -> Result<(Self, HostSpan), (Self, u64)> {
             // The vector's length leaves the end of the last grain out.
             let elements = (bytes as usize).div_ceil(size_of::<T>().max(1));
-            self.clear();
+            // What is there is overwritten: only what is not there yet is made.
             if self.capacity() < elements {
                 self = bytemuck::zeroed_vec(elements);
             } else {

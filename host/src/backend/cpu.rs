@@ -233,7 +233,7 @@ impl Backend for Cpu {
         Ok(PipelineId(programs.len() as u64 - 1))
     }
 
-    fn submit(&self, batch: &mut Vec<Command>) {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
         // All names are known before any lane runs one, so that no edge is taken for finished.
         self.shared.unfinished().extend(batch.iter().map(|command| command.token));
         for command in batch.drain(..) {

@@ -200,7 +200,7 @@ impl Backend for Cuda {
         self.launcher.prepare(kernel, overrides)
     }
 
-    fn submit(&self, batch: &mut Vec<Command>) {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
         let mut queued = [(); 3].map(|()| Vec::new());
         let mut issues = lock(&self.shared.issues);
         for command in batch.drain(..) {

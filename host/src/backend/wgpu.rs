@@ -131,8 +131,8 @@ impl Backend for Wgpu {
         self.pipelines.prepare(&self.gpu, kernel, overrides)
     }
 
-    fn submit(&self, batch: &mut Vec<Command>) {
-        lock(&self.submitter).submit(self, batch);
+    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) {
+        lock(&self.submitter).submit(self, batch, more);
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

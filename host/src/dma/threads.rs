@@ -15,7 +15,7 @@ use super::{
     engine::Shared,
     model::Event,
 };
-use crate::backend;
+use crate::backend::{self, Command};
 
 /// How long the reaping thread sleeps in the backend when nothing happens.
 const REAP_TIMEOUT: Duration = Duration::from_millis(250);
@@ -91,17 +91,22 @@ impl Shared {
                 core = self.pump.wait(core).unwrap_or_else(PoisonError::into_inner);
             }
             drop(core);
-            let telling = self.telling();
-            let mut core = self.lock();
-            core.dirty = false;
-            core.step(Event::Pump, &mut batch, &mut effects, self);
-            drop(core);
-            self.run(&mut effects);
-            drop(telling);
+            self.pump_into(&mut batch, &mut effects);
             if !batch.is_empty() {
-                self.backend.submit(&mut batch);
+                self.backend.submit(&mut batch, &mut |batch| self.pump_into(batch, &mut effects));
             }
         }
+    }
+
+    /// Appends what may go to the driver now.
+    fn pump_into(&self, batch: &mut Vec<Command>, effects: &mut Effects) {
+        let telling = self.telling();
+        let mut core = self.lock();
+        core.dirty = false;
+        core.step(Event::Pump, batch, effects, self);
+        drop(core);
+        self.run(effects);
+        drop(telling);
     }
 
     pub(super) fn reap_loop(&self) {

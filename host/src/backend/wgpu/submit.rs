@@ -32,6 +32,10 @@ use crate::{
 const ENOUGH_FLIGHTS: usize = 2;
 const GATHER: Duration = Duration::from_micros(200);
 const SMALL_BYTES: u64 = 4 << 10;
+/// Bytes to move that the device is not kept waiting for while the host copies the next message.
+const WORTH_STARTING: u64 = 1 << 20;
+/// Commands of a submission from which on no more are asked for.
+const MOST_TOGETHER: usize = 64;
 
 /// The submission being made.
 #[derive(Debug)]
@@ -77,17 +81,24 @@ impl Submitter {
         })
     }
 
-    pub(super) fn submit(&mut self, device: &Wgpu, batch: &mut Vec<Command>) {
+    pub(super) fn submit(&mut self, device: &Wgpu, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) {
         self.ahead = batch.iter().map(staged_bytes).sum();
         if self.ahead + batch.iter().map(fetched_bytes).sum::<u64>() < SMALL_BYTES {
             // Messages that come meanwhile travel together in the next batch.
             device.reaper.wait_for_room(ENOUGH_FLIGHTS, GATHER);
         }
-        for command in batch.drain(..) {
-            if device.gpu.signal.lost().is_some() {
-                continue;
+        // What follows a message that was just staged (its launch, its download) is ready by now more
+        // often than not: one submission for all is cheaper than one for each.
+        while !batch.is_empty() {
+            for command in batch.drain(..) {
+                if device.gpu.signal.lost().is_none() {
+                    self.add(device, command);
+                }
             }
-            self.add(device, command);
+            if self.tokens.len() < MOST_TOGETHER {
+                more(batch);
+                self.ahead += batch.iter().map(staged_bytes).sum::<u64>();
+            }
         }
         self.flush(device);
     }
@@ -158,6 +169,9 @@ impl Submitter {
         src: HostSpan,
         dst: Region,
     ) -> Outcome<()> {
+        if self.moved >= WORTH_STARTING {
+            self.flush(device);
+        }
         let mut done = 0;
         while done < dst.bytes {
             self.need_chunk(device, 4, true)?;
