@@ -36,11 +36,7 @@ pub(crate) fn json(document: &impl Serialize) -> Outcome {
 
 /// Says early whether a file can be written, without making it.
 pub(crate) fn check(path: &Path) -> Outcome {
-    if path.is_dir() {
-        return Err(Failure::usage(format_args!("{}: is a directory, a file is to be written there", path.display())));
-    }
-    interrupt::hold(|| NamedTempFile::new_in(folder(path)).map(drop))
-        .map_err(|e| Failure::usage(format_args!("{}: cannot be written: {}", path.display(), reason(&e))))
+    interrupt::hold(|| Place::of(path).and_then(|place| place.beside()).map(drop))
 }
 
 /// Writes all files, or none: each is complete beside its place before the first takes it.
@@ -48,42 +44,84 @@ pub(crate) fn files(files: &[(PathBuf, Vec<u8>)]) -> Outcome {
     interrupt::hold(|| {
         let mut ready = Vec::with_capacity(files.len());
         for (path, bytes) in files {
-            let failed =
-                |e: io::Error| Failure::usage(format_args!("{}: cannot be written: {}", path.display(), reason(&e)));
-            let mut file = NamedTempFile::new_in(folder(path)).map_err(failed)?;
-            file.write_all(bytes).map_err(failed)?;
-            allow_readers(file.as_file()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-            ready.push((file, path));
+            let place = Place::of(path)?;
+            let mut file = place.beside()?;
+            let written = file.as_file_mut().write_all(bytes).and_then(|()| place.keep_mode(file.as_file()));
+            written.and_then(|()| file.as_file().sync_all()).map_err(|e| place.failed(&e))?;
+            ready.push((file, place));
         }
-        for (file, path) in ready {
-            file.persist(path).map_err(|e| Failure::file(path, &e.error))?;
+        for (file, place) in ready {
+            file.persist(&place.path).map_err(|e| place.failed(&e.error))?;
         }
         Ok(())
     })
 }
 
-/// Temporary files are private; what takes their place is an ordinary file.
-fn allow_readers(file: &fs::File) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+/// Where a file goes.
+struct Place<'a> {
+    /// As the user wrote it.
+    named: &'a Path,
+    /// Behind all symbolic links: those stay as they are.
+    path: PathBuf,
+    /// The permissions of the file that is replaced.
+    permissions: Option<fs::Permissions>,
+}
+
+impl<'a> Place<'a> {
+    /// As many links as Linux follows.
+    const MOST_LINKS: usize = 40;
+
+    /// A new file, or an ordinary one that may be written to. Anything else would be destroyed by a
+    /// file that takes its place.
+    fn of(named: &'a Path) -> Outcome<Self> {
+        let refused =
+            |what: &str| Failure::usage(format_args!("{}: {what}, a file is to be written there", named.display()));
+        let mut place = Self { named, path: named.to_owned(), permissions: None };
+        match fs::metadata(named) {
+            Ok(there) if there.is_dir() => return Err(refused("is a directory")),
+            Ok(there) if !there.is_file() => return Err(refused("is a device, a pipe or a socket")),
+            Ok(there) => {
+                // Renaming needs no right to the file itself, writing does.
+                fs::OpenOptions::new().write(true).open(named).map_err(|e| place.failed(&e))?;
+                place.permissions = Some(there.permissions());
+            }
+            // What is wrong with the path is found where the file is made.
+            Err(_) => {}
+        }
+        for _ in 0..Self::MOST_LINKS {
+            let Ok(to) = fs::read_link(&place.path) else { return Ok(place) };
+            place.path = folder(&place.path).join(to);
+        }
+        Err(refused("is one of too many symbolic links"))
     }
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
+
+    /// A new file that nobody sees, in the same folder.
+    fn beside(&self) -> Outcome<NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".wharf-");
+        // Temporary files are private; what takes their place is an ordinary file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.tempfile_in(folder(&self.path)).map_err(|e| self.failed(&e))
+    }
+
+    fn keep_mode(&self, file: &fs::File) -> io::Result<()> {
+        self.permissions.as_ref().map_or(Ok(()), |permissions| file.set_permissions(permissions.clone()))
+    }
+
+    fn failed(&self, error: &io::Error) -> Failure {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound if folder(&self.path).is_dir() => "its folder takes no new files".to_owned(),
+            io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            io::ErrorKind::NotADirectory => "its folder is a file".to_owned(),
+            // The temporary file's name means nothing to the user.
+            _ => error.to_string().split(" at path \"").next().unwrap_or_default().to_owned(),
+        };
+        Failure::usage(format_args!("{}: cannot be written: {reason}", self.named.display()))
+    }
 }
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The system's words without the temporary file's name.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::NotADirectory => "its folder is a file".to_owned(),
-        _ => error.to_string(),
-    }
 }

@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod documents;
 mod errors;
+mod outputs;
 mod run;
 mod schema;
 
