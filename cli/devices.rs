@@ -96,10 +96,17 @@ impl From<Found> for Entry {
 
 impl Devices {
     pub(crate) fn run(&self) -> Outcome {
-        let best = Device::best().ok().map(|device| device.id().to_owned());
+        let best = Device::best();
         let devices: Vec<Entry> = Device::survey().into_iter().map(Entry::from).collect();
+        let legend = match (&best, named()) {
+            (Ok(_), None) => "* is used where no device is named".to_owned(),
+            (Ok(_), Some(_)) => format!("* is used where no device is named: {VARIABLE} names it"),
+            (Err(e), None) => format!("no device is used where none is named: {e}"),
+            (Err(e), Some(name)) => format!("{VARIABLE} names `{name}`, which cannot be used: {e}"),
+        };
+        let best = best.ok().map(|device| device.id().to_owned());
         let document = Document { schema: output::SCHEMA, command: "devices", best, devices };
-        if self.json { output::json(&document) } else { output::text(&table(&document)) }
+        if self.json { output::json(&document) } else { output::text(&(table(&document) + &legend + "\n")) }
     }
 }
 
@@ -112,7 +119,7 @@ fn table(document: &Document) -> String {
             (None, why_not) => format!("{mark} {id:<8} not there: {}\n", why_not.as_deref().unwrap_or("unknown")),
         };
     }
-    text + "* is used where no device is named\n"
+    text
 }
 
 fn facts(c: &Facts) -> String {
@@ -126,6 +133,15 @@ fn facts(c: &Facts) -> String {
         facts.push("software".into());
     }
     facts.join(", ")
+}
+
+/// Names the device that is used where none is named.
+const VARIABLE: &str = "WHARF_DEVICE";
+
+/// What the environment says, if anything.
+pub(crate) fn named() -> Option<String> {
+    let name = std::env::var_os(VARIABLE).filter(|name| !name.is_empty())?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 /// The device of this name, or the best one.

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::{command, done, folder, refused};
+use crate::{Ended, command, done, folder, refused};
 
 #[test]
 fn words_that_are_no_command_are_2() {
@@ -34,6 +34,40 @@ fn an_absent_device_is_2_wherever_it_is_named() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("abacus") && ended.stderr.lines().count() == 1, "{ended:?}");
     refused(folder.path(), 2, &["bench", "--device", "wgpu:99"], &["wgpu:99"]);
+}
+
+/// The command with one variable of the environment.
+fn with(name: &str, value: &str, args: &[&str]) -> Ended {
+    command(folder().path(), args).env(name, value).output().expect("it starts").into()
+}
+
+#[test]
+fn devices_says_that_the_device_of_the_environment_is_not_there() {
+    for name in ["abacus", "wgpu:99"] {
+        let ended = with("WHARF_DEVICE", name, &["devices"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(!ended.stdout.contains('*'), "{}", ended.stdout);
+        assert!(ended.stdout.contains(&format!("WHARF_DEVICE names `{name}`, which cannot be used")), "{ended:?}");
+    }
+    let ended = with("WHARF_DEVICE", "cpu", &["devices"]);
+    assert!(ended.stdout.contains("\n* cpu") || ended.stdout.starts_with("* cpu"), "{ended:?}");
+    assert!(ended.stdout.ends_with("WHARF_DEVICE names it\n"), "{ended:?}");
+    let ended = with("WHARF_DEVICE", "", &["devices"]);
+    assert!(ended.stdout.ends_with("\n* is used where no device is named\n"), "empty is unset: {ended:?}");
+}
+
+#[test]
+fn a_number_of_threads_that_is_none_is_2() {
+    for text in ["0", "x", "-3", "100000"] {
+        let ended = with("WHARF_THREADS", text, &["batch", "q6", "--scale", "0"]);
+        assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{ended:?}");
+        assert!(ended.stderr.contains("WHARF_THREADS") && ended.stderr.contains("1 to 1024"), "{ended:?}");
+        let ended = with("WHARF_THREADS", text, &["devices"]);
+        let row = ended.stdout.lines().find(|line| line.starts_with("  cpu")).expect("a row");
+        assert!(row.contains("not there: WHARF_THREADS"), "{row}");
+    }
+    let ended = with("WHARF_THREADS", "1", &["devices"]);
+    assert!(ended.stdout.contains("(wharf)") && ended.stdout.contains("1 thread,"), "{ended:?}");
 }
 
 #[test]

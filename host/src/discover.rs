@@ -26,6 +26,9 @@ pub struct Found {
 }
 
 impl Found {
+    /// The rank of software adapters.
+    const SOFTWARE: u32 = 4;
+
     pub(crate) fn there(id: String, capabilities: Capabilities) -> Self {
         Self { id, kind: capabilities.backend, capabilities: Some(capabilities), why_not: None }
     }
@@ -40,7 +43,7 @@ impl Found {
         match &self.capabilities {
             None => 5,
             Some(c) if c.backend == BackendKind::Cpu => 3,
-            Some(c) if c.software => 4,
+            Some(c) if c.software => Self::SOFTWARE,
             Some(c) if c.unified_memory => 2,
             Some(c) if c.backend == BackendKind::Cuda => 0,
             Some(_) => 1,
@@ -108,23 +111,26 @@ impl Device {
     }
 
     /// The best device of this machine, or the one that the environment variable `WHARF_DEVICE`
-    /// names. A software adapter is opened by name only.
+    /// names; empty, it names none. A software adapter is opened by name only.
     ///
     /// # Errors
-    /// As [`Device::open`], for the device that the variable names.
+    /// As [`Device::open`], for the device that the variable names; [`Error::Argument`] where
+    /// `WHARF_THREADS` is wrong and the CPU device is the only one.
     pub fn best() -> Result<Self> {
-        if let Ok(name) = std::env::var(DEVICE_VARIABLE) {
-            return Self::open(&name);
+        if let Some(name) = std::env::var_os(DEVICE_VARIABLE).filter(|name| !name.is_empty()) {
+            return Self::open(&name.to_string_lossy());
         }
-        let best = Self::discover().into_iter().next().expect("the CPU device is always there");
-        Self::open(&best.id)
+        // The CPU device comes before every software adapter, also where it cannot be opened.
+        let best = Self::discover().into_iter().find(|found| found.rank() < Found::SOFTWARE);
+        Self::open(best.as_ref().map_or("cpu", |found| &found.id))
     }
 
     /// Opens a device: `cpu`, `cuda`, `wgpu`, or one of several by number (`wgpu:1`).
     ///
     /// # Errors
     /// [`Error::Unavailable`] where this machine has no such device, [`Error::Device`] where it is
-    /// there and its driver refuses.
+    /// there and its driver refuses, [`Error::Argument`] for the CPU device where the environment
+    /// variable `WHARF_THREADS` is not 1 to 1024.
     pub fn open(name: &str) -> Result<Self> {
         Self::open_with(name, Twin::default())
     }

@@ -7,6 +7,7 @@
 use std::{
     any::Any,
     collections::HashSet,
+    env::VarError,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -38,7 +39,7 @@ const THREADS_VARIABLE: &str = "WHARF_THREADS";
 pub(crate) const DOOR: Door = Door {
     kind: BackendKind::Cpu,
     numbered: false,
-    survey: || vec![Found::there("cpu".into(), capabilities())],
+    survey: || vec![survey()],
     open: |_, twin| Ok(Arc::new(Cpu::open(twin)?)),
 };
 
@@ -63,17 +64,38 @@ struct Shared {
     events: Sender<Option<Event>>,
 }
 
-fn threads() -> usize {
-    let wished = std::env::var(THREADS_VARIABLE).ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
-    wished.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+/// More than any machine has cores; each is a thread that is really started.
+const MOST_THREADS: usize = 1024;
+
+/// As many as the environment says, else one for each core.
+fn threads() -> Result<usize> {
+    match std::env::var(THREADS_VARIABLE) {
+        Ok(text) if !text.is_empty() => wished(&text),
+        Err(VarError::NotUnicode(text)) => wished(&text.to_string_lossy()),
+        _ => Ok(thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)),
+    }
+}
+
+fn wished(text: &str) -> Result<usize> {
+    text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n)).ok_or_else(|| {
+        Error::argument(THREADS_VARIABLE, format!("`{text}` is no number of threads: 1 to {MOST_THREADS} is expected"))
+    })
+}
+
+/// The CPU device, or why it cannot be opened.
+fn survey() -> Found {
+    match threads() {
+        Ok(threads) => Found::there("cpu".into(), capabilities(threads)),
+        Err(e) => Found::missing("cpu", BackendKind::Cpu, e),
+    }
 }
 
 /// What the CPU device can do.
-pub(crate) fn capabilities() -> Capabilities {
-    let threads = threads();
+fn capabilities(threads: usize) -> Capabilities {
+    let plural = if threads == 1 { "" } else { "s" };
     Capabilities {
         backend: BackendKind::Cpu,
-        name: format!("{} threads, {}", threads, std::env::consts::ARCH),
+        name: format!("{threads} thread{plural}, {}", std::env::consts::ARCH),
         driver: "wharf".into(),
         software: true,
         unified_memory: true,
@@ -98,9 +120,10 @@ pub(crate) fn capabilities() -> Capabilities {
 
 impl Cpu {
     pub(crate) fn open(twin: Twin) -> Result<Self> {
+        let threads = threads()?;
         let failed = |e: &dyn std::fmt::Display| Error::device(BackendKind::Cpu, "start threads", e);
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads())
+            .num_threads(threads)
             .thread_name(|i| format!("wharf cpu {i}"))
             .build()
             .map_err(|e| failed(&e))?;
@@ -121,7 +144,7 @@ impl Cpu {
             Ok::<_, Error>(sender)
         };
         let lanes = [lane("upload")?, lane("compute")?, lane("download")?];
-        Ok(Self { capabilities: capabilities(), shared, lanes, events, twin })
+        Ok(Self { capabilities: capabilities(threads), shared, lanes, events, twin })
     }
 }
 
@@ -257,3 +280,19 @@ impl Backend for Cpu {
 
 /// The lane's place in `lanes`.
 const _: () = assert!(Lane::Upload as usize == 0 && Lane::Compute as usize == 1 && Lane::Download as usize == 2);
+
+#[cfg(test)]
+mod tests {
+    use super::wished;
+
+    #[test]
+    fn a_number_of_threads_is_1_to_1024() {
+        for (text, threads) in [("1", 1), ("16", 16), ("1024", 1024)] {
+            assert_eq!(wished(text).expect("a number"), threads);
+        }
+        for text in ["0", "-3", "x", "1.5", "1025", "100000", " 2"] {
+            let error = wished(text).expect_err("refused").to_string();
+            assert_eq!(error, format!("WHARF_THREADS: `{text}` is no number of threads: 1 to 1024 is expected"));
+        }
+    }
+}

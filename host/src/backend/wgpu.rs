@@ -81,6 +81,7 @@ impl Wgpu {
         let Some(adapter) = adapters.get(index) else {
             let reason = match adapters.len() {
                 0 => adapter::NONE.to_owned(),
+                1 => "wgpu sees one adapter, `wgpu:0`".to_owned(),
                 n => format!("wgpu sees {n} adapters, numbered from 0"),
             };
             return Err(Error::Unavailable { device: format!("wgpu:{index}"), reason });
