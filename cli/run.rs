@@ -54,7 +54,7 @@ struct Source {
     #[arg(long, value_name = "NAME")]
     entry: Option<String>,
     /// Workgroups.
-    #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1,1,1")]
+    #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1,1,1", allow_hyphen_values = true)]
     groups: String,
     /// A pipeline override, by name or @id.
     #[arg(long = "set", value_name = "NAME=VALUE")]

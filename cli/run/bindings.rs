@@ -96,8 +96,8 @@ fn split<'a>(text: &'a str, flag: &str, form: &str) -> Outcome<(&'a str, &'a str
 
 fn names(slots: &[Slot]) -> String {
     match slots {
-        [] => "none".to_owned(),
-        slots => slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>().join(", "),
+        [] => "the kernel has none".to_owned(),
+        slots => format!("there is: {}", slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -105,7 +105,7 @@ fn find(slots: &[Slot], name: &str) -> Outcome<usize> {
     slots
         .iter()
         .position(|slot| slot.name == name)
-        .ok_or_else(|| Failure::usage(format_args!("there is no binding `{name}`, there is: {}", names(slots))))
+        .ok_or_else(|| Failure::usage(format_args!("there is no binding `{name}`, {}", names(slots))))
 }
 
 /// The SPEC of each binding, in order; each must have one.
@@ -166,17 +166,14 @@ pub(super) fn sets(sets: &[String], entry: &Entry) -> Outcome<Vec<(String, f64)>
                 .iter()
                 .map(|o| o.name.clone().unwrap_or_else(|| format!("@{}", o.id.unwrap_or(0))))
                 .collect();
-            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-            return Err(Failure::usage(format_args!("there is no override `{key}`, there is: {there}")));
+            let there = match &there[..] {
+                [] => "the kernel has none".to_owned(),
+                there => format!("there is: {}", there.join(", ")),
+            };
+            return Err(Failure::usage(format_args!("there is no override `{key}`, {there}")));
         };
-        let number = match value {
-            "true" => Some(1.0),
-            "false" => Some(0.0),
-            value => value.parse().ok(),
-        };
-        let Some(number) = number else {
-            return Err(Failure::usage(format_args!("--set {set}: `{value}` is no {}", found.ty)));
-        };
+        let number = values::override_value(found.ty, value)
+            .map_err(|what| Failure::usage(format_args!("--set {key}: `{value}` is {what}")))?;
         let name = found.name.clone().unwrap_or_else(|| key.to_owned());
         if values.iter().any(|(other, _)| *other == name) {
             return Err(Failure::usage(format_args!("override `{key}` is set twice")));
@@ -188,7 +185,8 @@ pub(super) fn sets(sets: &[String], entry: &Entry) -> Outcome<Vec<(String, f64)>
 
 /// `X[,Y[,Z]]`.
 pub(super) fn groups(text: &str) -> Outcome<[u32; 3]> {
-    let wrong = || Failure::usage(format_args!("--groups `{text}`: X[,Y[,Z]] is expected, whole numbers"));
+    let wrong =
+        || Failure::usage(format_args!("--groups `{text}`: X[,Y[,Z]] is expected, whole numbers from 0 to 4294967295"));
     let sides: Vec<u32> =
         text.split(',').map(|side| side.trim().parse().map_err(|_| wrong())).collect::<Outcome<_>>()?;
     match sides[..] {

@@ -273,7 +273,8 @@ fn from_values(slot: &Slot, values: &[String]) -> Outcome<Vec<u8>> {
     let mut bytes = vec![0; layout.bytes(elements) as usize];
     for (Leaf { path, offset, scalar }, text) in layout.scalars(elements).iter().zip(values) {
         let value = number(*scalar, text).ok_or_else(|| {
-            Failure::usage(format_args!("binding `{name}`: `{text}` is no {scalar} for {name}{}", reach(path)))
+            let what = refusal(*scalar, text);
+            Failure::usage(format_args!("binding `{name}`: `{text}` is {what} for {name}{}", reach(path)))
         })?;
         bytes[*offset as usize..][..value.1].copy_from_slice(value.as_slice());
     }
@@ -297,11 +298,49 @@ fn number(scalar: Scalar, text: &str) -> Option<Bytes> {
         Scalar::I16 => i16::try_from(integer()?).ok()?.to_le_bytes().into_iter().collect(),
         Scalar::U64 => u64::try_from(integer()?).ok()?.to_le_bytes().into_iter().collect(),
         Scalar::I64 => i64::try_from(integer()?).ok()?.to_le_bytes().into_iter().collect(),
-        Scalar::F16 => f16::from_f64(text.parse().ok()?).to_le_bytes().into_iter().collect(),
-        Scalar::F32 => text.parse::<f32>().ok()?.to_le_bytes().into_iter().collect(),
-        Scalar::F64 => text.parse::<f64>().ok()?.to_le_bytes().into_iter().collect(),
+        Scalar::F16 => {
+            let number = f16::from_f64(text.parse().ok()?);
+            in_range(number.is_infinite(), text)?;
+            number.to_le_bytes().into_iter().collect()
+        }
+        Scalar::F32 => {
+            let number: f32 = text.parse().ok()?;
+            in_range(number.is_infinite(), text)?;
+            number.to_le_bytes().into_iter().collect()
+        }
+        Scalar::F64 => {
+            let number: f64 = text.parse().ok()?;
+            in_range(number.is_infinite(), text)?;
+            number.to_le_bytes().into_iter().collect()
+        }
         _ => return None,
     })
+}
+
+/// `inf` is infinite, `1e99` is too large.
+fn in_range(is_infinite: bool, text: &str) -> Option<()> {
+    (!is_infinite || !text.contains(|c: char| c.is_ascii_digit())).then_some(())
+}
+
+/// What `text` is, as [`number`] found that it is no `scalar`.
+fn refusal(scalar: Scalar, text: &str) -> String {
+    let is_float = matches!(scalar, Scalar::F16 | Scalar::F32 | Scalar::F64);
+    let what = if is_float && text.parse::<f64>().is_ok() { "out of the range of" } else { "no" };
+    format!("{what} {scalar}")
+}
+
+/// The value of a pipeline override, or what is wrong with it. Those are finite in WGSL.
+pub(crate) fn override_value(scalar: Scalar, text: &str) -> Result<f64, String> {
+    let value = match (scalar, text) {
+        (Scalar::Bool, "true") => return Ok(1.0),
+        (Scalar::Bool, "false") => return Ok(0.0),
+        (Scalar::Bool, text) => text.parse().ok(),
+        _ => number(scalar, text).and_then(|_| match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok().map(|n| n as f64),
+            None => text.parse::<f64>().ok(),
+        }),
+    };
+    value.filter(|value| value.is_finite()).ok_or_else(|| refusal(scalar, text))
 }
 
 #[cfg(test)]
@@ -338,6 +377,26 @@ mod tests {
     }
 
     #[test]
+    fn infinity_is_a_number_where_it_is_meant_and_no_override() {
+        let [inf, one] = [f32::INFINITY, 1.0].map(f32::to_bits);
+        assert_eq!(words(&made(3, "value:inf,-inf,1,1").expect("four")), [inf, inf | 1 << 31, one, one]);
+        assert_eq!(override_value(Scalar::F32, "-1.5"), Ok(-1.5));
+        assert_eq!(override_value(Scalar::U32, "0x10"), Ok(16.0));
+        assert_eq!(override_value(Scalar::Bool, "true"), Ok(1.0));
+        for (scalar, text, expected) in [
+            (Scalar::F32, "1e99", "out of the range of f32"),
+            (Scalar::F16, "65520", "out of the range of f16"),
+            (Scalar::F32, "inf", "out of the range of f32"),
+            (Scalar::F32, "true", "no f32"),
+            (Scalar::U32, "1.5", "no u32"),
+            (Scalar::U32, "-1", "no u32"),
+            (Scalar::Bool, "yes", "no bool"),
+        ] {
+            assert_eq!(override_value(scalar, text), Err(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_vec3_is_counted_without_its_padding_and_laid_out_with_it() {
         assert_eq!(words(&made(1, "iota:vec3<u32>:2").expect("two")), [0, 1, 2, 0, 3, 4, 5, 0]);
         assert_eq!(words(&made(1, "value:9,8,7").expect("one")), [9, 8, 7, 0]);
@@ -362,6 +421,8 @@ mod tests {
             (0, "zeros:u32:4", "binding `p`: P takes value:V,V,... or a .bin file"),
             (0, "value:1,2", "binding `p`: P takes 6 numbers, got 2"),
             (0, "value:-1,1,1,1,1,1", "binding `p`: `-1` is no u32 for p.n"),
+            (3, "value:0,1,2,1e40", "binding `f`: `1e40` is out of the range of f32 for f[3]"),
+            (3, "value:0,1,2,-1e999", "binding `f`: `-1e999` is out of the range of f32 for f[3]"),
             (1, "value:1,2", "binding `v`: array<vec3<u32>> takes 0 numbers and 3 for each element, got 2"),
             (1, "zeros:u32:4", "binding `v`: is array<vec3<u32>>, not of u32"),
             (2, "zeros:f32:4", "binding `a`: is array<atomic<u32>>, not of f32"),

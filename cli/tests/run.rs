@@ -196,6 +196,7 @@ fn bindings_that_do_not_match_are_2() {
     refused(at, 2, &x("x=no.npy"), &["no.npy", "No such file"]);
     refused(at, 2, &x("x=value:1,two"), &["two", "x[1]"]);
     refused(at, 2, &x("x=data.csv"), &["data.csv", "SPEC"]);
+    refused(at, 2, &x("x=value:1,1e40"), &["`1e40` is out of the range of f32", "x[1]"]);
     fs::write(at.join("short.npy"), b"\x93NUMPY\x01\0").expect("written");
     refused(at, 2, &x("x=short.npy"), &["short.npy", "truncated"]);
     fs::write(at.join("odd.bin"), [0; 6]).expect("written");
@@ -209,7 +210,10 @@ fn overrides_and_groups_that_do_not_match_are_2() {
     let with = |more: &[&'static str]| [&RIGHT[..], more].concat();
     refused(at, 2, &with(&["--set", "size=1"]), &["`size`", "offset"]);
     refused(at, 2, &with(&["--set", "offset=2"]), &["offset", "twice"]);
-    refused(at, 2, &with(&["--set", "offset=much"]), &["much", "f32"]);
+    refused(at, 2, &with(&["--set", "size=1"]), &["there is no override `size`, there is: offset"]);
+    let set = |set: &'static str| [&RIGHT[..10], &["--set", set]].concat();
+    refused(at, 2, &set("offset=much"), &["--set offset: `much` is no f32"]);
+    refused(at, 2, &set("offset=1e99"), &["--set offset: `1e99` is out of the range of f32"]);
     let groups = |groups: &'static str| {
         let mut args = RIGHT.to_vec();
         args[9] = groups;
@@ -217,6 +221,7 @@ fn overrides_and_groups_that_do_not_match_are_2() {
     };
     refused(at, 2, &groups("1,2,3,4"), &["--groups"]);
     refused(at, 2, &groups("many"), &["--groups"]);
+    refused(at, 2, &groups("-1"), &["--groups `-1`", "whole numbers"]);
     refused(at, 2, &groups("4294967296"), &["--groups"]);
     refused(at, 2, &with(&["--repeat", "0"]), &["--repeat"]);
     refused(at, 2, &with(&["--device", "abacus"]), &["abacus"]);
