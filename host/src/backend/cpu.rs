@@ -91,7 +91,7 @@ fn survey() -> Found {
 }
 
 /// What the CPU device can do.
-fn capabilities(threads: usize) -> Capabilities {
+pub(crate) fn capabilities(threads: usize) -> Capabilities {
     let plural = if threads == 1 { "" } else { "s" };
     Capabilities {
         backend: BackendKind::Cpu,
