@@ -24,12 +24,21 @@ use crate::{
 /// Words that stand before a job, of which this version has `run`.
 const VERBS: [&str; 6] = ["run", "resume", "merge", "verify", "init", "submit"];
 
+const AFTER: &str = "\
+Exit codes: 0 done; 1 the answer is wrong or the bound on memory was passed; 2 wrong usage, or no such device;
+42 the input is wrong, trying again is no use; 75 a device or an input failed in a way that may pass,
+try again; 130 Ctrl-C.";
+
 /// Run a job over more data than memory.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub(crate) struct Batch {
     /// The job: q6, derived from TPC-H's query 6, in exact integers. `run q6` is the same.
-    #[arg(value_name = "JOB", required = true, num_args = 1..=2)]
-    words: Vec<String>,
+    #[arg(value_name = "JOB")]
+    word: String,
+    /// The job, where a verb stands before it.
+    #[arg(hide = true)]
+    job: Option<String>,
     /// Scale factor of the rows that are made; 1 is 6,001,215 rows.
     #[arg(long, value_name = "F", default_value_t = 1.0, conflicts_with = "input", allow_negative_numbers = true)]
     scale: f64,
@@ -40,7 +49,7 @@ pub(crate) struct Batch {
     #[arg(long, value_name = "D")]
     device: Option<String>,
     /// Staging memory it may hold, e.g. 64MiB; 256MiB unless said otherwise.
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
     memory: Option<u64>,
     /// Also time the kernel on the CPU device beside a plain loop and rayon, from columns in memory.
     #[arg(long)]
@@ -52,20 +61,24 @@ pub(crate) struct Batch {
 
 /// `4096`, `64KiB`, `1.5GB`.
 fn bytes(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 8] = [
+    const UNITS: [(&str, u64); 10] = [
         ("KiB", 1 << 10),
         ("MiB", 1 << 20),
         ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
         ("kB", 1_000),
         ("KB", 1_000),
         ("MB", 1_000_000),
         ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
         ("B", 1),
     ];
     let unit = UNITS.iter().find_map(|(unit, by)| Some((text.strip_suffix(unit)?.trim_end(), *by)));
     let (number, by) = unit.unwrap_or((text, 1));
     let number = number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    number.map(|n| (n * by as f64) as u64).ok_or_else(|| "a size is expected, e.g. 64MiB".to_owned())
+    number
+        .map(|n| (n * by as f64) as u64)
+        .ok_or_else(|| "a size is expected, e.g. 64MiB, in B, KiB, MiB, GiB, TiB, kB, MB, GB or TB".to_owned())
 }
 
 impl Batch {
@@ -98,18 +111,16 @@ impl Batch {
 
     /// The job's name, behind at most one verb.
     fn check_job(&self) -> Outcome {
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let job = match words[..] {
-            [verb, ..] if VERBS[1..].contains(&verb) => return Err(Failure::reserved(&format!("batch {verb}"))),
-            ["run", job] => job,
-            [verb, _] => {
+        let job = match (self.word.as_str(), self.job.as_deref()) {
+            (verb, _) if VERBS[1..].contains(&verb) => return Err(Failure::reserved(&format!("batch {verb}"))),
+            ("run", Some(job)) => job,
+            (verb, Some(_)) => {
                 return Err(Failure::usage(format_args!(
                     "`{verb}` is no verb of batch, there is: {}",
                     VERBS.join(", ")
                 )));
             }
-            [job] => job,
-            _ => unreachable!("one or two words"),
+            (job, None) => job,
         };
         match job {
             "q6" => Ok(()),

@@ -107,6 +107,9 @@ impl Engines {
     }
 }
 
+/// A run of fewer batches is all start and end: its overlap says nothing.
+pub const FEWEST_BATCHES: u64 = 4;
+
 /// The judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Overlap {
@@ -114,9 +117,10 @@ pub struct Overlap {
     pub serial_seconds: f64,
     /// With nothing lost.
     pub ideal_seconds: f64,
-    /// 1 is ideal, 0 is no overlap; `None` below two batches.
+    /// 1 is ideal, 0 is no overlap; `None` below [`FEWEST_BATCHES`], and where nothing can overlap.
     pub efficiency: Option<f64>,
-    /// The run against the ideal, at least 1 where nothing was measured wrongly.
+    /// The run against the ideal, at least 1 where nothing was measured wrongly; `None` below
+    /// [`FEWEST_BATCHES`].
     pub times_ideal: Option<f64>,
 }
 
@@ -126,11 +130,12 @@ pub fn judge(solo: &Stages, seconds: f64, batches: u64, engines: Engines) -> Ove
     let bound = engines.bound(solo).min(serial_seconds);
     let ideal_seconds = bound + (serial_seconds - bound) / batches.max(1) as f64;
     let gain = serial_seconds - ideal_seconds;
+    let is_long = batches >= FEWEST_BATCHES;
     Overlap {
         serial_seconds,
         ideal_seconds,
-        efficiency: (batches >= 2 && gain > 0.0).then(|| (serial_seconds - seconds) / gain),
-        times_ideal: (ideal_seconds > 0.0).then(|| seconds / ideal_seconds),
+        efficiency: (is_long && gain > 0.0).then(|| (serial_seconds - seconds) / gain),
+        times_ideal: (is_long && ideal_seconds > 0.0).then(|| seconds / ideal_seconds),
     }
 }
 
@@ -158,8 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_single_batch_has_no_efficiency() {
-        assert_eq!(judge(&SOLO, 10.0, 1, THREE).efficiency, None);
+    fn a_few_batches_have_no_efficiency() {
+        for batches in 0..FEWEST_BATCHES {
+            let overlap = judge(&SOLO, 10.0, batches, THREE);
+            assert_eq!((overlap.efficiency, overlap.times_ideal), (None, None));
+        }
+        assert!(judge(&SOLO, 10.0, FEWEST_BATCHES, THREE).times_ideal.is_some());
         assert_eq!(judge(&Stages::default(), 0.0, 0, THREE).efficiency, None);
     }
 }

@@ -50,35 +50,39 @@ pub struct Report {
 }
 
 impl Report {
+    /// A smaller transfer tells of latency only.
+    const FEWEST_BYTES: u64 = 64 << 10;
+
     /// Rows per second.
     pub fn rows_per_s(&self) -> f64 {
         if self.seconds > 0.0 { self.rows as f64 / self.seconds } else { 0.0 }
     }
 
     /// Uploads in the run, in 10^9 bytes per second of being under way; `None` where nothing was
-    /// copied. On a device whose lanes take turns that includes waiting for kernels.
+    /// copied, and where a batch's share is below 64 KiB: that is latency, no bandwidth. On a device whose lanes take turns that includes waiting for kernels.
     pub fn gbytes_per_s_up(&self) -> Option<f64> {
-        rate(self.bytes_up, self.busy.upload, self.path_up)
+        self.rate(self.bytes_up, self.bytes_up, self.busy.upload, self.path_up)
     }
 
     /// Downloads in the run, like [`Report::gbytes_per_s_up`].
     pub fn gbytes_per_s_down(&self) -> Option<f64> {
-        rate(self.bytes_down, self.busy.download, self.path_down)
+        self.rate(self.bytes_down, self.bytes_down, self.busy.download, self.path_down)
     }
 
-    /// Uploads of a batch alone, in 10^9 bytes per second; `None` where nothing was copied.
+    /// Uploads of a batch alone, in 10^9 bytes per second; `None` as [`Report::gbytes_per_s_up`].
     pub fn gbytes_per_s_up_alone(&self) -> Option<f64> {
-        rate(self.bytes_up / self.batches.max(1), self.solo.upload, self.path_up)
+        self.rate(self.bytes_up, self.bytes_up / self.batches.max(1), self.solo.upload, self.path_up)
     }
 
     /// The download of a batch alone, like [`Report::gbytes_per_s_up_alone`].
     pub fn gbytes_per_s_down_alone(&self) -> Option<f64> {
-        rate(self.bytes_down / self.batches.max(1), self.solo.download, self.path_down)
+        self.rate(self.bytes_down, self.bytes_down / self.batches.max(1), self.solo.download, self.path_down)
     }
-}
 
-/// A path without a copy has no bandwidth.
-fn rate(bytes: u64, seconds: f64, path: wharf::Path) -> Option<f64> {
-    let copies = !matches!(path, wharf::Path::Direct | wharf::Path::None);
-    (copies && bytes > 0 && seconds > 0.0).then(|| bytes as f64 / seconds / 1e9)
+    /// A path without a copy has no bandwidth, nor has a message that is over before it is begun.
+    fn rate(&self, all_bytes: u64, bytes: u64, seconds: f64, path: wharf::Path) -> Option<f64> {
+        let copies = !matches!(path, wharf::Path::Direct | wharf::Path::None);
+        let is_large = all_bytes / self.batches.max(1) >= Self::FEWEST_BYTES;
+        (copies && is_large && seconds > 0.0).then(|| bytes as f64 / seconds / 1e9)
+    }
 }

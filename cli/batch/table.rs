@@ -1,6 +1,6 @@
 //! `wharf batch` for the eye.
 
-use wharf_batch::{Report, compare::Comparison};
+use wharf_batch::{Report, compare::Comparison, overlap};
 
 pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Option<&str>) -> String {
     let Report { answer, device, device_name, form, rows, seconds, .. } = report;
@@ -14,9 +14,10 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Op
     text += &format!("source    {}\n", report.source);
     text += &format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6);
     let moved = |bytes: u64, rates: [Option<f64>; 2], path: wharf::Path| {
-        let rate = match rates {
-            [Some(in_run), Some(alone)] => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
-            _ => "no copy".to_owned(),
+        let rate = match (rates, path) {
+            ([Some(in_run), Some(alone)], _) => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
+            (_, wharf::Path::Direct | wharf::Path::None) => "no copy".to_owned(),
+            _ => "in pieces too small for a bandwidth".to_owned(),
         };
         format!("{:.3} MB, {rate}, {path}", bytes as f64 / 1e6)
     };
@@ -25,7 +26,7 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Op
     text += &format!("up        {}\n", moved(report.bytes_up, up, report.path_up));
     text += &format!("down      {}\n", moved(report.bytes_down, down, report.path_down));
     text += &stages(report);
-    text += &overlap(report);
+    text += &overlapped(report);
     text += &format!(
         "staging   {:.1} MiB at most, of {:.1} MiB allowed; {} batches of {} rows, {} in flight\n",
         mib(report.peak_staging_bytes),
@@ -56,14 +57,17 @@ fn stages(report: &Report) -> String {
     text
 }
 
-fn overlap(report: &Report) -> String {
-    let overlap = &report.overlap;
-    match (overlap.efficiency, overlap.times_ideal) {
+fn overlapped(report: &Report) -> String {
+    let judged = &report.overlap;
+    match (judged.efficiency, judged.times_ideal) {
         (Some(efficiency), Some(times_ideal)) => format!(
             "overlap   efficiency {efficiency:.2} (1 is ideal, 0 is none), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s\n",
-            overlap.ideal_seconds, overlap.serial_seconds
+            judged.ideal_seconds, judged.serial_seconds
         ),
-        _ => "overlap   takes two batches at least\n".to_owned(),
+        _ if report.batches < overlap::FEWEST_BATCHES => {
+            format!("overlap   not measured: {} batch{}\n", report.batches, if report.batches == 1 { "" } else { "es" })
+        }
+        _ => "overlap   none is possible: all stages share one engine\n".to_owned(),
     }
 }
 

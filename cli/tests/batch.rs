@@ -40,7 +40,24 @@ fn staging_stays_under_a_small_bound() {
     let peak = document["peak_staging_bytes"].as_u64().expect("a number");
     assert!(peak > 0 && peak <= 256 << 10, "{peak}");
     refused(folder.path(), 2, &["batch", "q6", "--memory", "100KiB"], &["--memory", "102400", "196608"]);
-    refused(folder.path(), 2, &["batch", "q6", "--memory", "lots"], &["--memory", "64MiB"]);
+    for size in ["lots", "-1MiB", "10XiB"] {
+        refused(folder.path(), 2, &["batch", "q6", "--memory", size], &["--memory", "64MiB", "KiB", "TiB", "GB"]);
+    }
+    done(folder.path(), &["batch", "q6", "--scale", "0.01", "--memory", "10TiB"]);
+}
+
+#[test]
+fn a_run_that_is_too_short_has_no_overlap_and_a_small_transfer_no_bandwidth() {
+    let folder = folder();
+    let args = ["batch", "q6", "--scale", "0.01"];
+    let document = checked("batch", &done(folder.path(), &[&args[..], &["--json"]].concat()));
+    assert_eq!(document["batches"], 1, "{document}");
+    for figure in ["overlap_efficiency", "times_ideal", "gbytes_per_s_down", "gbytes_per_s_down_alone"] {
+        assert!(document[figure].is_null(), "{figure}: {document}");
+    }
+    let text = done(folder.path(), &args);
+    assert!(text.contains("overlap   not measured: 1 batch\n"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("down") && !line.contains("GB/s")), "{text}");
 }
 
 #[test]
