@@ -14,7 +14,7 @@ use crate::{
     output,
 };
 
-/// Measure transfers on every device.
+/// Measure transfers.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// `compare A.json B.json` is a reserved form.
@@ -26,7 +26,8 @@ pub(crate) struct Bench {
     /// Reserved.
     #[arg(long, hide = true, conflicts_with = "quick")]
     full: bool,
-    /// A device, several times for several; all real ones unless said otherwise.
+    /// A device, several times for several. Unless said otherwise the one that WHARF_DEVICE names,
+    /// else the CPU device and all GPUs, but no software adapters.
     #[arg(long = "device", value_name = "D")]
     devices: Vec<String>,
     /// A folder for bench.json.
@@ -114,10 +115,14 @@ impl Bench {
         }
     }
 
-    /// Those named; else all that are there, of the software adapters none.
+    /// Those named here, else the one that the environment names; else all that are there, of the
+    /// software adapters none.
     fn devices(&self) -> Outcome<Vec<Device>> {
         if !self.devices.is_empty() {
             return self.devices.iter().map(|name| devices::open(Some(name))).collect();
+        }
+        if devices::named().is_some() {
+            return Ok(vec![devices::open(None)?]);
         }
         let found = Device::discover();
         let real = found

@@ -146,7 +146,16 @@ fn list(pages: &[Page]) -> String {
 }
 
 fn details(page: &Page) -> String {
-    let Page { name, summary, cost, same_bits, split, .. } = page;
+    let Page { name, summary, cost, .. } = page;
+    let same_bits = match page.same_bits {
+        "anywhere" => "gives the same bits on every device",
+        _ => "gives the same bits on devices of one kind",
+    };
+    let split = match page.split {
+        "elementwise" => "can be split between devices: each takes some of the elements",
+        "reduce" => "can be split between devices: each gives a part, and the parts are combined",
+        _ => "is not split between devices",
+    };
     let mut text = format!("{name}: {summary}\n");
     for Step { kernel, workgroup, bindings, twins } in &page.steps {
         let side = |side: &Option<u32>| side.map_or("?".to_owned(), |side| side.to_string());
@@ -158,7 +167,5 @@ fn details(page: &Page) -> String {
         }
     }
     let Cost { n, bytes, flops, barriers } = cost;
-    text + &format!(
-        "  at n = {n}: {bytes} bytes, {flops} operations, {barriers} barriers\n  same bits: {same_bits}; split: {split}\n"
-    )
+    text + &format!("  at n = {n}: {bytes} bytes, {flops} operations, {barriers} barriers\n  {same_bits}\n  {split}\n")
 }

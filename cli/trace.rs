@@ -13,11 +13,14 @@ use wharf::{
 
 use crate::{
     args,
-    exit::{Failure, Outcome},
-    output,
+    exit::{Failure, INTERRUPTED, Outcome},
+    output, panics,
 };
 
 /// Record a trace of another command; the exit code is the other command's.
+///
+/// The trace is written whenever the other command ran, also where it failed. After Ctrl-C, or
+/// where the other command's own words are wrong, nothing is written.
 #[derive(Debug, Args)]
 pub(crate) struct Trace {
     /// The file that is written.
@@ -38,7 +41,10 @@ impl Trace {
         }
         output::check(&self.out)?;
         let began = trace::start();
-        let outcome = inner.run();
+        let outcome = panics::catch(|| inner.run());
+        if matches!(&outcome, Err(failure) if failure.code == INTERRUPTED) {
+            return outcome;
+        }
         let spans = trace::take();
         let text = serde_json::to_vec(&document(&spans, began)).expect("plain data");
         // The inner command's outcome comes first; a trace that cannot be written is told where

@@ -1,8 +1,10 @@
 //! `--json` prints one document that keeps to its committed schema; trace files load.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
-use crate::{done, folder, refused, schema};
+use crate::{command, done, files, folder, refused, schema};
 
 #[track_caller]
 pub(crate) fn checked(command: &str, text: &str) -> Value {
@@ -40,14 +42,17 @@ fn kernels_lists_the_library_and_one_page() {
     assert_eq!(one["kernels"].as_array().expect("a list").len(), 1);
     let text = done(folder.path(), &["kernels", "q6"]);
     assert!(text.contains("shipdate") && text.contains("array<u32>"), "{text}");
+    assert!(text.contains("same bits on every device") && text.contains("can be split between devices"), "{text}");
     refused(folder.path(), 2, &["kernels", "q7"], &["q7", "q6"]);
 }
 
 #[test]
 fn bench_verifies_its_data_and_keeps_its_samples() {
     let folder = folder();
-    let text = done(folder.path(), &["bench", "--quick", "--device", "cpu", "--out", ".", "--json"]);
+    let text = done(folder.path(), &["bench", "--quick", "--out", ".", "--json"]);
     let document = checked("bench", &text);
+    assert_eq!(document["devices"].as_array().map(Vec::len), Some(1), "WHARF_DEVICE says which");
+    assert_eq!(document["devices"][0]["device"], "cpu");
     let transfers = document["devices"][0]["transfers"].as_array().expect("a list");
     assert!(transfers.iter().all(|t| t["verified"] == true && !t["samples"].as_array().expect("raw").is_empty()));
     assert!(transfers.iter().any(|t| t["bytes"] == 1 << 28), "up to 256 MiB");
@@ -68,6 +73,23 @@ fn a_trace_has_every_message_and_the_inner_exit_code() {
     let whole = |e: &&Value| e["ph"] != "X" || (e["ts"].is_number() && e["dur"].as_f64() >= Some(0.0));
     assert!(events.iter().all(|e| whole(&e)));
     refused(folder.path(), 42, &["trace", "u.json", "--", "batch", "q6", "--input", "no.parquet"], &["no.parquet"]);
+    assert_eq!(files(folder.path()), ["t.json", "u.json"], "it ran, and failed");
     refused(folder.path(), 2, &["trace", "no/u.json", "--", "devices"], &["no/u.json"]);
-    refused(folder.path(), 2, &["trace", "u.json", "--", "frobnicate"], &["frobnicate"]);
+    refused(folder.path(), 2, &["trace", "v.json", "--", "frobnicate"], &["frobnicate"]);
+    assert_eq!(files(folder.path()), ["t.json", "u.json"], "it never ran");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_no_trace() {
+    let folder = folder();
+    let args = ["trace", "t.json", "--", "batch", "q6", "--scale", "1000"];
+    let child = command(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
+    assert_eq!(files(folder.path()), [""; 0]);
 }
