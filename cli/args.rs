@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, str::FromStr};
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     batch::Batch,
@@ -17,11 +17,18 @@ use crate::{
 
 /// Kernels on every device of the machine, and messages to them.
 #[derive(Debug, Parser)]
-#[command(name = "wharf", version, arg_required_else_help = false)]
+#[command(name = "wharf", version, arg_required_else_help = false, after_help = AFTER)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER: &str = "\
+Exit codes: 0 done; 1 something was found or fell short; 2 wrong usage or input, or no such device;
+3 a device or a kernel failed; 130 Ctrl-C. `batch` has two more, see `wharf help batch`.
+
+Environment: WHARF_DEVICE names the device that is used where --device names none;
+WHARF_THREADS bounds the threads of the CPU device, 1 to 1024.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -38,6 +45,10 @@ pub(crate) enum Command {
     /// Measure transfers: GB/s by size, and message latency.
     Bench(Bench),
     /// Record a Perfetto trace of any wharf command.
+    ///
+    /// The exit code is the other command's. The trace is written whenever the other command ran,
+    /// also where it failed. After Ctrl-C, or where the other command's own words are wrong, nothing
+    /// is written.
     Trace(Trace),
     /// Reserved.
     #[command(hide = true)]
@@ -57,7 +68,8 @@ pub(crate) struct Reserved {
 
 /// The command that these arguments name, the program's own name first.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Outcome<Command> {
-    match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match Cli::try_parse_from(&args) {
         Ok(cli) => Ok(cli.command),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -67,15 +79,35 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Outcome<Command
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Failure::usage(
                 "a command is missing: devices, run, check, kernels, batch, bench or trace; see `wharf help`",
             )),
-            _ => Err(Failure::usage(one_line(&error.render().to_string()))),
+            _ => Err(Failure::usage(one_line(&error.render().to_string(), command_of(&args)))),
         },
     }
 }
 
-/// clap's message without its headline word, tips and usage.
-fn one_line(text: &str) -> String {
+/// The command that was meant, where there is one of that name.
+fn command_of(args: &[OsString]) -> Option<&str> {
+    let word = args.get(1)?.to_str()?;
+    let cli = Cli::command();
+    cli.get_subcommands().any(|c| c.get_name() == word && !c.is_hide_set()).then_some(word)
+}
+
+/// clap's message without its headline word and usage; of its tips, the words that may have been meant.
+fn one_line(text: &str, command: Option<&str>) -> String {
     let what: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let what = what.join(" ");
-    let what = what.strip_prefix("error: ").unwrap_or(&what);
-    format!("{what}; see `wharf help`")
+    let mut line = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
+    let tips = text.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+    for tip in tips.filter(|tip| tip.contains("similar")) {
+        line += &format!("; {tip}");
+    }
+    match command {
+        Some(command) => line + &format!("; see `wharf help {command}`"),
+        None => line + "; see `wharf help`",
+    }
+}
+
+/// A whole number from 1 on.
+pub(crate) fn at_least_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|n| *n >= T::from(1));
+    number.ok_or_else(|| format!("a whole number from 1 to 2^{} - 1 is expected", 8 * size_of::<T>()))
 }

@@ -4,6 +4,7 @@ mod bindings;
 mod check;
 mod memory;
 mod npy;
+mod numbers;
 mod spec;
 mod times;
 mod values;
@@ -12,7 +13,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use serde::Serialize;
-use wharf::{Buffer, Device, Kernel, Ticket};
+use wharf::{Buffer, Device, FailureKind, Kernel, Ticket, TransferError};
 use wharf_simt::{Access, Slot};
 
 pub(crate) use self::check::Check;
@@ -21,8 +22,8 @@ use self::{
     times::Times,
 };
 use crate::{
-    devices,
-    exit::{Failure, Outcome},
+    args, devices,
+    exit::{DEVICE, Failure, Outcome},
     output,
 };
 
@@ -38,7 +39,7 @@ pub(crate) struct Run {
     #[arg(long = "out", value_name = "NAME=FILE")]
     outs: Vec<String>,
     /// Times to run; the inputs are restored each time.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = args::at_least_one::<u32>, allow_negative_numbers = true)]
     repeat: u32,
     /// Print one JSON document.
     #[arg(long)]
@@ -56,11 +57,14 @@ struct Source {
     /// Workgroups.
     #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1,1,1", allow_hyphen_values = true)]
     groups: String,
-    /// A pipeline override, by name or @id.
+    /// A pipeline override, by name or @id: a number, true or false.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     sets: Vec<String>,
-    /// A binding's contents: a file (.npy .f32 .u32 .i32 .bin), zeros:TYPE:N, fresh:TYPE:N,
-    /// iota:TYPE:N, random:TYPE:N[:SEED] or value:V,V,...
+    /// A binding's contents: a file (.npy .f32 .u32 .i32, or .bin in WGSL's layout), zeros:TYPE:N,
+    /// fresh:TYPE:N (uninitialised), iota:TYPE:N (0, 1, 2, ...), random:TYPE:N[:SEED] or value:V,V,...
+    /// TYPE is that of an element: u32, i32, f32, f16, vec2<T>, vec3<T>, vec4<T> or atomic<T>; N counts
+    /// elements. Numbers go to a vector's components, a structure's members and an array's elements
+    /// in the order in which WGSL declares them; padding takes none.
     #[arg(long = "bind", value_name = "NAME=SPEC")]
     binds: Vec<String>,
 }
@@ -71,16 +75,36 @@ impl Source {
         Kernel::from_wgsl_entry(wgsl, self.entry.as_deref()).map_err(|e| self.in_file(&e))
     }
 
-    /// A build error names the file; its line and column come first in its log.
+    /// What is wrong with the kernel names the file, with line and column where they are known.
     fn in_file(&self, error: &wharf::Error) -> Failure {
+        let file = self.file.display();
         match error {
-            wharf::Error::Build { log, .. } => Failure::usage(format_args!("{}:{log}", self.file.display())),
+            wharf::Error::Build { log, .. } if begins_with_a_place(log) => Failure::usage(format_args!("{file}:{log}")),
+            wharf::Error::Build { log, .. } if log.contains("internal WGSL front end error") => Failure::usage(
+                format_args!("{file}: the WGSL parser gives up on this text and does not say where: {log}"),
+            ),
+            wharf::Error::Build { log, .. } => Failure::usage(format_args!("{file}: {log}")),
+            wharf::Error::Argument { what, reason } if what == "entry" => {
+                Failure::usage(format_args!("{file}: {reason}, with --entry NAME"))
+            }
+            wharf::Error::Transfer(TransferError { kind: FailureKind::Backend(fault), .. })
+                if begins_with_a_place(fault) =>
+            {
+                Failure::new(DEVICE, format_args!("{file}:{fault}"))
+            }
             wharf::Error::Argument { .. } | wharf::Error::NoForm { .. } => {
                 Failure::usage(format_args!("{}: {error}", self.file.display()))
             }
             other => Failure::from(other.clone()),
         }
     }
+}
+
+/// Whether a message begins with `line:column: `.
+fn begins_with_a_place(message: &str) -> bool {
+    let is_number = |part: Option<&str>| part.is_some_and(|part| part.parse::<u32>().is_ok());
+    let mut parts = message.splitn(3, ':');
+    is_number(parts.next()) && is_number(parts.next()) && parts.next().is_some()
 }
 
 /// What `--json` prints.
@@ -196,7 +220,8 @@ impl Run {
         for (name, value) in sets {
             launch = launch.set(name, *value);
         }
-        times.launch(launch.run().map_err(|e| self.kernel.in_file(&e))?)?;
+        let launched = launch.run().and_then(|ticket| times.launch(ticket));
+        launched.map_err(|e| self.kernel.in_file(&e))?;
         let mut downloads = Vec::new();
         for output in outputs {
             let buffer = bound[output.binding].buffer.as_ref().expect("uniforms are refused as outputs");
@@ -226,4 +251,25 @@ fn table(document: &Document<'_>) -> String {
         text += &format!("{name} -> {file} ({bytes} bytes)\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_error_with_a_place_and_one_without_both_name_the_file() {
+        let source = Source { file: "a.wgsl".into(), entry: None, groups: String::new(), sets: vec![], binds: vec![] };
+        for (log, expected) in [
+            ("3:14: no", "a.wgsl:3:14: no"),
+            ("no", "a.wgsl: no"),
+            (
+                "internal WGSL front end error: odd",
+                "a.wgsl: the WGSL parser gives up on this text and does not say where: internal WGSL front end error: odd",
+            ),
+        ] {
+            let error = wharf::Error::Build { kernel: "k".into(), log: log.into(), source: None };
+            assert_eq!(source.in_file(&error).line, expected);
+        }
+    }
 }

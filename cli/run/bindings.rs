@@ -9,7 +9,7 @@ use wharf::{Buffer, Device};
 use wharf_simt::{Entry, Slot};
 
 use super::{
-    BindingDocument, OutputDocument, is_uniform, npy,
+    BindingDocument, OutputDocument, is_uniform, npy, numbers,
     spec::Spec,
     values::{self, Plain},
 };
@@ -172,7 +172,7 @@ pub(super) fn sets(sets: &[String], entry: &Entry) -> Outcome<Vec<(String, f64)>
             };
             return Err(Failure::usage(format_args!("there is no override `{key}`, {there}")));
         };
-        let number = values::override_value(found.ty, value)
+        let number = numbers::override_value(found.ty, value)
             .map_err(|what| Failure::usage(format_args!("--set {key}: `{value}` is {what}")))?;
         let name = found.name.clone().unwrap_or_else(|| key.to_owned());
         if values.iter().any(|(other, _)| *other == name) {

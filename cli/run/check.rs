@@ -6,6 +6,7 @@ use wharf_simt::{Access, Budget, Engine, Finding, Location, Memory, Severity, Sl
 
 use super::{Source, bindings, spec::Spec, values};
 use crate::{
+    args,
     exit::{FELL_SHORT, Failure, Outcome},
     output,
 };
@@ -22,7 +23,7 @@ pub(crate) struct Check {
     #[arg(long)]
     strict: bool,
     /// Instructions an invocation may take.
-    #[arg(long, value_name = "N", default_value_t = Budget::default().max_steps, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = Budget::default().max_steps, value_parser = args::at_least_one::<u64>, allow_negative_numbers = true)]
     max_steps: u64,
     /// Print one JSON document.
     #[arg(long)]
@@ -128,7 +129,8 @@ impl Check {
         if errors == 0 && (portability == 0 || !self.strict) {
             return Ok(());
         }
-        let what = format!("found {errors} errors and {portability} portability problems");
+        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let what = format!("found {} and {}", counted(errors, "error"), counted(portability, "portability problem"));
         Err(Failure::new(FELL_SHORT, what))
     }
 }

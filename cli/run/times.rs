@@ -70,7 +70,7 @@ impl Times {
         Ok(())
     }
 
-    pub(super) fn launch(&mut self, ticket: Ticket<()>) -> Outcome {
+    pub(super) fn launch(&mut self, ticket: Ticket<()>) -> wharf::Result<()> {
         let (receipts, _) = wait(vec![ticket])?;
         self.form = receipts[0].form.or(self.form);
         self.launch.add(&receipts);
@@ -97,7 +97,7 @@ impl Times {
 }
 
 /// All receipts and buffers, or the first failure.
-fn wait<B: Send>(tickets: Vec<Ticket<B>>) -> Outcome<(Vec<Receipt>, Vec<B>)> {
+fn wait<B: Send>(tickets: Vec<Ticket<B>>) -> wharf::Result<(Vec<Receipt>, Vec<B>)> {
     let (mut receipts, mut buffers) = (Vec::new(), Vec::new());
     for done in tickets.into_iter().map(Ticket::wait) {
         receipts.push(done.receipt.clone());

@@ -19,10 +19,29 @@ fn words_that_are_no_command_are_2() {
 }
 
 #[test]
+fn a_misspelt_word_comes_with_the_one_that_may_have_been_meant() {
+    let folder = folder();
+    let at = folder.path();
+    refused(at, 2, &["devces"], &["'devces'", "'devices'", "see `wharf help`"]);
+    refused(at, 2, &["run", "x.wgsl", "--grops", "2"], &["'--grops'", "'--groups'", "see `wharf help run`"]);
+    refused(at, 2, &["trace", "t.json", "--", "run", "x.wgsl", "--grops", "2"], &["'--groups'", "`wharf help run`"]);
+    refused(at, 2, &["run", "x.wgsl", "--repeat", "-1"], &["--repeat", "from 1 to 2^32 - 1"]);
+    refused(at, 2, &["check", "x.wgsl", "--max-steps", "x"], &["--max-steps", "from 1 to 2^64 - 1"]);
+}
+
+#[test]
 fn help_and_version_are_data() {
     let folder = folder();
     assert!(done(folder.path(), &["--help"]).contains("batch"));
-    assert!(done(folder.path(), &["help", "run"]).contains("--bind"));
+    let says = |command: &[&str], words: &[&str]| {
+        let text = done(folder.path(), command);
+        assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
+    };
+    says(&["help"], &["Exit codes:", "130", "WHARF_DEVICE", "WHARF_THREADS"]);
+    says(&["batch", "--help"], &["42", "75", "<JOB>\n"]);
+    says(&["help", "run"], &["--bind", "vec3<T>", "in the order in which"]);
+    says(&["trace", "--help"], &["also where it failed", "After Ctrl-C"]);
+    says(&["bench", "--help"], &["WHARF_DEVICE"]);
     assert!(done(folder.path(), &["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }
 

@@ -167,10 +167,22 @@ fn wgsl_that_does_not_parse_is_named_with_line_and_column() {
     refused(at, 2, &["run", "bytes.wgsl"], &["bytes.wgsl"]);
     fs::write(at.join("two.wgsl"), "@compute @workgroup_size(1) fn a() {} @compute @workgroup_size(1) fn b() {}")
         .expect("written");
-    refused(at, 2, &["run", "two.wgsl"], &["two.wgsl", "a, b"]);
+    refused(at, 2, &["run", "two.wgsl"], &["two.wgsl", "a, b", "--entry"]);
+    refused(at, 2, &["run", "two.wgsl", "--entry", "a", "--set", "@1=1"], &["no override `@1`", "the kernel has none"]);
     refused(at, 2, &["run", "two.wgsl", "--entry", "c"], &["`c`", "a, b"]);
     fs::write(at.join("none.wgsl"), "fn a() {}").expect("written");
     refused(at, 2, &["run", "none.wgsl"], &["none.wgsl", "entry point"]);
+}
+
+#[test]
+fn a_kernel_that_fails_is_named_with_file_line_and_column() {
+    let folder = folder();
+    let wgsl = "@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+        @compute @workgroup_size(4)
+        fn half(@builtin(local_invocation_index) i: u32) { if x[i] == 0u { workgroupBarrier(); } }";
+    fs::write(folder.path().join("half.wgsl"), wgsl).expect("written");
+    let args = ["run", "half.wgsl", "--bind", "x=iota:u32:4"];
+    refused(folder.path(), 3, &args, &["wharf: half.wgsl:3:", "only 1 of 4 invocations"]);
 }
 
 #[test]
