@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! $ cargo run --release --example 06_everywhere
-//! cpu      native twin  2 threads, x86_64               the same 256 bins
-//! wgpu:0   WGSL         llvmpipe (LLVM 15.0.6, 256 bits) the same 256 bins
+//! cpu      native twin  2 threads, x86_64                        the same 256 bins
+//! wgpu:0   WGSL         llvmpipe (LLVM 15.0.6, 256 bits)         the same 256 bins
 //! ```
 
 use wharf::Device;
