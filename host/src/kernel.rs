@@ -2,6 +2,7 @@
 //!
 //! WGSL is the only declaration: bindings, element types, access, workgroup size and parameters are
 //! reflected from it ([`Kernel::module`]). A kernel may add a CUDA twin and a native CPU twin.
+#![expect(unsafe_code, reason = "whoever adds a twin or drops checks vouches for it")]
 
 use std::{
     borrow::Cow,
@@ -150,16 +151,22 @@ impl Kernel {
     /// Adds the CUDA twin as PTX text. Its parameters are: pointers of the storage bindings in
     /// order, their lengths in elements (`unsigned int`) in the same order, then the scalar members
     /// of the uniform binding in order.
+    ///
+    /// # Safety
+    /// The function does what the WGSL does, and touches nothing beyond the lengths it is given.
     #[must_use]
-    pub const fn with_ptx(mut self, ptx: &'static str) -> Self {
+    pub const unsafe fn with_ptx(mut self, ptx: &'static str) -> Self {
         self.ptx = Some(ptx);
         self
     }
 
     /// Adds the CUDA twin as source, with the same parameters: it is compiled where NVRTC is found
     /// at run time, and only where there is no PTX.
+    ///
+    /// # Safety
+    /// As [`Kernel::with_ptx`].
     #[must_use]
-    pub const fn with_cuda(mut self, source: &'static str) -> Self {
+    pub const unsafe fn with_cuda(mut self, source: &'static str) -> Self {
         self.cuda = Some(source);
         self
     }
@@ -195,8 +202,12 @@ impl Kernel {
     }
 
     /// Says that every index is proven in range, so that wgpu need not check it.
+    ///
+    /// # Safety
+    /// For buffers of the lengths that [`Kernel::with_needs`] asks for, no invocation indexes beyond a
+    /// binding or an array, whatever the data.
     #[must_use]
-    pub const fn with_proven_indices(mut self) -> Self {
+    pub const unsafe fn with_proven_indices(mut self) -> Self {
         self.trusted = true;
         self
     }

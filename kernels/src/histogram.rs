@@ -14,6 +14,7 @@
 //!
 //! Source: counts in workgroup memory, merged once, as in V. Podlozhnyuk, "Histogram calculation in
 //! CUDA" (2007).
+#![expect(unsafe_code, reason = "the descriptor vouches for its twins and its indices")]
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
@@ -28,13 +29,17 @@ use crate::{
 const BINS: usize = 256;
 
 /// The descriptor.
-pub static HISTOGRAM: Kernel = Kernel::new("histogram", wharf_shaders::HISTOGRAM)
-    .with_native(native)
-    .with_ptx(include_str!("histogram.ptx"))
-    .with_grid(Grid::Strided { of: "values", per_group: 2048, most: 1024 })
-    .with_needs(&[Need::product("values", &["n"])])
-    .with_linear_ids()
-    .with_proven_indices();
+// SAFETY: the guards in the WGSL and in its twins keep every index below the lengths that are checked at
+// launch; the twins are compared with the WGSL and the oracle in the tests.
+pub static HISTOGRAM: Kernel = unsafe {
+    Kernel::new("histogram", wharf_shaders::HISTOGRAM)
+        .with_native(native)
+        .with_ptx(include_str!("histogram.ptx"))
+        .with_grid(Grid::Strided { of: "values", per_group: 2048, most: 1024 })
+        .with_needs(&[Need::product("values", &["n"])])
+        .with_linear_ids()
+        .with_proven_indices()
+};
 
 pub(crate) const SPEC: Spec = Spec {
     name: "histogram",

@@ -18,6 +18,7 @@
 //!
 //! Source: M. Harris, "Optimizing Parallel Reduction in CUDA" (2007), for the shape; error of a fixed
 //! summation tree: N. Higham, "The Accuracy of Floating Point Summation", SIAM J. Sci. Comput. 14(4), 1993.
+#![expect(unsafe_code, reason = "the descriptor vouches for its twins and its indices")]
 
 use bytemuck::Pod;
 use rayon::prelude::*;
@@ -36,20 +37,28 @@ const MOST: u32 = 1024;
 const GRID: Grid = Grid::Strided { of: "input", per_group: TILE as u32, most: MOST };
 
 /// One partial sum of f32 for each workgroup.
-pub static PARTIAL_F32: Kernel = Kernel::new("reduce_sum_f32", wharf_shaders::REDUCE_SUM_F32)
-    .with_native(native_f32)
-    .with_ptx(include_str!("reduce.ptx"))
-    .with_grid(GRID)
-    .with_linear_ids()
-    .with_proven_indices();
+// SAFETY: the guards in the WGSL and in its twins keep every index below the lengths that are checked at
+// launch; the twins are compared with the WGSL and the oracle in the tests.
+pub static PARTIAL_F32: Kernel = unsafe {
+    Kernel::new("reduce_sum_f32", wharf_shaders::REDUCE_SUM_F32)
+        .with_native(native_f32)
+        .with_ptx(include_str!("reduce.ptx"))
+        .with_grid(GRID)
+        .with_linear_ids()
+        .with_proven_indices()
+};
 
 /// One partial sum of u32 for each workgroup.
-pub static PARTIAL_U32: Kernel = Kernel::new("reduce_sum_u32", wharf_shaders::REDUCE_SUM_U32)
-    .with_native(native_u32)
-    .with_ptx(include_str!("reduce.ptx"))
-    .with_grid(GRID)
-    .with_linear_ids()
-    .with_proven_indices();
+// SAFETY: the guards in the WGSL and in its twins keep every index below the lengths that are checked at
+// launch; the twins are compared with the WGSL and the oracle in the tests.
+pub static PARTIAL_U32: Kernel = unsafe {
+    Kernel::new("reduce_sum_u32", wharf_shaders::REDUCE_SUM_U32)
+        .with_native(native_u32)
+        .with_ptx(include_str!("reduce.ptx"))
+        .with_grid(GRID)
+        .with_linear_ids()
+        .with_proven_indices()
+};
 
 const SCRATCH: &[Scratch] =
     &[Scratch { elements: |counts| counts[0].div_ceil(TILE as u64).clamp(1, MOST as u64), element_bytes: 4 }];

@@ -11,6 +11,7 @@
 //! Limits: `n < 2^32`. Sizes of cases are `n`.
 //!
 //! Source: BLAS level 1, `SAXPY` (Lawson et al., ACM TOMS 5(3), 1979).
+#![expect(unsafe_code, reason = "the descriptor vouches for its twins and its indices")]
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
@@ -25,13 +26,17 @@ use crate::{
 const TILE: usize = 1024;
 
 /// The descriptor.
-pub static SAXPY: Kernel = Kernel::new("saxpy", wharf_shaders::SAXPY)
-    .with_native(native)
-    .with_ptx(include_str!("saxpy.ptx"))
-    .with_grid(Grid::Elements { of: "x", per_group: TILE as u32 })
-    .with_needs(&[Need::product("x", &["n"]), Need::product("y", &["n"])])
-    .with_linear_ids()
-    .with_proven_indices();
+// SAFETY: the guards in the WGSL and in its twins keep every index below the lengths that are checked at
+// launch; the twins are compared with the WGSL and the oracle in the tests.
+pub static SAXPY: Kernel = unsafe {
+    Kernel::new("saxpy", wharf_shaders::SAXPY)
+        .with_native(native)
+        .with_ptx(include_str!("saxpy.ptx"))
+        .with_grid(Grid::Elements { of: "x", per_group: TILE as u32 })
+        .with_needs(&[Need::product("x", &["n"]), Need::product("y", &["n"])])
+        .with_linear_ids()
+        .with_proven_indices()
+};
 
 pub(crate) const SPEC: Spec = Spec {
     name: "saxpy",

@@ -10,6 +10,7 @@
 //! have `n` rows and `n + 5` columns, random ones `n` and `n`.
 //!
 //! Source: G. Ruetsch, P. Micikevicius, "Optimizing Matrix Transpose in CUDA" (2009).
+#![expect(unsafe_code, reason = "the descriptor vouches for its twins and its indices")]
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
@@ -27,13 +28,17 @@ const SIDE: usize = 32;
 const BLOCK: usize = 8;
 
 /// The descriptor.
-pub static TRANSPOSE: Kernel = Kernel::new("transpose", wharf_shaders::TRANSPOSE)
-    .with_native(native)
-    .with_ptx(include_str!("transpose.ptx"))
-    .with_grid(Grid::Rectangle { width: "cols", height: "rows", tile: [SIDE as u32; 2] })
-    .with_needs(&[Need::product("input", &["rows", "cols"]), Need::product("output", &["rows", "cols"])])
-    .with_linear_ids()
-    .with_proven_indices();
+// SAFETY: the guards in the WGSL and in its twins keep every index below the lengths that are checked at
+// launch; the twins are compared with the WGSL and the oracle in the tests.
+pub static TRANSPOSE: Kernel = unsafe {
+    Kernel::new("transpose", wharf_shaders::TRANSPOSE)
+        .with_native(native)
+        .with_ptx(include_str!("transpose.ptx"))
+        .with_grid(Grid::Rectangle { width: "cols", height: "rows", tile: [SIDE as u32; 2] })
+        .with_needs(&[Need::product("input", &["rows", "cols"]), Need::product("output", &["rows", "cols"])])
+        .with_linear_ids()
+        .with_proven_indices()
+};
 
 pub(crate) const SPEC: Spec = Spec {
     name: "transpose",

@@ -3,6 +3,7 @@
 //!
 //! A process has one driver, settled at its first use. So each test that is not ignored runs an ignored
 //! one in a process of its own, with the driver and its faults set by environment variables.
+#![expect(unsafe_code, reason = "users vouch for CUDA source of their own")]
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
@@ -171,8 +172,11 @@ fn cuda_source_is_compiled_where_there_is_a_compiler() {
 #[test]
 #[ignore = "runs on the software driver"]
 fn source() {
-    static FROM_SOURCE: Kernel = Kernel::new("saxpy", wharf_shaders::SAXPY).with_cuda(include_str!("../src/saxpy.cu"));
-    static BROKEN: Kernel = Kernel::new("saxpy", wharf_shaders::SAXPY).with_cuda("int main( {");
+    // SAFETY: the library's own twin.
+    static FROM_SOURCE: Kernel =
+        unsafe { Kernel::new("saxpy", wharf_shaders::SAXPY).with_cuda(include_str!("../src/saxpy.cu")) };
+    // SAFETY: it does not compile, so nothing of it runs.
+    static BROKEN: Kernel = unsafe { Kernel::new("saxpy", wharf_shaders::SAXPY).with_cuda("int main( {") };
     let device = device();
     match device.prepare(&FROM_SOURCE) {
         Ok(()) => {
