@@ -205,7 +205,7 @@ impl Kernel {
     ///
     /// # Safety
     /// For buffers of the lengths that [`Kernel::with_needs`] asks for, no invocation indexes beyond a
-    /// binding or an array, whatever the data.
+    /// binding or an array, whatever the data, and every loop ends.
     #[must_use]
     pub const unsafe fn with_proven_indices(mut self) -> Self {
         self.trusted = true;
