@@ -14,11 +14,12 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use serde::Serialize;
 use wharf::{Buffer, Device, FailureKind, Kernel, Ticket, TransferError};
-use wharf_simt::{Access, Slot};
+use wharf_simt::{Access, Entry, Slot};
 
 pub(crate) use self::check::Check;
 use self::{
     bindings::{Bound, Contents, Output},
+    spec::Spec,
     times::Times,
 };
 use crate::{
@@ -69,10 +70,26 @@ struct Source {
     binds: Vec<String>,
 }
 
+/// Workgroups, overrides, and a SPEC for each binding.
+struct Given {
+    groups: [u32; 3],
+    sets: Vec<(String, f64)>,
+    specs: Vec<Spec>,
+}
+
 impl Source {
     fn kernel(&self) -> Outcome<Kernel> {
         let wgsl = std::fs::read_to_string(&self.file).map_err(|e| Failure::file(&self.file, &e))?;
         Kernel::from_wgsl_entry(wgsl, self.entry.as_deref()).map_err(|e| self.in_file(&e))
+    }
+
+    /// What the flags give to this entry point.
+    fn given(&self, entry: &Entry) -> Outcome<Given> {
+        Ok(Given {
+            groups: bindings::groups(&self.groups)?,
+            sets: bindings::sets(&self.sets, entry)?,
+            specs: bindings::specs(&self.binds, &entry.bindings)?,
+        })
     }
 
     /// What is wrong with the kernel names the file, with line and column where they are known.
@@ -145,9 +162,7 @@ impl Run {
         let source = &self.kernel;
         let kernel = source.kernel()?;
         let entry = kernel.entry().map_err(|e| source.in_file(&e))?;
-        let groups = bindings::groups(&source.groups)?;
-        let sets = bindings::sets(&source.sets, entry)?;
-        let specs = bindings::specs(&source.binds, &entry.bindings)?;
+        let Given { groups, sets, specs } = source.given(entry)?;
         let outputs = bindings::outputs(&self.outs, &entry.bindings)?;
         for output in &outputs {
             output::check(&output.path)?;

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use wharf_simt::{Access, Budget, Engine, Finding, Location, Memory, Severity, Slot};
 
-use super::{Source, bindings, spec::Spec, values};
+use super::{Given, Source, spec::Spec, values};
 use crate::{
     args,
     exit::{FELL_SHORT, Failure, Outcome},
@@ -91,9 +91,7 @@ impl Check {
         let source = &self.kernel;
         let kernel = source.kernel()?;
         let entry = kernel.entry().map_err(|e| source.in_file(&e))?;
-        let groups = bindings::groups(&source.groups)?;
-        let sets = bindings::sets(&source.sets, entry)?;
-        let specs = bindings::specs(&source.binds, &entry.bindings)?;
+        let Given { groups, sets, specs } = source.given(entry)?;
         let sets: Vec<(&str, f64)> = sets.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let module = kernel.module().map_err(|e| source.in_file(&e))?;
         let in_file = |e: wharf_simt::Error| Failure::usage(format_args!("{}: {e}", source.file.display()));
