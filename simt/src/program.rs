@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use crate::error::{Error, Location};
 use crate::finding::{Budget, Finding};
 use crate::interp;
-use crate::ir::{self, Kernel};
+use crate::ir;
 use crate::lower;
 use crate::memory::Memory;
 use crate::reflect::{Access, Module, Slot};
@@ -25,9 +25,9 @@ pub struct Program {
     name: String,
     source: String,
     slots: Vec<Slot>,
-    kernel: Kernel,
+    workgroup: [u32; 3],
     engine: Engine,
-    states: interp::Pool,
+    rows: interp::Rows,
 }
 
 /// What a dispatch did.
@@ -51,14 +51,13 @@ impl Module {
         let found = self.entry(entry)?;
         let (module, info) = self.resolve(&found.name, set)?;
         let kernel = lower::kernel(&module, &info, &found.bindings, self.source())?;
-        interp::check_size(&kernel)?;
         Ok(Program {
             name: found.name.clone(),
             source: self.source().to_owned(),
             slots: found.bindings.clone(),
-            kernel,
+            workgroup: kernel.workgroup,
             engine,
-            states: interp::Pool::default(),
+            rows: interp::Rows::new(&kernel)?,
         })
     }
 }
@@ -79,7 +78,7 @@ impl Program {
 
     /// Invocations of a workgroup along x, y and z, overrides applied.
     pub fn workgroup(&self) -> [u32; 3] {
-        self.kernel.workgroup
+        self.workgroup
     }
 
     /// The buffers to give to [`Program::dispatch`], in this order.
@@ -106,9 +105,9 @@ impl Program {
     ) -> Result<Stats, Error> {
         self.check_arguments(args)?;
         let locate = |span| Location::of(span, &self.source);
-        interp::dispatch(&self.kernel, &self.states, &self.slots, groups, args, pool, stop, &locate)?;
+        interp::dispatch(&self.rows, &self.slots, groups, args, pool, stop, &locate)?;
         let workgroups = groups.iter().map(|&side| u64::from(side)).product::<u64>();
-        let lanes: u64 = self.kernel.workgroup.iter().map(|&side| u64::from(side)).product();
+        let lanes: u64 = self.workgroup.iter().map(|&side| u64::from(side)).product();
         Ok(Stats { workgroups, invocations: workgroups.saturating_mul(lanes) })
     }
 
@@ -127,8 +126,7 @@ impl Program {
     /// One of the `Argument` errors before anything runs.
     pub fn check(&self, groups: [u32; 3], args: &[Memory<'_>], budget: Budget) -> Result<Vec<Finding>, Error> {
         self.check_arguments(args)?;
-        let (kernel, slots) = (&self.kernel, &self.slots);
-        Ok(interp::check(kernel, &self.states, slots, groups, args, &self.source, budget))
+        Ok(interp::check(&self.rows, &self.slots, groups, args, &self.source, budget))
     }
 
     fn check_arguments(&self, args: &[Memory<'_>]) -> Result<(), Error> {

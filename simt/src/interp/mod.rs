@@ -25,11 +25,11 @@ use naga::Span;
 use crate::check::Checker;
 use crate::error::{Error, Location};
 use crate::finding::{Budget, Finding};
-use crate::ir::Kernel;
+use crate::ir::{Kernel, alloc};
 use crate::memory::Memory;
 use crate::reflect::Slot;
 use exec::Run;
-pub(crate) use state::Pool;
+use state::Pool;
 
 /// Bytes of registers that one workgroup may take.
 const MOST_BYTES: u64 = 1 << 30;
@@ -47,6 +47,26 @@ enum Halt {
     Stopped,
 }
 
+/// A kernel as the interpreter runs it: on the rows of its register file.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    kernel: Kernel,
+    states: Pool,
+}
+
+impl Rows {
+    /// Gives each register a row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] where the rows would not fit into memory.
+    pub(crate) fn new(kernel: &Kernel) -> Result<Self, Error> {
+        let kernel = alloc::assign(kernel);
+        check_size(&kernel)?;
+        Ok(Self { kernel, states: Pool::default() })
+    }
+}
+
 /// What a dispatch gives to every workgroup.
 struct Context<'a> {
     kernel: &'a Kernel,
@@ -58,9 +78,9 @@ struct Context<'a> {
 }
 
 /// Refuses a kernel whose registers would not fit into memory.
-pub(crate) fn check_size(kernel: &Kernel) -> Result<(), Error> {
+fn check_size(kernel: &Kernel) -> Result<(), Error> {
     let lanes = u64::from(state::padded(kernel));
-    let bytes = lanes.saturating_mul(u64::from(kernel.regs) + u64::from(kernel.labels)).saturating_mul(4);
+    let bytes = lanes.saturating_mul(kernel.regs.len() as u64 + u64::from(kernel.labels)).saturating_mul(4);
     if bytes > MOST_BYTES {
         let what = format!("a workgroup's registers take {bytes} bytes, over {MOST_BYTES}");
         return Err(Error::Limit { at: None, what });
@@ -69,10 +89,8 @@ pub(crate) fn check_size(kernel: &Kernel) -> Result<(), Error> {
 }
 
 /// Runs every workgroup once.
-#[expect(clippy::too_many_arguments, reason = "each is one fact of the dispatch, and there is one caller")]
 pub(crate) fn dispatch(
-    kernel: &Kernel,
-    states: &Pool,
+    Rows { kernel, states }: &Rows,
     slots: &[Slot],
     groups: [u32; 3],
     args: &[Memory<'_>],
@@ -131,8 +149,7 @@ pub(crate) fn dispatch(
 /// Runs the workgroups one after another and answers what was found. A workgroup that diverges is left
 /// there; after one that does not end, the rest is not run.
 pub(crate) fn check<'a>(
-    kernel: &'a Kernel,
-    states: &Pool,
+    Rows { kernel, states }: &'a Rows,
     slots: &'a [Slot],
     groups: [u32; 3],
     args: &'a [Memory<'a>],

@@ -35,7 +35,7 @@ impl State {
     /// Registers with the constants and what an invocation's place gives; both stay.
     fn new(kernel: &Kernel) -> Self {
         let lanes = padded(kernel) as usize;
-        let file = File::new(kernel.regs as usize, lanes);
+        let file = File::new(kernel.regs.len(), lanes);
         for &(reg, bits) in &kernel.consts {
             file.fill(reg, bits);
         }

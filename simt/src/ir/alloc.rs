@@ -2,7 +2,7 @@
 //!
 //! The file of a workgroup is what the interpreter streams through; small enough, it stays in the cache.
 
-use super::{Node, Reg};
+use super::{Kernel, Node, Reg, Root};
 
 /// What is known of each virtual register.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,11 +20,26 @@ struct Life {
     last: u32,
 }
 
-/// Renumbers the registers of `body`; answers the new number of each and how many there are.
+/// The same kernel on as few registers as there are rows in the interpreter's file.
 ///
 /// A temporary is assigned where it is first written. Where a loop holds a use but not that place, the
 /// temporary lives to the loop's end.
-pub(crate) fn assign(body: &mut [Node], regs: &[Info]) -> (Vec<Reg>, u32) {
+pub(crate) fn assign(kernel: &Kernel) -> Kernel {
+    let mut kernel = kernel.clone();
+    let (rows, count) = rows(&mut kernel.body, &kernel.regs);
+    let row = |reg: Reg| rows[reg as usize];
+    rename(&mut kernel.body, &rows);
+    kernel.consts.iter_mut().for_each(|(reg, _)| *reg = row(*reg));
+    kernel.inputs.iter_mut().for_each(|(reg, _)| *reg = row(*reg));
+    for variable in kernel.variables.iter_mut().filter(|variable| variable.root == Root::Local) {
+        variable.base = row(variable.base);
+    }
+    kernel.regs = vec![Info { pinned: true, words: 1 }; count as usize];
+    kernel
+}
+
+/// The row of each register, and how many rows there are.
+fn rows(body: &mut [Node], regs: &[Info]) -> (Vec<Reg>, u32) {
     let mut leader = 0;
     let leaders = (regs.iter().enumerate())
         .map(|(reg, info)| {
@@ -69,7 +84,6 @@ pub(crate) fn assign(body: &mut [Node], regs: &[Info]) -> (Vec<Reg>, u32) {
         }
         busy.push((std::cmp::Reverse(life.last), row, words));
     }
-    rename(body, &rows);
     (rows, next)
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod forward;
 pub(crate) mod op;
 mod visit;
 
+pub(crate) use alloc::Info;
 use naga::Span;
 pub(crate) use op::{Atomic, Binary, Collective, Combine, Gather, Lane, Op, Unary};
 
@@ -29,8 +30,9 @@ pub(crate) type VarId = u32;
 /// Invocations of a subgroup: consecutive local invocation indices, the last subgroup may be partial.
 pub(crate) const SUBGROUP: u32 = 16;
 
-/// One compiled entry point.
-#[derive(Debug)]
+/// One compiled entry point. Lowering gives it on virtual registers; [`alloc::assign`] makes the
+/// interpreter's copy.
+#[derive(Clone, Debug)]
 pub(crate) struct Kernel {
     /// Invocations along x, y and z.
     pub workgroup: [u32; 3],
@@ -40,8 +42,8 @@ pub(crate) struct Kernel {
     pub consts: Vec<(Reg, u32)>,
     /// Registers that hold what the dispatch, the workgroup or the invocation gives.
     pub inputs: Vec<(Reg, Input)>,
-    /// How many registers there are.
-    pub regs: u32,
+    /// What is known of each register.
+    pub regs: Vec<Info>,
     /// How many labels there are.
     pub labels: u32,
     /// Words of workgroup memory.
@@ -51,7 +53,7 @@ pub(crate) struct Kernel {
 }
 
 /// A variable of the source, so that a finding can name what an address belongs to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Variable {
     /// Its name in the source.
     pub name: String,

@@ -7,8 +7,7 @@ use naga::Span;
 use super::Lower;
 use crate::error::Error;
 use crate::half;
-use crate::ir::alloc::Info;
-use crate::ir::{Binary, Input, Inst, Label, Lane, Node, Op, Reg, Unary};
+use crate::ir::{Binary, Info, Input, Inst, Label, Lane, Node, Op, Reg, Unary};
 use crate::layout::Scalar;
 
 impl Lower<'_> {

@@ -20,9 +20,8 @@ use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{Handle, Span};
 
 use crate::error::{Error, Location};
-use crate::ir::alloc::{self, Info};
 use crate::ir::forward;
-use crate::ir::{Input, Kernel, Label, Node, Reg, Root, Variable};
+use crate::ir::{Info, Input, Kernel, Label, Node, Reg, Variable};
 use crate::layout::Layout;
 use crate::reflect::Slot;
 use value::{Pointer, Value};
@@ -32,7 +31,7 @@ const MOST: usize = 1 << 20;
 /// Nested blocks and calls; both lowering and running recurse as deep.
 const DEEPEST: usize = 400;
 
-/// Compiles the only entry point of a resolved module. `slots` are its bindings, in binding order.
+/// Lowers the only entry point of a resolved module, on virtual registers. `slots` are its bindings, in binding order.
 pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], source: &str) -> Result<Kernel, Error> {
     let entry = &module.entry_points[0];
     let mut lower = Lower {
@@ -57,24 +56,17 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
     lower.entry(entry, used)?;
     let mut body = lower.blocks.pop().unwrap_or_default();
     forward::copies(&mut body, &lower.regs);
-    let (rows, regs) = alloc::assign(&mut body, &lower.regs);
-    let row = |reg: Reg| rows[reg as usize];
-    let single = lower.words.iter().map(|(&bits, &reg)| (row(reg), bits));
-    let pairs =
-        lower.pairs.iter().flat_map(|(&bits, &reg)| [(row(reg), bits as u32), (row(reg) + 1, (bits >> 32) as u32)]);
-    let consts = single.chain(pairs).collect();
-    let inputs = lower.inputs.iter().map(|&(reg, input)| (row(reg), input)).collect();
-    for variable in &mut lower.variables {
-        if variable.root == Root::Local {
-            variable.base = row(variable.base);
-        }
-    }
+    let single = lower.words.iter().map(|(&bits, &reg)| (reg, bits));
+    let pairs = lower.pairs.iter().flat_map(|(&bits, &reg)| [(reg, bits as u32), (reg + 1, (bits >> 32) as u32)]);
+    let mut consts: Vec<_> = single.chain(pairs).collect();
+    // By register and not by hash, so that the same text gives the same kernel.
+    consts.sort_unstable();
     Ok(Kernel {
         workgroup: entry.workgroup_size,
         body,
         consts,
-        inputs,
-        regs,
+        inputs: lower.inputs,
+        regs: lower.regs,
         labels: lower.labels,
         workgroup_words: lower.workgroup_words,
         variables: lower.variables,
