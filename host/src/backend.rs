@@ -318,4 +318,9 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
 
     /// Makes a waiting [`Backend::reap`] return soon.
     fn wake(&self);
+
+    /// The clock of receipts and timeouts: the host's, unless time itself is simulated.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }

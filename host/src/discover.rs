@@ -66,12 +66,18 @@ pub enum Twin {
 /// How to find and open the devices of one backend.
 pub(crate) struct Door {
     pub(crate) kind: BackendKind,
-    /// Whether there may be several, told apart by numbers.
-    pub(crate) numbered: bool,
     /// What there is, or one line on why there is nothing.
     pub(crate) survey: fn() -> Vec<Found>,
-    /// The device of this number in the survey; [`Error::Unavailable`] where there is none.
-    pub(crate) open: fn(usize, Twin) -> Result<Arc<dyn Backend>>,
+    pub(crate) open: Open,
+}
+
+/// How the devices of one backend are told apart. [`Error::Unavailable`] where there is none.
+pub(crate) enum Open {
+    /// There is one.
+    Only(fn(Twin) -> Result<Arc<dyn Backend>>),
+    /// By the number in the survey.
+    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "there is one CPU"))]
+    Number(fn(usize) -> Result<Arc<dyn Backend>>),
 }
 
 /// The backends of this build. Of devices that are equally good the first is the best.
@@ -148,26 +154,28 @@ impl Device {
                 None => format!("a device is called {}", names()),
             }));
         };
-        let index = match number.map(str::parse::<usize>) {
-            None => 0,
-            Some(Ok(0)) if !door.numbered => 0,
-            Some(_) if !door.numbered => {
+        let (backend, id) = match (&door.open, number.map(str::parse::<usize>)) {
+            (Open::Only(open), None | Some(Ok(0))) => (open(twin)?, kind.to_owned()),
+            (Open::Only(_), Some(_)) => {
                 return Err(unavailable(format!("there is one {kind} device, called `{kind}`")));
             }
-            Some(Ok(index)) => index,
-            Some(Err(_)) => return Err(unavailable(format!("the part after `:` is a number, as in `{kind}:0`"))),
+            (Open::Number(_), Some(Err(_))) => {
+                return Err(unavailable(format!("the part after `:` is a number, as in `{kind}:0`")));
+            }
+            (Open::Number(open), index) => {
+                let index = index.map_or(0, |parsed| parsed.expect("a number"));
+                (open(index)?, format!("{kind}:{index}"))
+            }
         };
-        let backend = (door.open)(index, twin)?;
-        let id = if door.numbered { format!("{kind}:{index}") } else { kind.to_owned() };
         Ok(Self::new(&id, backend))
     }
 }
 
 /// `cuda, cuda:N, wgpu, wgpu:N or cpu`.
 fn names() -> String {
-    let of = |door: &Door| match door.numbered {
-        true => format!("{0}, {0}:N", door.kind),
-        false => door.kind.to_string(),
+    let of = |door: &Door| match door.open {
+        Open::Number(_) => format!("{0}, {0}:N", door.kind),
+        Open::Only(_) => door.kind.to_string(),
     };
     let names: Vec<String> = DOORS.iter().map(of).collect();
     match names.split_last() {

@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
     ops::{Deref, DerefMut, Range},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
@@ -56,7 +56,8 @@ macro_rules! routed {
             /// Waits for a credit for at most this long, rather than for as long as it takes.
             pub fn or_refuse_after(mut self, timeout: Duration) -> Self {
                 // A time that no clock will show is for ever.
-                self.route.patience = Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until);
+                let end = self.device.inner.backend.now().checked_add(timeout);
+                self.route.patience = end.map_or(Patience::Forever, Patience::Until);
                 self
             }
         }

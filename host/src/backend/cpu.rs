@@ -21,7 +21,7 @@ use super::{
     Source, Token,
 };
 use crate::{
-    discover::{Door, Found, Twin},
+    discover::{Door, Found, Open, Twin},
     error::{BackendKind, Error, FailureKind, Result},
     kernel::Kernel,
 };
@@ -36,12 +36,8 @@ use program::Program;
 const THREADS_VARIABLE: &str = "WHARF_THREADS";
 
 /// The CPU device, which is always there.
-pub(crate) const DOOR: Door = Door {
-    kind: BackendKind::Cpu,
-    numbered: false,
-    survey: || vec![survey()],
-    open: |_, twin| Ok(Arc::new(Cpu::open(twin)?)),
-};
+pub(crate) const DOOR: Door =
+    Door { kind: BackendKind::Cpu, survey: || vec![survey()], open: Open::Only(|twin| Ok(Arc::new(Cpu::open(twin)?))) };
 
 /// The CPU device.
 #[derive(Debug)]

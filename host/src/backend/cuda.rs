@@ -29,7 +29,7 @@ use self::launch::Launcher;
 use self::shared::{Issue, Shared, index, lock};
 use self::stream::Stream;
 use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId};
-use crate::discover::{Door, Found};
+use crate::discover::{Door, Found, Open};
 use crate::error::{BackendKind, Error, Result};
 use crate::kernel::Kernel;
 
@@ -40,7 +40,7 @@ const MAX_IN_FLIGHT: u32 = 512;
 
 /// The GPUs of the CUDA driver.
 pub(crate) const DOOR: Door =
-    Door { kind: BackendKind::Cuda, numbered: true, survey, open: |number, _| Ok(Arc::new(Cuda::open(number)?)) };
+    Door { kind: BackendKind::Cuda, survey, open: Open::Number(|number| Ok(Arc::new(Cuda::open(number)?))) };
 
 /// Every GPU that the driver sees, or one line on why there is none.
 fn survey() -> Vec<Found> {

@@ -40,14 +40,14 @@ use self::{
 };
 use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId};
 use crate::{
-    discover::{Door, Found},
+    discover::{Door, Found, Open},
     error::{BackendKind, Error, Result},
     kernel::Kernel,
 };
 
 /// wgpu's adapters.
 pub(crate) const DOOR: Door =
-    Door { kind: BackendKind::Wgpu, numbered: true, survey, open: |index, _| Ok(Arc::new(Wgpu::open(index)?)) };
+    Door { kind: BackendKind::Wgpu, survey, open: Open::Number(|index| Ok(Arc::new(Wgpu::open(index)?))) };
 
 /// Every adapter as a device that can be opened, best first; one line of why where there is none.
 fn survey() -> Vec<Found> {

@@ -64,7 +64,7 @@ impl Core {
         self.machine.step(event, &mut actions);
         for action in actions.drain(..) {
             match action {
-                Action::Submit(token) => batch.push(self.command(token)),
+                Action::Submit(token) => batch.push(self.command(token, shared.backend.now())),
                 Action::Free(resource) => effects.mems.push(self.mem_of[resource.index as usize]),
                 Action::Resolve { token, result, in_driver } => {
                     effects.settled = true;
@@ -78,7 +78,7 @@ impl Core {
                     cell.leaked = in_driver && cell.lent;
                     self.ledger.leaked_buffers += u64::from(cell.leaked);
                     let receipt = cell.receipt.as_mut().expect("a message has a receipt");
-                    receipt.delivered = Some(Instant::now());
+                    receipt.delivered = Some(shared.backend.now());
                     trace::record(receipt, result.as_ref().err());
                     cell.outcome = Some(result);
                     self.tell(name, effects);
@@ -88,10 +88,10 @@ impl Core {
         self.actions = actions;
     }
 
-    fn command(&mut self, token: Token) -> Command {
+    fn command(&mut self, token: Token, now: Instant) -> Command {
         let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("alive");
         let receipt = cell.receipt.as_mut().expect("a message has a receipt");
-        receipt.submitted = Some(Instant::now());
+        receipt.submitted = Some(now);
         Command {
             token,
             lane: receipt.lane.expect("only work is submitted"),

@@ -248,7 +248,7 @@ impl Engine {
                 path: Path::None,
                 form: None,
                 bytes: if lane == Some(Lane::Compute) { 0 } else { work.bytes },
-                accepted: Instant::now(),
+                accepted: self.shared.backend.now(),
                 submitted: None,
                 started: None,
                 finished: None,
@@ -276,7 +276,7 @@ impl Engine {
         let Some(end) = end else {
             return Ok(settled.wait(core).unwrap_or_else(PoisonError::into_inner));
         };
-        let left = end.saturating_duration_since(Instant::now());
+        let left = end.saturating_duration_since(self.shared.backend.now());
         if left.is_zero() {
             return Err(Refusal::Timeout);
         }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crossbeam::channel::{self, Receiver, Sender};
@@ -149,12 +149,13 @@ impl<B: Send + 'static> Ticket<B> {
     /// The ticket, where the message is not resolved by then.
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Completion<B>, Self> {
         // A time that no clock will show is for ever.
-        let Some(end) = Instant::now().checked_add(timeout) else { return Ok(self.wait()) };
+        let backend = self.shared.as_ref().expect("a ticket is asked before its outcome is taken").backend.clone();
+        let Some(end) = backend.now().checked_add(timeout) else { return Ok(self.wait()) };
         loop {
             if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
                 return Ok(completion);
             }
-            let left = end.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(backend.now());
             if left.is_zero() {
                 return Err(self);
             }
