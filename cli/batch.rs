@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wharf::Device;
 use wharf_batch::{
-    Budget, Error, Options, Report,
+    Budget, Error, Fallback, Options, Report,
     compare::{self, Comparison, Table},
     q6::{Query, Revenue},
     source::{Lineitem, ParquetFile, Source},
@@ -54,6 +54,9 @@ pub(crate) struct Batch {
     /// Also time the kernel on the CPU device beside a plain loop and rayon, from columns in memory.
     #[arg(long)]
     compare: bool,
+    /// Where the device fails, end the run instead of going on with the CPU device.
+    #[arg(long)]
+    no_fallback: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -98,7 +101,7 @@ impl Batch {
             (None, Some(file)) => file,
             (None, None) => unreachable!("rows are made or read"),
         };
-        let report = run(&device, source, memory_bytes)?;
+        let report = run(&device, source, memory_bytes, !self.no_fallback)?;
         let comparison = if self.compare { Some(compared(source).map_err(failure)?) } else { None };
         let published = (self.input.is_none() && self.scale == 1.0).then_some(Revenue::AT_SCALE_1);
         if self.json {
@@ -130,7 +133,7 @@ impl Batch {
     }
 }
 
-fn run(device: &Device, source: &dyn Source, memory_bytes: u64) -> Outcome<Report> {
+fn run(device: &Device, source: &dyn Source, memory_bytes: u64, may_fall_back: bool) -> Outcome<Report> {
     let bar = ProgressBar::with_draw_target(Some(source.rows_expected()), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left");
     bar.set_style(style.expect("a template of known words"));
@@ -138,7 +141,13 @@ fn run(device: &Device, source: &dyn Source, memory_bytes: u64) -> Outcome<Repor
         bar.set_length(bar.length().unwrap_or(0).max(rows));
         bar.set_position(rows);
     };
-    let options = Options { memory_bytes, stop: interrupt::listen(), progress: &progress };
+    let to_the_cpu = |failed: &Device, error: &Error| {
+        let next = wharf_batch::to_the_cpu(failed, error)?;
+        bar.suspend(|| eprintln!("wharf: {} failed ({error}): going on with {}", failed.id(), next.id()));
+        Some(next)
+    };
+    let fallback: &Fallback<'_> = if may_fall_back { &to_the_cpu } else { &wharf_batch::no_fallback };
+    let options = Options { memory_bytes, stop: interrupt::listen(), progress: &progress, fallback };
     let report = wharf_batch::run(device, source, &Query::VALIDATION, &options);
     bar.finish_and_clear();
     report.map_err(failure)

@@ -41,6 +41,12 @@ impl Budget {
         Ok(Self { workers, slots: workers + 2, rows: rows as usize })
     }
 
+    /// The same with batches of half the rows; `None` where they are as small as they may be.
+    pub(crate) fn halved(self) -> Option<Self> {
+        let rows = self.rows / 2 / Self::FEWEST_ROWS as usize * Self::FEWEST_ROWS as usize;
+        (rows > 0).then_some(Self { rows, ..self })
+    }
+
     /// The most bytes of staging it can hold.
     pub fn staging_bytes(&self) -> u64 {
         self.slots as u64 * self.rows as u64 * ROW_BYTES
@@ -63,5 +69,16 @@ mod tests {
                 assert!(budget.staging_bytes() <= memory, "{budget:?} in {memory}");
             }
         }
+    }
+
+    #[test]
+    fn a_budget_is_halved_down_to_the_fewest_rows() {
+        let mut budget = Budget::within(Budget::MEMORY_BYTES, 2).expect("room");
+        let mut rows = vec![budget.rows];
+        while let Some(smaller) = budget.halved() {
+            budget = smaller;
+            rows.push(budget.rows);
+        }
+        assert_eq!(rows, [1 << 18, 1 << 17, 1 << 16, 1 << 15, 1 << 14, 1 << 13, 1 << 12]);
     }
 }

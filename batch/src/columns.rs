@@ -33,13 +33,14 @@ impl Columns<'_> {
         room
     }
 
-    /// The room from row `start` on.
-    pub fn from_row(&mut self, start: usize) -> Columns<'_> {
+    /// The room of `rows` rows from row `start` on.
+    pub fn part(&mut self, start: usize, rows: usize) -> Columns<'_> {
+        let part = start..start + rows;
         Columns {
-            shipdate: &mut self.shipdate[start..],
-            discount: &mut self.discount[start..],
-            quantity: &mut self.quantity[start..],
-            extendedprice: &mut self.extendedprice[start..],
+            shipdate: &mut self.shipdate[part.clone()],
+            discount: &mut self.discount[part.clone()],
+            quantity: &mut self.quantity[part.clone()],
+            extendedprice: &mut self.extendedprice[part],
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     overlap::median,
     pipeline::groups,
     q6::{self, PARTIAL_WORDS, Query, Revenue, kernel},
-    source::{Pass, Source},
+    source::{Pass, Reader, Source},
 };
 
 /// Rows of a piece: four bindings of 16 MiB, within every device's limits.
@@ -32,12 +32,12 @@ impl Table {
     /// Those of the source.
     pub fn read(source: &dyn Source) -> Result<Self> {
         let pass = Pass::over(source);
-        let mut reader = source.reader(&pass)?;
+        let mut reader = Reader::new(source, &pass)?;
         let mut pieces = Vec::new();
         loop {
             let mut piece = [(); 4].map(|()| vec![0_u32; PIECE_ROWS]);
             let [shipdate, discount, quantity, extendedprice] = piece.each_mut().map(Vec::as_mut_slice);
-            let rows = reader.fill(&mut Columns { shipdate, discount, quantity, extendedprice })?;
+            let rows = reader.fill(&mut Columns { shipdate, discount, quantity, extendedprice })?.rows;
             if rows > 0 {
                 pieces.push(piece.map(|column| Arc::from(&column[..rows])));
             }

@@ -118,6 +118,14 @@ pub enum Error {
     /// The device refused or failed.
     #[error(transparent)]
     Device(#[from] wharf::Error),
+    /// A result came twice: a bug of ours, found before it was counted.
+    #[error("the rows from row {row} of unit {unit} on were committed before")]
+    CommittedTwice {
+        /// The unit of the source.
+        unit: usize,
+        /// Its row, from 0.
+        row: u64,
+    },
     /// A worker thread panicked: a bug of ours.
     #[error("a worker thread panicked")]
     Worker,

@@ -6,12 +6,13 @@
 //! ```
 //! use std::sync::atomic::AtomicBool;
 //! use wharf::Device;
-//! use wharf_batch::{Budget, Options, q6::Query, run, source::Lineitem};
+//! use wharf_batch::{Budget, Options, no_fallback, q6::Query, run, source::Lineitem};
 //!
 //! let device = Device::open("cpu")?;
 //! let rows = Lineitem::new(0.01)?;
 //! let stop = AtomicBool::new(false);
-//! let options = Options { memory_bytes: Budget::MEMORY_BYTES, stop: &stop, progress: &|_rows| () };
+//! let memory_bytes = Budget::MEMORY_BYTES;
+//! let options = Options { memory_bytes, stop: &stop, progress: &|_rows| (), fallback: &no_fallback };
 //! let report = run(&device, &rows, &Query::VALIDATION, &options)?;
 //! assert_eq!(report.answer.to_string(), "1193053.2253");
 //! assert!(report.peak_staging_bytes <= Budget::MEMORY_BYTES);
@@ -33,5 +34,5 @@ pub mod source;
 pub use budget::Budget;
 pub use columns::{Columns, NAMES, ROW_BYTES, Rows};
 pub use error::{Error, Result};
-pub use pipeline::{Options, run};
-pub use report::Report;
+pub use pipeline::{Fallback, Options, no_fallback, run, to_the_cpu};
+pub use report::{Placement, Report};

@@ -3,35 +3,34 @@
 //! Workers take a free slot, write rows straight into its staging memory and send the three
 //! messages behind each other; the device orders them by the buffers they touch. The calling thread
 //! merges what comes back and frees the slot. Nothing waits but for a free slot.
+//!
+//! A device that fails gives its unfinished batches to the next one ([`Options::fallback`]); one that
+//! runs out of memory gets smaller batches first. Each row's result is committed once.
 
+mod attempt;
 mod busy;
+mod recovery;
 mod slot;
 mod solo;
+mod tally;
 mod worker;
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::atomic::AtomicBool, thread, time::Instant};
 
-use crossbeam::{channel, select};
-use wharf::{Completion, CompletionQueue, Device, Lane, Receipt};
+use wharf::Device;
 
-use self::{
-    busy::Busy,
-    slot::Slot,
-    worker::{Shared, Worker},
-};
+use self::{recovery::Remedy, tally::Tally};
 use crate::{
     budget::Budget,
     error::{Error, Result},
-    overlap::{self, Stages},
-    q6::{self, Query, Revenue},
-    report::Report,
-    source::{Pass, Source},
+    overlap,
+    q6::{self, Query},
+    report::{Placement, Report},
+    source::Source,
 };
+
+/// Says where a run goes on when a device has failed for this reason; `None` ends it.
+pub type Fallback<'a> = dyn Fn(&Device, &Error) -> Option<Device> + 'a;
 
 /// What a run is given besides its data.
 pub struct Options<'a> {
@@ -41,6 +40,8 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
     /// Told the rows merged so far, now and then.
     pub progress: &'a dyn Fn(u64),
+    /// Asked for another device when one fails; [`no_fallback`] and [`to_the_cpu`] are answers.
+    pub fallback: &'a Fallback<'a>,
 }
 
 impl fmt::Debug for Options<'_> {
@@ -49,33 +50,66 @@ impl fmt::Debug for Options<'_> {
     }
 }
 
-/// The end of a batch, on its way to the merge.
-#[derive(Debug)]
-struct Batch {
-    slot: Slot,
-    rows: usize,
+/// A [`Fallback`]: the run ends with the device's failure.
+pub fn no_fallback(_: &Device, _: &Error) -> Option<Device> {
+    None
 }
 
-/// Answers `query` over `source` on `device`.
+/// A [`Fallback`]: the run goes on with the CPU device, once.
+pub fn to_the_cpu(failed: &Device, _: &Error) -> Option<Device> {
+    if failed.id() == "cpu" { None } else { Device::open("cpu").ok() }
+}
+
+/// Answers `query` over `source`, on `device` as long as that works.
+///
+/// Where a device fails, the batches it has answered stay, and the others are read and run again on
+/// the device that [`Options::fallback`] names; where it runs out of memory, batches of half the rows
+/// are tried before that. The report says what ran where and why.
 ///
 /// # Errors
-/// [`Error::MemoryTooSmall`]; those of the source and of the device, after everything in flight has
-/// ended; [`Error::Interrupted`].
+/// [`Error::MemoryTooSmall`]; those of the source, and of the device where there is no other one, after
+/// everything in flight has ended; [`Error::Interrupted`].
 pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Options<'_>) -> Result<Report> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let budget = Budget::within(options.memory_bytes, cores.min(source.units()))?;
-    solo::warm_up(device, source, query, budget)?;
+    let mut budget = Budget::within(options.memory_bytes, cores.min(source.units()))?;
+    let mut device = device.clone();
     let mut tally = Tally::default();
-    let began = Instant::now();
-    stream(device, source, query, options, budget, &mut tally)?;
-    let seconds = began.elapsed().as_secs_f64();
+    let mut placements: Vec<Placement> = Vec::new();
+    let mut peak_staging_bytes = 0;
+    let mut seconds = 0.0;
+    loop {
+        let before = (tally.rows, tally.batches);
+        // Where the first device fails in its warm-up it has failed, too.
+        let warm = solo::warm_up(&device, source, query, budget);
+        let began = Instant::now();
+        let end = warm.and_then(|()| attempt::stream(&device, source, query, options, budget, &mut tally));
+        seconds += began.elapsed().as_secs_f64();
+        peak_staging_bytes = peak_staging_bytes.max(device.stats().staging_high_water_bytes);
+        placements.push(Placement {
+            device: device.id().to_owned(),
+            device_name: device.capabilities().name.clone(),
+            form: tally.form.unwrap_or("none"),
+            rows: tally.rows - before.0,
+            batches: tally.batches - before.1,
+            rows_per_batch: budget.rows,
+            ended: end.as_ref().err().map(ToString::to_string),
+        });
+        let Err(error) = end else { break };
+        match recovery::remedy(&error) {
+            Remedy::SmallerBatches if let Some(smaller) = budget.halved() => budget = smaller,
+            Remedy::SmallerBatches | Remedy::OtherDevice => match (options.fallback)(&device, &error) {
+                Some(next) => device = next,
+                None => return Err(error),
+            },
+            Remedy::None => return Err(error),
+        }
+    }
     // After the run, when memory and caches are as warm as they were in it.
-    let solo = solo::measure(device, source, query, budget)?;
-    let peak_staging_bytes = device.stats().staging_high_water_bytes;
-
-    let capabilities = device.capabilities();
-    let engines = overlap::Engines::of(capabilities, cores);
-    let overlap = overlap::judge(&solo.scaled(tally.batches), seconds, tally.batches, engines);
+    let solo = solo::measure(&device, source, query, budget)?;
+    let engines = overlap::Engines::of(device.capabilities(), cores);
+    // A run over several devices, or of batches of several sizes, has no one ideal.
+    let judged = if placements.len() == 1 { tally.batches } else { 0 };
+    let overlap = overlap::judge(&solo.scaled(judged), seconds, judged, engines);
     Ok(Report {
         answer: tally.revenue,
         source: source.name(),
@@ -86,7 +120,7 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
         peak_staging_bytes,
         seconds,
         device: device.id().to_owned(),
-        device_name: capabilities.name.clone(),
+        device_name: device.capabilities().name.clone(),
         form: tally.form.unwrap_or("none"),
         path_up: tally.path_up.unwrap_or_default(),
         path_down: tally.path_down.unwrap_or_default(),
@@ -95,149 +129,8 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
         busy: tally.busy(),
         solo,
         overlap,
+        placements,
     })
-}
-
-/// What has been counted so far.
-#[derive(Debug, Default)]
-struct Tally {
-    revenue: Revenue,
-    rows: u64,
-    batches: u64,
-    bytes_up: u64,
-    bytes_down: u64,
-    fill_seconds: f64,
-    merge_seconds: f64,
-    upload: Busy,
-    kernel: Busy,
-    download: Busy,
-    form: Option<&'static str>,
-    path_up: Option<wharf::Path>,
-    path_down: Option<wharf::Path>,
-}
-
-impl Tally {
-    fn note(&mut self, receipt: &Receipt) {
-        match receipt.lane {
-            Some(Lane::Upload) => {
-                self.upload.add(receipt);
-                self.bytes_up += receipt.bytes;
-                self.path_up = Some(receipt.path);
-            }
-            Some(Lane::Download) => {
-                self.download.add(receipt);
-                self.bytes_down += receipt.bytes;
-                self.path_down = Some(receipt.path);
-            }
-            Some(Lane::Compute) => {
-                self.kernel.add(receipt);
-                self.form = receipt.form.or(self.form);
-            }
-            None => {}
-        }
-    }
-
-    fn busy(&mut self) -> Stages {
-        Stages {
-            fill: self.fill_seconds,
-            upload: self.upload.seconds(),
-            kernel: self.kernel.seconds(),
-            download: self.download.seconds(),
-            merge: self.merge_seconds,
-        }
-    }
-
-    /// Merges one batch and gives its slot back.
-    fn merge(&mut self, batch: Batch, done: Completion<Vec<u32>>) -> Result<Slot> {
-        self.note(&done.receipt);
-        let began = Instant::now();
-        let Batch { mut slot, rows } = batch;
-        slot.words = done.ok()?;
-        self.revenue += Revenue::of_partials(&slot.words);
-        self.rows += rows as u64;
-        self.batches += 1;
-        self.merge_seconds += began.elapsed().as_secs_f64();
-        Ok(slot)
-    }
-}
-
-fn stream(
-    device: &Device,
-    source: &dyn Source,
-    query: &Query,
-    options: &Options<'_>,
-    budget: Budget,
-    tally: &mut Tally,
-) -> Result<()> {
-    let (free, free_slots) = channel::bounded(budget.slots);
-    for _ in 0..budget.slots {
-        let _ = free.send(Slot::new(device, budget.rows)?);
-    }
-    let (finished, finishes) = channel::bounded(budget.workers);
-    let shared = Shared {
-        device,
-        query,
-        pass: Pass::over(source),
-        steps: CompletionQueue::new(),
-        batches: CompletionQueue::new(),
-        stop: AtomicBool::new(false),
-    };
-    let mut free = Some(free);
-    let mut first_error = None;
-    thread::scope(|scope| {
-        for _ in 0..budget.workers {
-            let (finished, free_slots, shared) = (finished.clone(), free_slots.clone(), &shared);
-            scope.spawn(move || {
-                // A panic in a worker must not leave the merge waiting for its end.
-                let work = std::panic::AssertUnwindSafe(|| Worker::new(shared, source)?.work(&free_slots));
-                let _ = finished.send(std::panic::catch_unwind(work).unwrap_or(Err(Error::Worker)));
-            });
-        }
-        drop(free_slots);
-        let (mut working, mut sent, mut resolved) = (budget.workers, 0, 0);
-        while working > 0 || resolved < sent {
-            let outcome = select! {
-                recv(shared.steps.receiver()) -> step => {
-                    let ((), done): ((), Completion<()>) = step.expect("we hold the sending end");
-                    tally.note(&done.receipt);
-                    Ok(())
-                },
-                recv(shared.batches.receiver()) -> batch => {
-                    let (batch, done) = batch.expect("we hold the sending end");
-                    resolved += 1;
-                    let merged = tally.merge(batch, done);
-                    (options.progress)(tally.rows);
-                    merged.map(|slot| drop(free.as_ref().map(|free| free.send(slot))))
-                },
-                recv(finishes) -> finish => {
-                    working -= 1;
-                    let finish = finish.expect("we hold a sending end");
-                    finish.map(|(batches, fill_seconds)| {
-                        sent += batches;
-                        tally.fill_seconds += fill_seconds;
-                    })
-                },
-                default(Duration::from_millis(100)) => Ok(()),
-            };
-            if let Err(error) = outcome {
-                first_error.get_or_insert(error);
-            }
-            if first_error.is_some() || options.stop.load(Relaxed) {
-                // Workers that wait for a slot, and those that fill one, end.
-                shared.stop.store(true, Relaxed);
-                free = None;
-            }
-        }
-    });
-    device.drain();
-    for ((), done) in shared.steps.receiver().try_iter() {
-        tally.note(&done.receipt);
-    }
-    match first_error {
-        Some(error) => Err(error),
-        None if options.stop.load(Relaxed) => Err(Error::Interrupted { rows: tally.rows }),
-        None => Ok(()),
-    }
 }
 
 /// Workgroups for so many rows, as the kernel's own grid counts them.

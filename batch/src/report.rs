@@ -1,5 +1,7 @@
 //! What a run gives: the answer, and where its time went.
 
+use serde::Serialize;
+
 use crate::{
     budget::Budget,
     overlap::{Overlap, Stages},
@@ -26,7 +28,7 @@ pub struct Report {
     pub peak_staging_bytes: u64,
     /// From the first row to the answer.
     pub seconds: f64,
-    /// The device, e.g. `wgpu:0`.
+    /// The device that ended the run, e.g. `wgpu:0`.
     pub device: String,
     /// The name its driver gives.
     pub device_name: String,
@@ -47,6 +49,28 @@ pub struct Report {
     pub solo: Stages,
     /// How much of what could overlap did.
     pub overlap: Overlap,
+    /// What ran where, in order: one where nothing failed.
+    pub placements: Vec<Placement>,
+}
+
+/// One device's part of a run, with batches of one size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Placement {
+    /// The device, e.g. `wgpu:0`.
+    pub device: String,
+    /// The name its driver gives.
+    pub device_name: String,
+    /// Which form of the kernel ran.
+    pub form: &'static str,
+    /// Rows whose results it gave.
+    pub rows: u64,
+    /// Batches of them.
+    pub batches: u64,
+    /// Rows of a full batch.
+    pub rows_per_batch: usize,
+    /// Why it was not the last; `None` where it was.
+    pub ended: Option<String>,
 }
 
 impl Report {

@@ -3,20 +3,20 @@
 use wharf_batch::{
     Columns, Error, Rows,
     q6::{self, Query, Revenue},
-    source::{Lineitem, Pass, Source},
+    source::{Lineitem, Pass, Reader, Source},
 };
 
 /// All rows, read in pieces of `room` rows by `readers` readers in turn.
 fn all(source: &dyn Source, readers: usize, room: usize) -> [Vec<u32>; 4] {
     let pass = Pass::over(source);
-    let mut readers: Vec<_> = (0..readers).map(|_| source.reader(&pass).expect("a reader")).collect();
+    let mut readers: Vec<_> = (0..readers).map(|_| Reader::new(source, &pass).expect("a reader")).collect();
     let mut rows: [Vec<u32>; 4] = Default::default();
     while !readers.is_empty() {
         readers.retain_mut(|reader| {
             let mut piece = [(); 4].map(|()| vec![0; room]);
             let [shipdate, discount, quantity, extendedprice] = piece.each_mut().map(Vec::as_mut_slice);
             let mut columns = Columns { shipdate, discount, quantity, extendedprice };
-            let n = reader.fill(&mut columns).expect("rows");
+            let n = reader.fill(&mut columns).expect("rows").rows;
             for (all, piece) in rows.iter_mut().zip(&piece) {
                 all.extend_from_slice(&piece[..n]);
             }

@@ -11,7 +11,7 @@ use std::{
 use tempfile::tempdir;
 use wharf_batch::{
     Columns, Error, Result,
-    source::{ParquetFile, Pass, Source},
+    source::{ParquetFile, Pass, Reader},
 };
 use write::{Column, Data, table};
 
@@ -19,12 +19,12 @@ use write::{Column, Data, table};
 fn read(path: &Path) -> Result<[Vec<u32>; 4]> {
     let file = ParquetFile::open(path)?;
     let pass = Pass::over(&file);
-    let mut reader = file.reader(&pass)?;
+    let mut reader = Reader::new(&file, &pass)?;
     let mut rows: [Vec<u32>; 4] = Default::default();
     loop {
         let mut piece = [(); 4].map(|()| vec![0; 1_000]);
         let [shipdate, discount, quantity, extendedprice] = piece.each_mut().map(Vec::as_mut_slice);
-        let n = reader.fill(&mut Columns { shipdate, discount, quantity, extendedprice })?;
+        let n = reader.fill(&mut Columns { shipdate, discount, quantity, extendedprice })?.rows;
         for (all, piece) in rows.iter_mut().zip(&piece) {
             all.extend_from_slice(&piece[..n]);
         }

@@ -10,6 +10,7 @@ use wharf::Device;
 use wharf_batch::{
     Budget, Error, Options, Report, Result,
     compare::{self, Table},
+    no_fallback,
     q6::{Query, Revenue},
     run,
     source::{Lineitem, ParquetFile, Source},
@@ -23,7 +24,12 @@ fn devices() -> Vec<Device> {
 
 fn answer(device: &Device, source: &dyn Source, memory_bytes: u64) -> Result<Report> {
     let stop = AtomicBool::new(false);
-    run(device, source, &Query::VALIDATION, &Options { memory_bytes, stop: &stop, progress: &|_| () })
+    run(
+        device,
+        source,
+        &Query::VALIDATION,
+        &Options { memory_bytes, stop: &stop, progress: &|_| (), fallback: &no_fallback },
+    )
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn a_run_that_is_asked_to_stop_stops() {
     let stop = AtomicBool::new(false);
     let source = Lineitem::new(10.0).expect("scale 10");
     let progress = |_| stop.store(true, Relaxed);
-    let options = Options { memory_bytes: 1 << 20, stop: &stop, progress: &progress };
+    let options = Options { memory_bytes: 1 << 20, stop: &stop, progress: &progress, fallback: &no_fallback };
     let error = run(&device, &source, &Query::VALIDATION, &options).expect_err("stopped");
     assert!(matches!(error, Error::Interrupted { rows } if rows > 0), "{error}");
     assert_eq!(device.stats().in_flight, 0);

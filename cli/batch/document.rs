@@ -1,7 +1,7 @@
 //! `wharf batch --json`.
 
 use serde::Serialize;
-use wharf_batch::{Report, compare::Comparison, overlap::Stages};
+use wharf_batch::{Placement, Report, compare::Comparison, overlap::Stages};
 
 use crate::output::SCHEMA;
 
@@ -42,6 +42,8 @@ pub(super) struct Document<'a> {
     rows_per_batch: usize,
     slots: usize,
     workers: usize,
+    /// What ran where, in order.
+    placements: &'a [Placement],
     compare: Option<&'a Comparison>,
 }
 
@@ -87,6 +89,7 @@ pub(super) fn of<'a>(report: &'a Report, compare: Option<&'a Comparison>, publis
         rows_per_batch: report.budget.rows,
         slots: report.budget.slots,
         workers: report.budget.workers,
+        placements: &report.placements,
         compare,
     }
 }

@@ -1,6 +1,6 @@
 //! `wharf batch` for the eye.
 
-use wharf_batch::{Report, compare::Comparison, overlap};
+use wharf_batch::{Placement, Report, compare::Comparison, overlap};
 
 pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Option<&str>) -> String {
     let Report { answer, device, device_name, form, rows, seconds, .. } = report;
@@ -35,6 +35,9 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Op
         report.budget.rows,
         report.budget.slots
     );
+    if report.placements.len() > 1 {
+        text += &placed(&report.placements);
+    }
     if let Some(comparison) = comparison {
         text += &compared(comparison);
     }
@@ -64,11 +67,24 @@ fn overlapped(report: &Report) -> String {
             "overlap   efficiency {efficiency:.2} (1 is ideal, 0 is none), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s\n",
             judged.ideal_seconds, judged.serial_seconds
         ),
+        _ if report.placements.len() > 1 => {
+            "overlap   not measured: the run changed its device or its batches\n".to_owned()
+        }
         _ if report.batches < overlap::FEWEST_BATCHES => {
             format!("overlap   not measured: {} batch{}\n", report.batches, if report.batches == 1 { "" } else { "es" })
         }
         _ => "overlap   none is possible: all stages share one engine\n".to_owned(),
     }
+}
+
+/// What ran where, where that is more than one line's worth.
+fn placed(placements: &[Placement]) -> String {
+    let mut text = "placement\n".to_owned();
+    for Placement { device, form, rows, batches, rows_per_batch, ended, .. } in placements {
+        text += &format!("  {device:<10} {batches} batches of {rows_per_batch} rows, {rows} rows, {form}");
+        text += &ended.as_ref().map_or_else(|| "; to the end\n".to_owned(), |why| format!("; then {why}\n"));
+    }
+    text
 }
 
 fn compared(c: &Comparison) -> String {

@@ -6,6 +6,7 @@ mod check;
 mod documents;
 mod errors;
 mod outputs;
+mod recovery;
 mod run;
 mod schema;
 

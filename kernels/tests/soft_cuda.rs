@@ -216,6 +216,32 @@ fn memory() -> wharf::Result<()> {
 }
 
 #[test]
+fn a_call_that_fails_fails_its_message_and_what_reads_its_data() {
+    on_software("call", &[("SOFT_CUDA_FAULT", "upload:2:2")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn call() -> wharf::Result<()> {
+    let device = device();
+    let [x, y] = [device.buffer::<f32>(1000)?, device.buffer::<f32>(1000)?];
+    device.upload(&y).send(vec![1.0_f32; 1000])?.wait().ok()?;
+    let refused = device.upload(&x).send(vec![3.0_f32; 1000])?;
+    let launch = device.launch(&SAXPY).bind(&x).bind(&y).arg("a", 1.0_f32).run()?;
+    let down = device.download(&y).send()?;
+    let refused = refused.wait();
+    assert_eq!(refused.buffer.map(|buffer| buffer.len()), Some(1000), "the buffer comes back");
+    let kind = |result: Result<(), std::sync::Arc<wharf::TransferError>>| result.map_err(|e| e.kind.clone());
+    assert!(matches!(kind(refused.result), Err(FailureKind::OutOfMemory(_))));
+    assert!(matches!(kind(launch.wait().result), Err(FailureKind::Upstream { .. })));
+    assert!(matches!(kind(down.wait().result), Err(FailureKind::Upstream { .. })));
+    // The context goes on.
+    device.upload(&x).send(vec![3.0_f32; 1000])?.wait().ok()?;
+    assert_eq!(device.download(&x).wait()?[999], 3.0);
+    Ok(())
+}
+
+#[test]
 fn a_sticky_error_loses_the_device_and_resolves_everything_in_time() {
     let faults = [("launch", "20:719"), ("upload", "30:700"), ("download", "5:719")];
     for (op, which) in faults {

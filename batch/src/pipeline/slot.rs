@@ -7,7 +7,7 @@ use crate::{
     columns::Columns,
     error::Result,
     q6::{PARTIAL_WORDS, Query, kernel},
-    source::Reader,
+    source::{Filled, Reader},
 };
 
 #[derive(Debug)]
@@ -33,28 +33,28 @@ impl Slot {
         })
     }
 
-    /// Has the reader write the next rows straight into staging memory, and sends them. Gives the
-    /// rows and the four uploads; where there are no rows, none is sent.
+    /// Has the reader write the next rows straight into staging memory, and sends them. Gives what
+    /// they are and the four uploads; where there are no rows, none is sent.
     pub(super) fn fill(
         &self,
         device: &Device,
-        reader: &mut dyn Reader,
-        filled: impl FnOnce(),
-    ) -> Result<(usize, Option<[Ticket<()>; 4]>)> {
+        reader: &mut Reader<'_>,
+        is_filled: impl FnOnce(),
+    ) -> Result<(Filled, Option<[Ticket<()>; 4]>)> {
         let reserve = |i: usize| device.upload(&self.columns[i]).label(crate::columns::NAMES[i]).reserve(self.rows);
         let [mut a, mut b, mut c, mut d] = [reserve(0)?, reserve(1)?, reserve(2)?, reserve(3)?];
-        let rows = reader.fill(&mut Columns {
+        let filled = reader.fill(&mut Columns {
             shipdate: &mut a,
             discount: &mut b,
             quantity: &mut c,
             extendedprice: &mut d,
         })?;
-        filled();
-        if rows == 0 {
-            return Ok((0, None));
+        is_filled();
+        if filled.rows == 0 {
+            return Ok((filled, None));
         }
         // The tail of a last, short batch is sent as it is: the kernel is told how many rows count.
-        Ok((rows, Some([a.commit()?, b.commit()?, c.commit()?, d.commit()?])))
+        Ok((filled, Some([a.commit()?, b.commit()?, c.commit()?, d.commit()?])))
     }
 
     /// Launches the kernel over the first `rows` rows.

@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     overlap::Stages,
     q6::{Query, Revenue},
-    source::{Pass, Source},
+    source::{Pass, Reader, Source},
 };
 
 /// Batches that are measured; the first is left out where there are more.
@@ -29,15 +29,15 @@ pub(super) fn measure(device: &Device, source: &dyn Source, query: &Query, budge
 
 fn batches(device: &Device, source: &dyn Source, query: &Query, budget: Budget, most: usize) -> Result<Stages> {
     let pass = Pass::over(source);
-    let mut reader = source.reader(&pass)?;
+    let mut reader = Reader::new(source, &pass)?;
     let mut slot = Slot::new(device, budget.rows)?;
     let mut samples: Vec<Stages> = Vec::new();
     for _ in 0..most {
         let began = Instant::now();
         let mut filled = began;
-        let (rows, uploads) = slot.fill(device, &mut *reader, || filled = Instant::now())?;
+        let (batch, uploads) = slot.fill(device, &mut reader, || filled = Instant::now())?;
         let Some(uploads) = uploads else { break };
-        if rows < budget.rows && samples.len() > 1 {
+        if batch.rows < budget.rows && samples.len() > 1 {
             break;
         }
         for upload in uploads {
@@ -47,7 +47,7 @@ fn batches(device: &Device, source: &dyn Source, query: &Query, budget: Budget, 
         let fill = filled.duration_since(began).as_secs_f64();
         let upload = filled.elapsed().as_secs_f64();
         let began = Instant::now();
-        slot.launch(device, query, rows)?.wait().ok()?;
+        slot.launch(device, query, batch.rows)?.wait().ok()?;
         let kernel = began.elapsed().as_secs_f64();
         let began = Instant::now();
         slot.words = slot.download(device)?.wait().ok()?;

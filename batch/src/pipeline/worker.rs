@@ -8,7 +8,7 @@ use std::{
 use crossbeam::channel::Receiver;
 use wharf::{CompletionQueue, Device};
 
-use super::{Batch, Slot};
+use super::{slot::Slot, tally::Batch};
 use crate::{
     error::Result,
     q6::Query,
@@ -29,12 +29,12 @@ pub(super) struct Shared<'a> {
 
 pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
-    reader: Box<dyn Reader + 'a>,
+    reader: Reader<'a>,
 }
 
 impl<'a> Worker<'a> {
     pub(super) fn new(shared: &'a Shared<'a>, source: &'a dyn Source) -> Result<Self> {
-        Ok(Self { shared, reader: source.reader(&shared.pass)? })
+        Ok(Self { shared, reader: Reader::new(source, &shared.pass)? })
     }
 
     /// Sends batches until there are no more rows, and counts them and the seconds of filling.
@@ -47,15 +47,15 @@ impl<'a> Worker<'a> {
         while !stop.load(Relaxed) {
             let Ok(mut slot) = free.recv() else { break };
             let began = Instant::now();
-            let filled = || fill_seconds += began.elapsed().as_secs_f64();
-            let (rows, uploads) = slot.fill(device, &mut *self.reader, filled)?;
+            let is_filled = || fill_seconds += began.elapsed().as_secs_f64();
+            let (filled, uploads) = slot.fill(device, &mut self.reader, is_filled)?;
             let Some(uploads) = uploads else { break };
             for upload in uploads {
                 upload.forward(steps, ());
             }
-            slot.launch(device, query, rows)?.forward(steps, ());
+            slot.launch(device, query, filled.rows)?.forward(steps, ());
             let answer = slot.download(device)?;
-            answer.forward(batches, Batch { slot, rows });
+            answer.forward(batches, Batch { slot, filled });
             sent += 1;
         }
         Ok((sent, fill_seconds))

@@ -9,7 +9,7 @@ use tpchgen::{
     text::TextPool,
 };
 
-use super::{Pass, Reader, Source};
+use super::{ReadUnit, Source};
 use crate::{
     columns::Columns,
     error::{Error, Result},
@@ -64,47 +64,36 @@ impl Source for Lineitem {
         self.units as usize
     }
 
-    fn reader<'a>(&'a self, pass: &'a Pass) -> Result<Box<dyn Reader + 'a>> {
-        Ok(Box::new(Lines { table: self, pass, unit: None }))
+    fn open(&self) -> Result<Box<dyn ReadUnit + '_>> {
+        Ok(Box::new(Lines { table: self, unit: None }))
     }
 }
 
 struct Lines<'a> {
     table: &'a Lineitem,
-    pass: &'a Pass,
     unit: Option<LineItemGeneratorIterator<'a>>,
 }
 
-impl<'a> Lines<'a> {
-    fn next_unit(&self) -> Option<LineItemGeneratorIterator<'a>> {
-        let part = self.pass.take()? as i32 + 1;
+impl ReadUnit for Lines<'_> {
+    fn start(&mut self, unit: usize) -> Result<()> {
         let Lineitem { scale, units, text, .. } = self.table;
-        let distributions = Distributions::static_default();
-        Some(LineItemGenerator::new_with_distributions_and_text_pool(*scale, part, *units, distributions, text).iter())
+        let (part, distributions) = (unit as i32 + 1, Distributions::static_default());
+        let lines = LineItemGenerator::new_with_distributions_and_text_pool(*scale, part, *units, distributions, text);
+        self.unit = Some(lines.iter());
+        Ok(())
     }
-}
 
-impl Reader for Lines<'_> {
     fn fill(&mut self, columns: &mut Columns<'_>) -> Result<usize> {
-        let room = columns.room();
+        let Some(unit) = &mut self.unit else { return Ok(0) };
         let mut row = 0;
-        while row < room {
-            if self.unit.is_none() {
-                self.unit = self.next_unit();
-            }
-            let Some(unit) = &mut self.unit else { break };
-            // The generator's domains are within u32: 1992 to 1998, 0 to 10 percent, 1 to 50 units,
-            // and at most 50 times 2,100 dollars.
-            for line in unit.by_ref().take(room - row) {
-                columns.shipdate[row] = line.l_shipdate.to_unix_epoch() as u32;
-                columns.discount[row] = line.l_discount.into_inner() as u32;
-                columns.quantity[row] = line.l_quantity as u32;
-                columns.extendedprice[row] = line.l_extendedprice.into_inner() as u32;
-                row += 1;
-            }
-            if row < room {
-                self.unit = None;
-            }
+        // The generator's domains are within u32: 1992 to 1998, 0 to 10 percent, 1 to 50 units,
+        // and at most 50 times 2,100 dollars.
+        for line in unit.by_ref().take(columns.room()) {
+            columns.shipdate[row] = line.l_shipdate.to_unix_epoch() as u32;
+            columns.discount[row] = line.l_discount.into_inner() as u32;
+            columns.quantity[row] = line.l_quantity as u32;
+            columns.extendedprice[row] = line.l_extendedprice.into_inner() as u32;
+            row += 1;
         }
         Ok(row)
     }

@@ -18,7 +18,7 @@ use ::parquet::{
 };
 
 use self::{check::Field, convert::ColumnCursor};
-use super::{Pass, Reader, Source};
+use super::{ReadUnit, Source};
 use crate::{
     columns::{Columns, NAMES},
     error::{Error, Result},
@@ -71,8 +71,8 @@ impl Source for ParquetFile {
         self.first_rows.len() - 1
     }
 
-    fn reader<'a>(&'a self, pass: &'a Pass) -> Result<Box<dyn Reader + 'a>> {
-        Ok(Box::new(Groups { table: self, file: open(&self.path)?, pass, group: None }))
+    fn open(&self) -> Result<Box<dyn ReadUnit + '_>> {
+        Ok(Box::new(Groups { table: self, file: open(&self.path)?, group: None }))
     }
 }
 
@@ -111,7 +111,6 @@ fn one_line(error: &ParquetError) -> String {
 struct Groups<'a> {
     table: &'a ParquetFile,
     file: SerializedFileReader<File>,
-    pass: &'a Pass,
     group: Option<Group>,
 }
 
@@ -122,11 +121,8 @@ struct Group {
     end: u64,
 }
 
-impl Groups<'_> {
-    fn next_group(&self) -> Result<Option<Group>> {
-        let Some(unit) = self.pass.take() else {
-            return Ok(None);
-        };
+impl ReadUnit for Groups<'_> {
+    fn start(&mut self, unit: usize) -> Result<()> {
         let (first_row, end) = (self.table.first_rows[unit], self.table.first_rows[unit + 1]);
         let failed = |column, e: &ParquetError| Error::Decode {
             path: self.table.path.clone(),
@@ -142,31 +138,20 @@ impl Groups<'_> {
                 .map_err(|e| failed(field.name, &e))
         };
         let cursors = [cursor(0)?, cursor(1)?, cursor(2)?, cursor(3)?];
-        Ok(Some(Group { cursors, next_row: first_row, end }))
+        self.group = Some(Group { cursors, next_row: first_row, end });
+        Ok(())
     }
-}
 
-impl Reader for Groups<'_> {
     fn fill(&mut self, columns: &mut Columns<'_>) -> Result<usize> {
+        let Some(group) = &mut self.group else { return Ok(0) };
         let room = columns.room();
-        let mut row = 0;
-        while row < room {
-            if self.group.is_none() {
-                self.group = self.next_group()?;
-            }
-            let Some(group) = &mut self.group else { break };
-            let take = usize::try_from(group.end - group.next_row).unwrap_or(room).min(room - row);
-            let rest = columns.from_row(row);
-            let targets = [rest.shipdate, rest.discount, rest.quantity, rest.extendedprice];
-            for (cursor, target) in group.cursors.iter_mut().zip(targets) {
-                cursor.read(group.next_row, &mut target[..take])?;
-            }
-            row += take;
-            group.next_row += take as u64;
-            if group.next_row == group.end {
-                self.group = None;
-            }
+        let take = usize::try_from(group.end - group.next_row).unwrap_or(room).min(room);
+        let part = columns.part(0, take);
+        let targets = [part.shipdate, part.discount, part.quantity, part.extendedprice];
+        for (cursor, target) in group.cursors.iter_mut().zip(targets) {
+            cursor.read(group.next_row, target)?;
         }
-        Ok(row)
+        group.next_row += take as u64;
+        Ok(take)
     }
 }

@@ -193,27 +193,23 @@ entry_points! {
         ready()?;
         let from = from.expose_provenance() as u64;
         if !DEVICE.holds(to, bytes as u64) || !PINNED.holds(from, bytes as u64) { return Err(INVALID_VALUE); }
-        (*stream).run("upload", move || copy(to, from, bytes));
-        Ok(())
+        (*stream).run("upload", move || copy(to, from, bytes))
     }
     cuMemcpyDtoHAsync_v2(to: Ptr, from: u64, bytes: usize, stream: *const Stream) {
         ready()?;
         let to = to.expose_provenance() as u64;
         if !PINNED.holds(to, bytes as u64) || !DEVICE.holds(from, bytes as u64) { return Err(INVALID_VALUE); }
-        (*stream).run("download", move || copy(to, from, bytes));
-        Ok(())
+        (*stream).run("download", move || copy(to, from, bytes))
     }
     cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: *const Stream) {
         ready()?;
         if !DEVICE.holds(to, bytes as u64) || !DEVICE.holds(from, bytes as u64) { return Err(INVALID_VALUE); }
-        (*stream).run("copy", move || copy(to, from, bytes));
-        Ok(())
+        (*stream).run("copy", move || copy(to, from, bytes))
     }
     cuMemsetD8Async(to: u64, value: u8, bytes: usize, stream: *const Stream) {
         ready()?;
         if !DEVICE.holds(to, bytes as u64) { return Err(INVALID_VALUE); }
-        (*stream).run("clear", move || pointer(to).write_bytes(value, bytes));
-        Ok(())
+        (*stream).run("clear", move || pointer(to).write_bytes(value, bytes))
     }
 
     cuModuleLoadDataEx(into: *mut *mut Module, ptx: *const c_char, _n: c_uint, _options: Ptr, _values: Ptr) {
@@ -238,8 +234,7 @@ entry_points! {
         let declared = kernel.module().expect("library kernels are valid").workgroup_size(kernel.name(), &[]);
         if declared != Ok([bx, by, bz]) || [gx, gy, gz].contains(&0) { return Err(INVALID_VALUE); }
         let launch = Launch::read(kernel, [gx, gy, gz], arguments).ok_or(INVALID_VALUE)?;
-        (*stream).run("launch", move || launch.run());
-        Ok(())
+        (*stream).run("launch", move || launch.run())
     }
 }
 

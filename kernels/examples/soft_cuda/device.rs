@@ -41,11 +41,15 @@ pub(crate) fn sticky() -> u32 {
     STICKY.load(Ordering::Acquire)
 }
 
-/// An operation failed while it ran. Errors from 700 to 719 end the context.
+/// Whether an error ends the context: those of kernels and copies that went wrong while they ran.
+pub(crate) fn is_sticky(code: u32) -> bool {
+    (700..720).contains(&code)
+}
+
+/// An operation failed while it ran.
 pub(crate) fn fail(code: u32) {
-    if (700..720).contains(&code) {
-        let _ = STICKY.compare_exchange(SUCCESS, code, Ordering::AcqRel, Ordering::Acquire);
-    }
+    debug_assert!(is_sticky(code), "other errors are the call's answer");
+    let _ = STICKY.compare_exchange(SUCCESS, code, Ordering::AcqRel, Ordering::Acquire);
 }
 
 fn number(name: &str, otherwise: u64) -> u64 {

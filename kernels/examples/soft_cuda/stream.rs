@@ -27,7 +27,14 @@ impl Stream {
     }
 
     /// An operation: it runs after what was given before, unless the context has ended by then.
-    pub(crate) fn run(&self, op: &'static str, work: impl FnOnce() + Send + 'static) {
+    ///
+    /// What fails while it runs ends the context; a call that cannot be taken says so at once and does
+    /// nothing.
+    pub(crate) fn run(&self, op: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), u32> {
+        let fault = device::fault(op);
+        if let Some(code) = fault.filter(|&code| !device::is_sticky(code)) {
+            return Err(code);
+        }
         self.give(Box::new(move || {
             if device::sticky() != SUCCESS {
                 return;
@@ -35,11 +42,12 @@ impl Stream {
             if !DELAY.is_zero() {
                 std::thread::sleep(*DELAY);
             }
-            match device::fault(op) {
+            match fault {
                 Some(code) => device::fail(code),
                 None => work(),
             }
         }));
+        Ok(())
     }
 
     /// A mark that is reached whatever has become of the operations before it.

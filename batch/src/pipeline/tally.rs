@@ -1,0 +1,86 @@
+//! What a run has counted and merged so far, whatever devices it ran on.
+
+use std::time::Instant;
+
+use wharf::{Completion, Lane, Receipt};
+
+use super::{busy::Busy, slot::Slot};
+use crate::{
+    error::Result,
+    overlap::Stages,
+    q6::Revenue,
+    source::{Committed, Filled},
+};
+
+/// A batch on its way to the merge.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) slot: Slot,
+    pub(super) filled: Filled,
+}
+
+/// What has been counted so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Which rows the rest speaks of.
+    pub(super) committed: Committed,
+    pub(super) revenue: Revenue,
+    pub(super) rows: u64,
+    pub(super) batches: u64,
+    pub(super) bytes_up: u64,
+    pub(super) bytes_down: u64,
+    pub(super) fill_seconds: f64,
+    merge_seconds: f64,
+    upload: Busy,
+    kernel: Busy,
+    download: Busy,
+    pub(super) form: Option<&'static str>,
+    pub(super) path_up: Option<wharf::Path>,
+    pub(super) path_down: Option<wharf::Path>,
+}
+
+impl Tally {
+    pub(super) fn note(&mut self, receipt: &Receipt) {
+        match receipt.lane {
+            Some(Lane::Upload) => {
+                self.upload.add(receipt);
+                self.bytes_up += receipt.bytes;
+                self.path_up = Some(receipt.path);
+            }
+            Some(Lane::Download) => {
+                self.download.add(receipt);
+                self.bytes_down += receipt.bytes;
+                self.path_down = Some(receipt.path);
+            }
+            Some(Lane::Compute) => {
+                self.kernel.add(receipt);
+                self.form = receipt.form.or(self.form);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn busy(&mut self) -> Stages {
+        Stages {
+            fill: self.fill_seconds,
+            upload: self.upload.seconds(),
+            kernel: self.kernel.seconds(),
+            download: self.download.seconds(),
+            merge: self.merge_seconds,
+        }
+    }
+
+    /// Merges one batch, once, and gives its slot back. A batch that failed leaves no trace.
+    pub(super) fn merge(&mut self, batch: Batch, done: Completion<Vec<u32>>) -> Result<Slot> {
+        self.note(&done.receipt);
+        let began = Instant::now();
+        let Batch { mut slot, filled } = batch;
+        slot.words = done.ok()?;
+        self.committed.commit(&filled.spans)?;
+        self.revenue += Revenue::of_partials(&slot.words);
+        self.rows += filled.rows as u64;
+        self.batches += 1;
+        self.merge_seconds += began.elapsed().as_secs_f64();
+        Ok(slot)
+    }
+}
