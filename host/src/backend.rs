@@ -305,15 +305,21 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// Compiles a kernel; may take long. `overrides` are complete and checked.
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId>;
 
+    /// Whether [`Backend::submit`] may wait for what only [`Backend::reap`] gives back: then the two need
+    /// a thread each. Else one thread may do both in turn.
+    fn submit_may_wait(&self) -> bool {
+        false
+    }
+
     /// Hands commands to the device, in order, and leaves `batch` empty. Called from one thread
-    /// at a time. May wait for staging memory, never for the work itself.
+    /// at a time. May wait for staging memory where it says so, never for the work itself.
     ///
     /// A backend to which a submission costs more than a command may ask `more` before it submits: it
     /// appends what has become ready meanwhile, to travel in the same submission.
     fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>));
 
     /// Appends what has happened; waits for at most `timeout` where nothing has. Called from one
-    /// thread at a time, not the submitting one.
+    /// thread at a time.
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration);
 
     /// Makes a waiting [`Backend::reap`] return soon.

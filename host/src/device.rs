@@ -18,6 +18,7 @@ use crate::{
     host_memory::Pinned,
     kernel::Kernel,
     launch::{Launch, Launchable},
+    options::Options,
     transfer::{Copy, Download, GRAIN, Upload},
 };
 
@@ -76,15 +77,15 @@ pub struct Stats {
 }
 
 impl Device {
-    pub(crate) fn new(id: &str, backend: Arc<dyn Backend>) -> Self {
+    pub(crate) fn new(id: &str, backend: Arc<dyn Backend>, options: &Options) -> Result<Self> {
         let id: Arc<str> = id.into();
-        let engine = Arc::new(Engine::new(id.clone(), backend.clone()));
+        let engine = Arc::new(Engine::new(id.clone(), backend.clone(), options)?);
         let queue = |name: &str| {
             let limits = crate::dma::Limits { policy: crate::FailPolicy::Continue, ..QueueOptions::DEFAULT };
             QueueOptions { engine: engine.clone(), name: name.into(), limits }.open()
         };
         let queues = [queue("upload"), queue("compute"), queue("download")];
-        Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 id,
                 engine,
@@ -94,7 +95,7 @@ impl Device {
                 scratch: Mutex::default(),
                 in_use: Arc::default(),
             }),
-        }
+        })
     }
 
     /// Its name for [`Device::open`], e.g. `cpu` or `wgpu:0`.
@@ -242,6 +243,15 @@ impl Device {
     /// Failures of messages whose tickets were dropped, oldest first; taken out of the ring.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.inner.engine.shared.lock().dead.take()
+    }
+
+    /// Submits what is waiting, takes in what has finished, wakes those who wait and runs callbacks, all
+    /// on this thread and without waiting for anything. Answers whether there was something to do.
+    /// Only with [`Progress::Manual`]: else the device's threads do it, and this does nothing.
+    ///
+    /// [`Progress::Manual`]: crate::Progress::Manual
+    pub fn progress(&self) -> bool {
+        self.inner.engine.shared.progress()
     }
 
     /// Waits until everything accepted by any queue of this device is resolved.

@@ -6,6 +6,7 @@ use crate::{
     backend::{self, Backend, Capabilities},
     device::Device,
     error::{BackendKind, Error, Result},
+    options::Options,
 };
 
 /// Names the device that [`Device::best`] opens.
@@ -51,18 +52,6 @@ impl Found {
     }
 }
 
-/// Which form of a kernel the CPU device runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Twin {
-    /// The native twin where a kernel has one, else its WGSL.
-    #[default]
-    Any,
-    /// Native twins only: a kernel without one is refused.
-    Native,
-    /// WGSL only, through `simt`.
-    Simt,
-}
-
 /// How to find and open the devices of one backend.
 pub(crate) struct Door {
     pub(crate) kind: BackendKind,
@@ -74,7 +63,7 @@ pub(crate) struct Door {
 /// How the devices of one backend are told apart. [`Error::Unavailable`] where there is none.
 pub(crate) enum Open {
     /// There is one.
-    Only(fn(Twin) -> Result<Arc<dyn Backend>>),
+    Only(fn(&Options) -> Result<Arc<dyn Backend>>),
     /// By the number in the survey.
     #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "there is one CPU"))]
     Number(fn(usize) -> Result<Arc<dyn Backend>>),
@@ -138,14 +127,17 @@ impl Device {
     /// there and its driver refuses, [`Error::Argument`] for the CPU device where the environment
     /// variable `WHARF_THREADS` is not 1 to 1024.
     pub fn open(name: &str) -> Result<Self> {
-        Self::open_with(name, Twin::default())
+        Self::open_with(name, Options::default())
     }
 
-    /// Like [`Device::open`]; the CPU device runs this form of kernels. Others have one form only.
+    /// Like [`Device::open`], otherwise than by default.
     ///
     /// # Errors
-    /// As [`Device::open`].
-    pub fn open_with(name: &str, twin: Twin) -> Result<Self> {
+    /// As [`Device::open`]; [`Error::Argument`] where the device cannot have [`Progress::Manual`].
+    ///
+    /// [`Progress::Manual`]: crate::Progress::Manual
+    pub fn open_with(name: &str, options: impl Into<Options>) -> Result<Self> {
+        let options = options.into();
         let unavailable = |reason: String| Error::Unavailable { device: name.to_owned(), reason };
         let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
         let Some(door) = DOORS.iter().find(|door| door.kind.to_string() == kind) else {
@@ -155,7 +147,7 @@ impl Device {
             }));
         };
         let (backend, id) = match (&door.open, number.map(str::parse::<usize>)) {
-            (Open::Only(open), None | Some(Ok(0))) => (open(twin)?, kind.to_owned()),
+            (Open::Only(open), None | Some(Ok(0))) => (open(&options)?, kind.to_owned()),
             (Open::Only(_), Some(_)) => {
                 return Err(unavailable(format!("there is one {kind} device, called `{kind}`")));
             }
@@ -167,7 +159,7 @@ impl Device {
                 (open(index)?, format!("{kind}:{index}"))
             }
         };
-        Ok(Self::new(&id, backend))
+        Self::new(&id, backend, &options)
     }
 }
 

@@ -9,9 +9,11 @@
 
 use std::fmt;
 
+mod baton;
 mod cell;
 mod core;
 mod dead;
+mod drive;
 mod engine;
 #[cfg(test)]
 mod engine_tests;

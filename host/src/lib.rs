@@ -36,13 +36,14 @@ mod host_memory;
 mod kernel;
 mod launch;
 pub mod native;
+mod options;
 pub mod trace;
 mod transfer;
 
 pub use backend::{Capabilities, Lane, Path};
 pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::{Device, Stats};
-pub use discover::{Found, Twin};
+pub use discover::Found;
 pub use dma::{
     Completion, CompletionQueue, DeadLetter, DmaQueue, FailPolicy, Fence, MessageId, QueueOptions, QueueStats, Receipt,
     Refused, Ticket,
@@ -51,4 +52,5 @@ pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError}
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};
 pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};
 pub use launch::{Job, Launch, Launchable, Value};
+pub use options::{Options, Progress, Twin};
 pub use transfer::{Copy, Download, Downloaded, Fill, Upload};

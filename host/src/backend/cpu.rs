@@ -21,9 +21,10 @@ use super::{
     Source, Token,
 };
 use crate::{
-    discover::{Door, Found, Open, Twin},
+    discover::{Door, Found, Open},
     error::{BackendKind, Error, FailureKind, Result},
     kernel::Kernel,
+    options::{Options, Progress, Twin},
 };
 
 mod memory;
@@ -36,15 +37,19 @@ use program::Program;
 const THREADS_VARIABLE: &str = "WHARF_THREADS";
 
 /// The CPU device, which is always there.
-pub(crate) const DOOR: Door =
-    Door { kind: BackendKind::Cpu, survey: || vec![survey()], open: Open::Only(|twin| Ok(Arc::new(Cpu::open(twin)?))) };
+pub(crate) const DOOR: Door = Door {
+    kind: BackendKind::Cpu,
+    survey: || vec![survey()],
+    open: Open::Only(|options| Ok(Arc::new(Cpu::open(options)?))),
+};
 
 /// The CPU device.
 #[derive(Debug)]
 pub(crate) struct Cpu {
     capabilities: Capabilities,
     shared: Arc<Shared>,
-    lanes: [Sender<Command>; 3],
+    /// `None` where commands run on the thread that submits them.
+    lanes: Option<[Sender<Command>; 3]>,
     events: Receiver<Option<Event>>,
     twin: Twin,
 }
@@ -115,7 +120,7 @@ pub(crate) fn capabilities(threads: usize) -> Capabilities {
 }
 
 impl Cpu {
-    pub(crate) fn open(twin: Twin) -> Result<Self> {
+    pub(crate) fn open(options: &Options) -> Result<Self> {
         let threads = threads()?;
         let failed = |e: &dyn std::fmt::Display| Error::device(BackendKind::Cpu, "start threads", e);
         let pool = rayon::ThreadPoolBuilder::new()
@@ -139,8 +144,11 @@ impl Cpu {
             thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
             Ok::<_, Error>(sender)
         };
-        let lanes = [lane("upload")?, lane("compute")?, lane("download")?];
-        Ok(Self { capabilities: capabilities(threads), shared, lanes, events, twin })
+        let lanes = match options.progress {
+            Progress::Threads => Some([lane("upload")?, lane("compute")?, lane("download")?]),
+            Progress::Manual => None,
+        };
+        Ok(Self { capabilities: capabilities(threads), shared, lanes, events, twin: options.twin })
     }
 }
 
@@ -256,8 +264,10 @@ impl Backend for Cpu {
         // All names are known before any lane runs one, so that no edge is taken for finished.
         self.shared.unfinished().extend(batch.iter().map(|command| command.token));
         for command in batch.drain(..) {
-            let lane = &self.lanes[command.lane as usize];
-            lane.send(command).expect("a lane lives as long as its device");
+            match &self.lanes {
+                Some(lanes) => lanes[command.lane as usize].send(command).expect("a lane lives as long as its device"),
+                None => self.shared.execute(command),
+            }
         }
     }
 

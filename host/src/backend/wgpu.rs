@@ -132,6 +132,11 @@ impl Backend for Wgpu {
         self.pipelines.prepare(&self.gpu, kernel, overrides)
     }
 
+    /// For readback memory, which reaping empties.
+    fn submit_may_wait(&self) -> bool {
+        true
+    }
+
     fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) {
         lock(&self.submitter).submit(self, batch, more);
     }

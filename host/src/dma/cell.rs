@@ -48,7 +48,7 @@ pub(crate) enum Waiter {
     Thread(Thread),
     /// Runs on the device's callback thread: it is the user's code.
     Callback(Receiver),
-    /// Runs on the reaping thread: it is ours and never blocks.
+    /// Runs on whichever thread tells: it is ours and never blocks.
     Forward(Receiver),
     /// The ticket is gone.
     Detached,
@@ -128,8 +128,10 @@ impl Cell {
         Some(Resolved { result, parcel, receipt })
     }
 
-    /// The end of a message that nobody asks for any more.
-    pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut DeadLetters) {
+    /// The end of a message that nobody asks for any more. Gives its buffer, to be dropped outside the
+    /// lock.
+    #[must_use = "the buffer's drop is the user's code"]
+    pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut DeadLetters) -> Option<Parcel> {
         let resolved = self.take().expect("buried once resolved");
         ledger.in_flight -= 1;
         match resolved.result {
@@ -140,5 +142,6 @@ impl Cell {
                 dead.push(DeadLetter { error, accepted: resolved.receipt.accepted, failed });
             }
         }
+        resolved.parcel
     }
 }

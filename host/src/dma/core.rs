@@ -8,6 +8,7 @@ use super::{
     engine::Shared,
     machine::Machine,
     model::{Action, Event},
+    parcel::Parcel,
     receipt::Receipt,
     slab::Slab,
 };
@@ -28,18 +29,37 @@ pub(crate) struct Core {
     pub(crate) dead: DeadLetters,
     pub(crate) ledger: Ledger,
     pub(super) actions: Vec<Action>,
+    pub(super) effects: Effects,
     pub(super) unresolved: u64,
+    /// There may be something to submit.
     pub(super) dirty: bool,
     pub(super) ending: bool,
+    /// A helping thread has left work to the device's own.
+    pub(super) left: bool,
+    /// The submitting thread sleeps.
+    pub(super) asleep: bool,
+    /// Threads that wait for a credit, or for the last message.
+    pub(super) waiting: u32,
 }
 
-/// What is done when the lock has been released.
+/// What is done when the lock has been released, in the order in which it came about.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) wakes: Vec<Wake>,
     pub(super) blocks: Vec<HostBlock>,
     pub(super) mems: Vec<MemId>,
+    /// What nobody asks for any more: the user's values are dropped outside the lock.
+    pub(super) graves: Vec<Parcel>,
     pub(super) settled: bool,
+    /// Everything is resolved, and nothing more will be accepted.
+    pub(super) ended: bool,
+}
+
+impl Effects {
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { wakes, blocks, mems, graves, settled, ended } = self;
+        wakes.is_empty() && blocks.is_empty() && mems.is_empty() && graves.is_empty() && !settled && !ended
+    }
 }
 
 impl Core {
@@ -53,26 +73,32 @@ impl Core {
             dead: DeadLetters::default(),
             ledger: Ledger::default(),
             actions: Vec::new(),
+            effects: Effects::default(),
             unresolved: 0,
             dirty: false,
             ending: false,
+            left: false,
+            asleep: false,
+            waiting: 0,
         }
     }
 
-    pub(super) fn step(&mut self, event: Event, batch: &mut Vec<Command>, effects: &mut Effects, shared: &Shared) {
+    /// Takes one event. What is to be submitted goes to `batch`, the rest to `effects`.
+    pub(super) fn step(&mut self, event: Event, batch: &mut Vec<Command>, shared: &Shared) {
         let mut actions = std::mem::take(&mut self.actions);
         self.machine.step(event, &mut actions);
         for action in actions.drain(..) {
             match action {
                 Action::Submit(token) => batch.push(self.command(token, shared.backend.now())),
-                Action::Free(resource) => effects.mems.push(self.mem_of[resource.index as usize]),
+                Action::Free(resource) => self.effects.mems.push(self.mem_of[resource.index as usize]),
                 Action::Resolve { token, result, in_driver } => {
-                    effects.settled = true;
+                    self.effects.settled |= self.waiting > 0;
                     self.unresolved -= 1;
+                    self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
                     if let Some(Op::Upload { src: Source::Block(block), .. }) = cell.op.take() {
-                        effects.blocks.push(block);
+                        self.effects.blocks.push(block);
                     }
                     shared.staging.remove(std::mem::take(&mut cell.staging));
                     cell.leaked = in_driver && cell.lent;
@@ -81,7 +107,7 @@ impl Core {
                     receipt.delivered = Some(shared.backend.now());
                     trace::record(receipt, result.as_ref().err());
                     cell.outcome = Some(result);
-                    self.tell(name, effects);
+                    self.tell(name);
                 }
             }
         }
@@ -102,20 +128,20 @@ impl Core {
     }
 
     /// Tells whoever waits that the message in this cell is resolved.
-    fn tell(&mut self, name: Token, effects: &mut Effects) {
+    fn tell(&mut self, name: Token) {
         let cell = self.cells.get_mut(name).expect("alive");
         let wake = match std::mem::take(&mut cell.waiter) {
             Waiter::Nobody => return self.ledger.uncollected += 1,
             Waiter::Task(waker) => {
                 self.ledger.uncollected += 1;
-                return effects.wakes.push(Wake::Task(waker));
+                return self.effects.wakes.push(Wake::Task(waker));
             }
             Waiter::Thread(thread) => {
                 self.ledger.uncollected += 1;
-                return effects.wakes.push(Wake::Thread(thread));
+                return self.effects.wakes.push(Wake::Thread(thread));
             }
             Waiter::Detached => {
-                cell.bury(&mut self.ledger, &mut self.dead);
+                self.effects.graves.extend(cell.bury(&mut self.ledger, &mut self.dead));
                 return self.cells.free(name);
             }
             Waiter::Callback(f) => Wake::Callback(ReceiverOf(f, cell.take().expect("resolved"))),
@@ -123,7 +149,7 @@ impl Core {
         };
         self.ledger.deliver();
         self.cells.free(name);
-        effects.wakes.push(wake);
+        self.effects.wakes.push(wake);
     }
 }
 
@@ -136,9 +162,10 @@ impl Core {
         self.cells.get_mut(self.cell_of[token.index as usize])?.receipt.as_mut()
     }
 
+    /// Takes an event that submits nothing.
     pub(crate) fn stage(&mut self, event: Event, shared: &Shared) {
-        let (mut batch, mut effects) = (Vec::new(), Effects::default());
-        self.step(event, &mut batch, &mut effects, shared);
-        debug_assert!(batch.is_empty() && effects.wakes.is_empty());
+        let mut batch = Vec::new();
+        self.step(event, &mut batch, shared);
+        debug_assert!(batch.is_empty(), "only `Event::Pump` submits");
     }
 }

@@ -1,4 +1,8 @@
-//! Drives the machine: one lock, a submitting and a reaping thread, and a thread for callbacks.
+//! The machine behind one lock, and those who drive it.
+//!
+//! On a device whose submissions may wait, a thread submits and another reaps. On one whose never do,
+//! who sends submits, who reports reaps, and a thread does what they leave. With manual progress the
+//! user's threads do it all. What they do is the same (`drive`).
 //!
 //! The lock is held for bookkeeping only: never while a driver is called, a buffer is copied, a
 //! waiter is woken or user code runs.
@@ -9,7 +13,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread::{self, ThreadId},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,8 +21,10 @@ use crossbeam::channel::{self, Receiver, Sender};
 
 use super::{
     MessageId,
+    baton::Baton,
     cell::{Cell, ReceiverOf, Waiter},
     core::{Core, Effects},
+    drive::{self, Driver, Turn},
     machine::Machine,
     model::{Event, Kind, Limits, Offer, QueueId},
     parcel::Parcel,
@@ -28,7 +34,8 @@ use super::{
 use crate::{
     backend::{Backend, Lane, MemId, Op, Path, Source, Token},
     dma::hazard::Access,
-    error::Refusal,
+    error::{Error, Refusal},
+    options::{Options, Progress},
 };
 
 /// How long dropping the last handle waits for work that was detached.
@@ -55,20 +62,38 @@ pub(crate) enum Patience {
     Until(Instant),
 }
 
+/// Who drives a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A thread submits, another reaps.
+    Threads,
+    /// Whoever sends or reports, and a thread that does what they leave.
+    Helped,
+    /// The user's threads.
+    Manual,
+}
+
+/// How long a thread with nothing to do looks for the end of what others do, with manual progress.
+const MANUAL_WAIT: Duration = Duration::from_millis(1);
+
 /// What handles of one device share. Tickets hold only this; the threads end when the last
 /// [`Engine`] is dropped and everything is resolved.
 pub(crate) struct Shared {
     pub(crate) device: Arc<str>,
     pub(crate) backend: Arc<dyn Backend>,
+    pub(super) mode: Mode,
     pub(super) core: Mutex<Core>,
-    /// Held by a thread that resolves messages until their owners are told, so that the two threads
-    /// tell in the order in which they resolved.
-    pub(super) telling: Mutex<()>,
+    /// Who submits and reaps, where that is not two threads.
+    pub(super) driver: Baton<Driver>,
+    pub(super) teller: Baton<Effects>,
     /// Something to pump, or time to end.
     pub(super) pump: Condvar,
     /// Messages were resolved: credits came back.
     pub(super) settled: Condvar,
-    pub(super) callbacks: OnceLock<Sender<ReceiverOf>>,
+    /// The users' callbacks, on their way to whoever runs them.
+    pub(super) calls: (Sender<ReceiverOf>, Receiver<ReceiverOf>),
+    /// The thread for callbacks was started.
+    pub(super) callbacks: OnceLock<()>,
     pub(crate) callback_panics: Arc<AtomicU64>,
     pub(crate) staging: Staging,
 }
@@ -102,20 +127,52 @@ impl Shared {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn telling(&self) -> MutexGuard<'_, ()> {
-        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Something changed that a sender waiting for a credit must know.
     pub(crate) fn settled(&self) {
         self.settled.notify_all();
+    }
+
+    /// Does what there is to do, on a device with manual progress; answers whether there was anything.
+    pub(crate) fn progress(&self) -> bool {
+        self.mode == Mode::Manual && self.turn(Duration::ZERO) == Turn::Moved
+    }
+
+    /// Sleeps until this thread is unparked, for at most so long; it may also return early. With manual
+    /// progress the thread does what there is to do instead.
+    pub(super) fn pause(&self, most: Option<Duration>) {
+        if self.mode == Mode::Manual {
+            let most = most.map_or(MANUAL_WAIT, |most| most.min(MANUAL_WAIT));
+            if self.turn(most) == Turn::Taken {
+                thread::park_timeout(most);
+            }
+        } else if let Some(most) = most {
+            thread::park_timeout(most);
+        } else {
+            thread::park();
+        }
+    }
+
+    /// Waits for `settled`, for at most so long.
+    fn wait_settled<'a>(&'a self, mut core: MutexGuard<'a, Core>, most: Option<Duration>) -> MutexGuard<'a, Core> {
+        if self.mode == Mode::Manual {
+            drop(core);
+            self.pause(most);
+            return self.lock();
+        }
+        core.waiting += 1;
+        let mut core = match most {
+            None => self.settled.wait(core).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => self.settled.wait_timeout(core, most).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        core.waiting -= 1;
+        core
     }
 
     /// Waits until every message that the queue has accepted is resolved.
     pub(crate) fn drain_queue(&self, queue: QueueId) {
         let mut core = self.lock();
         while core.machine.level(queue).unresolved > 0 {
-            core = self.settled.wait(core).unwrap_or_else(PoisonError::into_inner);
+            core = self.wait_settled(core, None);
         }
     }
 
@@ -123,7 +180,7 @@ impl Shared {
     pub(crate) fn drain(&self) {
         let mut core = self.lock();
         while core.unresolved > 0 {
-            core = self.settled.wait(core).unwrap_or_else(PoisonError::into_inner);
+            core = self.wait_settled(core, None);
         }
     }
 }
@@ -131,21 +188,33 @@ impl Shared {
 /// Owns a device's threads.
 pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
-    threads: [ThreadId; 2],
-    /// Disconnected once both threads have ended.
+    /// Disconnected once the device's threads have ended.
     ended: Receiver<()>,
 }
 
 impl Engine {
-    pub(crate) fn new(device: Arc<str>, backend: Arc<dyn Backend>) -> Self {
+    /// # Errors
+    /// [`Error::Argument`] where the backend cannot be driven so.
+    pub(crate) fn new(device: Arc<str>, backend: Arc<dyn Backend>, options: &Options) -> Result<Self, Error> {
         let most = backend.capabilities().max_in_flight;
+        let mode = match options.progress {
+            Progress::Manual if backend.submit_may_wait() => {
+                let reason = "cannot be driven by hand: its submissions may wait for what another thread reaps";
+                return Err(Error::argument(device.to_string(), reason));
+            }
+            Progress::Manual => Mode::Manual,
+            Progress::Threads => Mode::Threads,
+        };
         let shared = Arc::new(Shared {
+            mode,
             core: Mutex::new(Core::new(Machine::new(device.clone(), most))),
-            telling: Mutex::default(),
+            driver: Baton::default(),
+            teller: Baton::default(),
             device,
             backend,
             pump: Condvar::new(),
             settled: Condvar::new(),
+            calls: channel::unbounded(),
             callbacks: OnceLock::new(),
             callback_panics: Arc::default(),
             staging: Staging::default(),
@@ -154,12 +223,17 @@ impl Engine {
         let start = |name: &str, run: fn(&Shared)| {
             let (shared, alive) = (shared.clone(), alive.clone());
             spawn(&shared.device.clone(), name, move || {
-                shared.guard(run);
+                shared.guard(|| run(&shared));
                 drop(alive);
-            })
+            });
         };
-        let threads = [start("submit", Shared::submit_loop), start("reap", Shared::reap_loop)];
-        Self { shared, threads, ended }
+        if mode != Mode::Manual {
+            start("submit", Shared::submit_loop);
+        }
+        if mode == Mode::Threads {
+            start("reap", Shared::reap_loop);
+        }
+        Ok(Self { shared, ended })
     }
 
     pub(crate) fn open_queue(&self, name: Arc<str>, limits: Limits) -> QueueId {
@@ -182,9 +256,13 @@ impl Engine {
 
     /// The buffer's owner is gone; its memory is freed when the last message on it is resolved.
     pub(crate) fn release(&self, resource: Token) {
-        let mut effects = Effects::default();
-        self.shared.lock().step(Event::Release(resource), &mut Vec::new(), &mut effects, &self.shared);
-        self.shared.run(&mut effects);
+        let mut core = self.shared.lock();
+        core.stage(Event::Release(resource), &self.shared);
+        let news = !core.effects.is_empty();
+        drop(core);
+        if news {
+            self.shared.tell();
+        }
     }
 
     /// Puts the message into its queue, taking operation and parcel out of `work`, which is untouched
@@ -261,9 +339,7 @@ impl Engine {
         };
         core.ledger.accept();
         core.unresolved += 1;
-        core.dirty = true;
-        drop(core);
-        self.shared.pump.notify_one();
+        self.shared.kick(core);
         Ok((name, token, id))
     }
 
@@ -272,26 +348,36 @@ impl Engine {
         core: MutexGuard<'a, Core>,
         end: Option<Instant>,
     ) -> Result<MutexGuard<'a, Core>, Refusal> {
-        let settled = &self.shared.settled;
-        let Some(end) = end else {
-            return Ok(settled.wait(core).unwrap_or_else(PoisonError::into_inner));
-        };
-        let left = end.saturating_duration_since(self.shared.backend.now());
-        if left.is_zero() {
+        let left = end.map(|end| end.saturating_duration_since(self.shared.backend.now()));
+        if left.is_some_and(|left| left.is_zero()) {
             return Err(Refusal::Timeout);
         }
-        Ok(settled.wait_timeout(core, left).unwrap_or_else(PoisonError::into_inner).0)
+        Ok(self.shared.wait_settled(core, left))
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.shared.lock().ending = true;
+        let mut core = self.shared.lock();
+        core.ending = true;
+        let mut over = core.unresolved == 0;
+        drop(core);
         self.shared.pump.notify_one();
-        self.shared.backend.wake();
-        // A callback may hold the last handle: a thread does not wait for itself.
-        if !self.threads.contains(&thread::current().id()) {
+        if over {
+            self.shared.backend.wake();
+        }
+        // The end of a message may hold the last handle: then this thread must not wait for itself.
+        if drive::is_telling() {
+            return;
+        }
+        if self.shared.mode != Mode::Manual {
             let _ = self.ended.recv_timeout(CLOSE_TIMEOUT);
+            return;
+        }
+        let end = Instant::now() + CLOSE_TIMEOUT;
+        while !over && Instant::now() < end {
+            self.shared.pause(Some(MANUAL_WAIT));
+            over = self.shared.lock().unresolved == 0;
         }
     }
 }

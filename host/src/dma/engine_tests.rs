@@ -13,6 +13,7 @@ use crate::{
     dma::Work,
     error::{FailureKind, Refusal, Result},
     kernel::Kernel,
+    options::Options,
 };
 
 /// Panics where it should submit.
@@ -53,7 +54,8 @@ impl Backend for Broken {
 
 #[test]
 fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
-    let engine = Engine::new("broken".into(), Arc::new(Broken(cpu::capabilities(1))));
+    let engine =
+        Engine::new("broken".into(), Arc::new(Broken(cpu::capabilities(1))), &Options::new()).expect("by threads");
     let limits = Limits { depth: 16, bytes: 1024, window: 16, policy: FailPolicy::Continue };
     let queue = engine.open_queue("work".into(), limits);
     let send = || {

@@ -120,7 +120,7 @@ impl DmaQueue {
         };
         let (cell, token, id) = self.engine.send_fence(&mut work).map_err(|why| self.refused(why))?;
         let state = Arc::new(FenceState::default());
-        let fence = Fence { state: state.clone(), token, device: self.engine.shared.device.clone(), id };
+        let fence = Fence { state: state.clone(), token, shared: self.engine.shared.clone(), id };
         Ticket::<()>::new(self.engine.shared.clone(), cell, id).on_resolved(move |done| state.set(done.result));
         Ok(fence)
     }
@@ -132,9 +132,9 @@ impl DmaQueue {
     /// [`Error::Transfer`] where the fence has failed already; [`Error::Argument`] where the fence belongs to another device: wait for it on the host.
     pub fn wait_for(&self, fence: &Fence) -> Result<()> {
         // Two handles opened by the same name are two devices.
-        if !Arc::ptr_eq(&fence.device, &self.engine.shared.device) {
+        if !Arc::ptr_eq(&fence.shared, &self.engine.shared) {
             return Err(Error::argument(
-                format!("fence {} of {}", fence.id, fence.device),
+                format!("fence {} of {}", fence.id, fence.shared.device),
                 format!("a queue of {} cannot wait for another device; call `fence.wait()`", self.engine.shared.device),
             ));
         }
@@ -155,6 +155,7 @@ impl DmaQueue {
     /// Refuses new messages from now on; accepted ones complete.
     pub fn close(&self) {
         self.engine.shared.lock().stage(Event::Close(self.id), &self.engine.shared);
+        // Senders that wait for a credit are told that there will be none.
         self.engine.shared.settled();
     }
 

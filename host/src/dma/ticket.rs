@@ -139,8 +139,12 @@ impl<B: Send + 'static> Ticket<B> {
             if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
                 return completion;
             }
-            thread::park();
+            self.pause(None);
         }
+    }
+
+    fn pause(&self, most: Option<Duration>) {
+        self.shared.as_ref().expect("not collected").pause(most);
     }
 
     /// Waits for at most `timeout`.
@@ -159,7 +163,7 @@ impl<B: Send + 'static> Ticket<B> {
             if left.is_zero() {
                 return Err(self);
             }
-            thread::park_timeout(left);
+            self.pause(Some(left));
         }
     }
 
@@ -181,7 +185,7 @@ impl<B: Send + 'static> Ticket<B> {
         }
     }
 
-    /// Calls `f` on the reaping thread: for short code of ours that never blocks.
+    /// Calls `f` on whichever thread tells: for short code of ours that never blocks.
     pub(crate) fn on_resolved(self, f: impl FnOnce(Completion<B>) + Send + 'static) {
         let id = self.id;
         let receive = Box::new(move |resolved| f(Self::completion(id, resolved)));
@@ -243,8 +247,11 @@ impl<B: Send + 'static> Drop for Ticket<B> {
             return;
         }
         core.ledger.uncollected -= 1;
-        cell.bury(&mut core.ledger, &mut core.dead);
+        let buffer = cell.bury(&mut core.ledger, &mut core.dead);
         core.cells.free(self.cell);
+        // Its drop is the user's code.
+        drop(guard);
+        drop(buffer);
     }
 }
 

@@ -7,10 +7,10 @@ use wharf_simt::{Access, Engine, Memory, Slot};
 use super::memory::Memories;
 use crate::{
     backend::Launch,
-    discover::Twin,
     error::{BackendKind, Error, FailureKind, Result},
     kernel::Kernel,
     native::{Arg, Dispatch, Native},
+    options::Twin,
 };
 
 /// A compiled kernel.

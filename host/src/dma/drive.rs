@@ -1,0 +1,224 @@
+//! Moves messages on: submits, takes reports, tells those who wait. Any thread may do it.
+
+use std::{
+    cell::Cell,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        MutexGuard,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{
+    baton::Call,
+    cell::{ReceiverOf, Wake},
+    core::{Core, Effects},
+    engine::{Mode, Shared},
+    model::Event,
+};
+use crate::backend::{self, Command};
+
+/// Rounds after which a thread that helps has done its share.
+const SHARE: u32 = 8;
+
+thread_local! {
+    /// This thread tells: what it calls may be the user's code, which must not wait for this thread.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a message's end: then it cannot wait for other messages.
+pub(super) fn is_telling() -> bool {
+    TELLING.get()
+}
+
+/// What the one who drives works with.
+#[derive(Debug, Default)]
+pub(crate) struct Driver {
+    pub(super) batch: Vec<Command>,
+    pub(super) events: Vec<backend::Event>,
+}
+
+/// What a turn has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Moved,
+    Idle,
+    /// Another thread drives.
+    Taken,
+}
+
+impl Shared {
+    /// Something changed that may let messages go on: sees to it that somebody looks.
+    pub(crate) fn kick(&self, mut core: MutexGuard<'_, Core>) {
+        core.dirty = true;
+        let asleep = core.asleep;
+        drop(core);
+        match self.mode {
+            Mode::Manual => {}
+            Mode::Threads if asleep => self.pump.notify_one(),
+            Mode::Threads => {}
+            Mode::Helped => self.help(),
+        }
+    }
+
+    /// Does what there is to do, if nobody is at it; leaves the rest to the device's thread where it is
+    /// much.
+    pub(crate) fn help(&self) {
+        let mut left = false;
+        let call = self.driver.call(SHARE, |driver| {
+            self.guard(|| left = (0..SHARE).all(|_| self.round(driver, Duration::ZERO)));
+        });
+        if left || call == Call::Left {
+            self.lock().left = true;
+            self.pump.notify_one();
+        }
+    }
+
+    /// One round, on a device without threads of its own. Waits for at most `timeout` where there is
+    /// nothing to do.
+    pub(super) fn turn(&self, timeout: Duration) -> Turn {
+        let mut moved = false;
+        let call = self.driver.call(1, |driver| {
+            self.guard(|| moved = self.round(driver, timeout));
+        });
+        // Callbacks may wait for messages themselves: they run when the baton is down.
+        while let Ok(ReceiverOf(f, resolved)) = self.calls.1.try_recv() {
+            run_users(&self.callback_panics, || f(resolved));
+            moved = true;
+        }
+        match call {
+            _ if moved => Turn::Moved,
+            Call::Taken => Turn::Taken,
+            Call::Done | Call::Left => Turn::Idle,
+        }
+    }
+
+    /// Submits, takes what has happened, tells. Answers whether there was anything.
+    fn round(&self, driver: &mut Driver, timeout: Duration) -> bool {
+        let mut moved = self.submit(&mut driver.batch);
+        let timeout = if moved { Duration::ZERO } else { timeout };
+        self.backend.reap(&mut driver.events, timeout);
+        if !driver.events.is_empty() {
+            self.absorb(&mut driver.events);
+            moved = true;
+        }
+        moved
+    }
+
+    /// Gives the backend what may go there now. Answers whether anything moved.
+    pub(super) fn submit(&self, batch: &mut Vec<Command>) -> bool {
+        let mut moved = self.pump_into(batch);
+        if !batch.is_empty() {
+            moved = true;
+            self.backend.submit(batch, &mut |batch| {
+                self.pump_into(batch);
+            });
+        }
+        moved
+    }
+
+    /// Appends what may go to the driver now. Answers whether that, or anything else, moved.
+    fn pump_into(&self, batch: &mut Vec<Command>) -> bool {
+        let mut core = self.lock();
+        if !std::mem::take(&mut core.dirty) {
+            return false;
+        }
+        core.step(Event::Pump, batch, self);
+        let news = !core.effects.is_empty();
+        drop(core);
+        if news {
+            self.tell();
+        }
+        news
+    }
+
+    /// Takes the backend's reports in.
+    pub(super) fn absorb(&self, events: &mut Vec<backend::Event>) {
+        let mut core = self.lock();
+        for event in events.drain(..) {
+            let event = match event {
+                backend::Event::Lost(cause) => Event::Lost(cause),
+                backend::Event::Done(done) => {
+                    if let Some(receipt) = core.receipt_of(done.token) {
+                        receipt.started = done.started;
+                        receipt.finished = Some(done.finished);
+                        receipt.device_seconds = done.device_seconds;
+                        receipt.path = done.path;
+                        receipt.form = done.form;
+                    }
+                    Event::Over(done.token, done.result)
+                }
+            };
+            core.stage(event, self);
+        }
+        core.dirty |= core.unresolved > 0;
+        let wake = core.dirty && core.asleep && self.mode == Mode::Threads;
+        let news = !core.effects.is_empty();
+        drop(core);
+        if wake {
+            self.pump.notify_one();
+        }
+        if news {
+            self.tell();
+        }
+    }
+
+    /// Carries out what the machine's steps have left to do, in their order. One thread at a time tells,
+    /// so that messages are told of in the order in which they were resolved.
+    pub(crate) fn tell(&self) {
+        self.teller.call(u32::MAX, |effects| {
+            std::mem::swap(&mut self.lock().effects, effects);
+            let before = TELLING.replace(true);
+            self.carry_out(effects);
+            TELLING.set(before);
+        });
+    }
+
+    fn carry_out(&self, effects: &mut Effects) {
+        for block in effects.blocks.drain(..) {
+            self.backend.host_free(block);
+        }
+        for mem in effects.mems.drain(..) {
+            self.backend.free(mem);
+        }
+        if std::mem::take(&mut effects.settled) {
+            self.settled.notify_all();
+        }
+        if std::mem::take(&mut effects.ended) {
+            self.pump.notify_one();
+        }
+        for wake in effects.wakes.drain(..) {
+            match wake {
+                // A waker is the user's code, as a callback is.
+                Wake::Task(waker) => run_users(&self.callback_panics, || waker.wake()),
+                Wake::Thread(thread) => thread.unpark(),
+                Wake::Forward(ReceiverOf(f, resolved)) => f(resolved),
+                Wake::Callback(call) => self.call_back(call),
+            }
+        }
+        for parcel in effects.graves.drain(..) {
+            run_users(&self.callback_panics, || drop(parcel));
+        }
+    }
+
+    /// Runs what drives. Where it panics, by a bug of ours or of a driver, the device is lost: no ticket
+    /// waits for what nobody does.
+    pub(super) fn guard(&self, run: impl FnOnce()) {
+        if panic::catch_unwind(AssertUnwindSafe(run)).is_ok() {
+            return;
+        }
+        let name = thread::current().name().unwrap_or("a thread").to_owned();
+        self.lock().stage(Event::Lost(format!("its thread `{name}` panicked").into()), self);
+        self.pump.notify_one();
+        self.tell();
+    }
+}
+
+/// Runs the user's code. A panic's own message goes where the program's panic hook sends it.
+pub(super) fn run_users(panics: &AtomicU64, f: impl FnOnce()) {
+    if panic::catch_unwind(AssertUnwindSafe(f)).is_err() {
+        panics.fetch_add(1, Relaxed);
+    }
+}

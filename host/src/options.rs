@@ -1,0 +1,80 @@
+//! How a device is opened.
+
+use std::{thread, time::Duration};
+
+/// Which form of a kernel the CPU device runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Twin {
+    /// The native twin where a kernel has one, else its WGSL.
+    #[default]
+    Any,
+    /// Native twins only: a kernel without one is refused.
+    Native,
+    /// WGSL only, through `simt`.
+    Simt,
+}
+
+/// Who moves a device's messages on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Progress {
+    /// The device's own threads, helped by those that send: nothing needs the user to poll.
+    #[default]
+    Threads,
+    /// The user's threads: nothing moves but in [`Device::progress`](crate::Device::progress) and in
+    /// calls that wait, which do the same until they have what they wait for. The queues start no
+    /// threads. On the CPU device commands run on the calling thread, and kernels as ever on its pool;
+    /// a device that may wait inside a submission for what only another thread can give back (wgpu)
+    /// cannot be opened so.
+    Manual,
+}
+
+/// What [`Device::open_with`](crate::Device::open_with) may be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub(crate) twin: Twin,
+    pub(crate) progress: Progress,
+    pub(crate) spin: Duration,
+}
+
+impl Options {
+    /// What [`Device::open`](crate::Device::open) uses.
+    pub fn new() -> Self {
+        let alone = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+        let spin = if alone { Duration::ZERO } else { Duration::from_micros(20) };
+        Self { twin: Twin::default(), progress: Progress::default(), spin }
+    }
+
+    /// Which form of kernels the CPU device runs. Other devices have one form only.
+    #[must_use]
+    pub fn twin(mut self, twin: Twin) -> Self {
+        self.twin = twin;
+        self
+    }
+
+    /// Who moves messages on; [`Progress::Threads`] unless said otherwise.
+    #[must_use]
+    pub fn progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// How long a thread that waits for a message looks for its end before it sleeps; 20 us unless said
+    /// otherwise, and not at all on a machine with one core. Sleeping and waking cost about as much.
+    #[must_use]
+    pub fn spin(mut self, time: Duration) -> Self {
+        self.spin = time;
+        self
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Twin> for Options {
+    fn from(twin: Twin) -> Self {
+        Self::new().twin(twin)
+    }
+}
