@@ -236,7 +236,8 @@ impl Device {
         QueueOptions { engine: self.inner.engine.clone(), name: name.into(), limits: QueueOptions::DEFAULT }
     }
 
-    pub(crate) fn default_queue(&self, lane: Lane) -> &DmaQueue {
+    /// The queue of messages of this lane that name none. It goes on after failures.
+    pub fn own_queue(&self, lane: Lane) -> &DmaQueue {
         &self.inner.queues[lane as usize]
     }
 

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+mod batch;
 mod baton;
 mod cell;
 mod core;
@@ -24,6 +25,7 @@ mod machine;
 mod machine_tests;
 mod model;
 mod parcel;
+mod permit;
 mod queue;
 mod receipt;
 mod slab;
@@ -35,9 +37,11 @@ pub(crate) use hazard::Access;
 pub(crate) use model::{Kind, Limits};
 pub(crate) use parcel::Parcel;
 
+pub use batch::{Batch, Entry, Sent};
 pub use dead::DeadLetter;
 pub use fence::Fence;
 pub use model::FailPolicy;
+pub use permit::{Permit, Reserving};
 pub use queue::{DmaQueue, QueueOptions, QueueStats};
 pub use receipt::Receipt;
 pub use ticket::{Completion, CompletionQueue, Refused, Ticket};

@@ -184,6 +184,18 @@ pub enum Refusal {
         /// The queue's byte credits in all.
         capacity: u64,
     },
+    /// A permit has less left than the message needs.
+    #[error("the permit has {left_ops} operations and {left_bytes} bytes left, {ops} and {bytes} are asked")]
+    Permit {
+        /// Operation credits left in the permit.
+        left_ops: u32,
+        /// Byte credits left in the permit.
+        left_bytes: u64,
+        /// Operation credits needed.
+        ops: u32,
+        /// Byte credits needed.
+        bytes: u64,
+    },
     /// No credit came free in time.
     #[error("no credit came free in time")]
     Timeout,

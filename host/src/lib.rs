@@ -35,6 +35,7 @@ mod grid;
 mod host_memory;
 mod kernel;
 mod launch;
+mod message;
 pub mod native;
 mod options;
 pub mod trace;
@@ -45,12 +46,13 @@ pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::{Device, Stats};
 pub use discover::Found;
 pub use dma::{
-    Completion, CompletionQueue, DeadLetter, DmaQueue, FailPolicy, Fence, MessageId, QueueOptions, QueueStats, Receipt,
-    Refused, Ticket,
+    Batch, Completion, CompletionQueue, DeadLetter, DmaQueue, Entry, FailPolicy, Fence, MessageId, Permit,
+    QueueOptions, QueueStats, Receipt, Refused, Reserving, Sent, Ticket,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};
 pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};
 pub use launch::{Job, Launch, Launchable, Value};
+pub use message::Message;
 pub use options::{Options, Progress, Twin};
 pub use transfer::{Copy, Download, Downloaded, Fill, Upload};

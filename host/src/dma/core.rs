@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Instant};
 use super::{
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::DeadLetters,
-    engine::Shared,
+    engine::{Accepted, Shared, Work},
     machine::Machine,
-    model::{Action, Event},
+    model::{Action, Event, Kind, Offer, QueueId},
     parcel::Parcel,
+    permit::Waiting,
     receipt::Receipt,
     slab::Slab,
 };
 use crate::{
-    backend::{Command, HostBlock, MemId, Op, Source, Token},
+    backend::{Command, HostBlock, Lane, MemId, Op, Path, Source, Token},
     trace,
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Core {
     pub(super) queues: Vec<Arc<str>>,
     pub(crate) dead: DeadLetters,
     pub(crate) ledger: Ledger,
+    /// Tasks that wait for credits.
+    pub(super) tasks: Waiting,
     pub(super) actions: Vec<Action>,
     pub(super) effects: Effects,
     pub(super) unresolved: u64,
@@ -72,6 +75,7 @@ impl Core {
             queues: Vec::new(),
             dead: DeadLetters::default(),
             ledger: Ledger::default(),
+            tasks: Waiting::default(),
             actions: Vec::new(),
             effects: Effects::default(),
             unresolved: 0,
@@ -93,6 +97,7 @@ impl Core {
                 Action::Free(resource) => self.effects.mems.push(self.mem_of[resource.index as usize]),
                 Action::Resolve { token, result, in_driver } => {
                     self.effects.settled |= self.waiting > 0;
+                    self.effects.wakes.extend(self.tasks.take().map(Wake::Task));
                     self.unresolved -= 1;
                     self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
@@ -154,6 +159,51 @@ impl Core {
 }
 
 impl Core {
+    /// Accepts a message whose credits were taken from a queue that accepts messages.
+    pub(super) fn put(&mut self, queue: QueueId, work: &mut Work, shared: &Shared) -> Accepted {
+        let offer =
+            Offer { queue, kind: work.kind, bytes: work.bytes, accesses: &work.accesses, label: work.label.clone() };
+        let (token, id) = self.machine.accept_paid(&offer);
+        let name = self.cells.take();
+        let slot = token.index as usize;
+        if self.cell_of.len() <= slot {
+            self.cell_of.resize(slot + 1, name);
+        }
+        self.cell_of[slot] = name;
+        let lane = match work.kind {
+            Kind::Work(lane) => Some(lane),
+            Kind::Fence => None,
+        };
+        let lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
+        *self.cells.get_mut(name).expect("just taken") = Cell {
+            lent,
+            op: work.op.take(),
+            parcel: work.parcel.take(),
+            staging: work.staging,
+            receipt: Some(Receipt {
+                device: shared.device.clone(),
+                queue: self.queues[queue].clone(),
+                label: work.label.take(),
+                lane,
+                path: Path::None,
+                form: None,
+                bytes: if lane == Some(Lane::Compute) { 0 } else { work.bytes },
+                accepted: shared.backend.now(),
+                submitted: None,
+                started: None,
+                finished: None,
+                delivered: None,
+                device_seconds: None,
+            }),
+            waiter: Waiter::Nobody,
+            outcome: None,
+            leaked: false,
+        };
+        self.ledger.accept();
+        self.unresolved += 1;
+        Accepted { cell: name, token, id }
+    }
+
     pub(super) fn receipt_of(&mut self, token: Token) -> Option<&mut Receipt> {
         // A late report may name a slot that is used again: the machine ignores it, so must this.
         if !self.machine.is_submitted(token) {

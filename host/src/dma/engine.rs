@@ -18,21 +18,22 @@ use std::{
 };
 
 use crossbeam::channel::{self, Receiver, Sender};
+use smallvec::SmallVec;
 
 use super::{
     MessageId,
     baton::Baton,
-    cell::{Cell, ReceiverOf, Waiter},
+    cell::{ReceiverOf, Wake},
     core::{Core, Effects},
     drive::{self, Driver, Turn},
     machine::Machine,
-    model::{Event, Kind, Limits, Offer, QueueId},
+    model::{Event, Kind, Limits, QueueId},
     parcel::Parcel,
-    receipt::Receipt,
+    permit::Permit,
     threads::spawn,
 };
 use crate::{
-    backend::{Backend, Lane, MemId, Op, Path, Source, Token},
+    backend::{Backend, Lane, MemId, Op, Token},
     dma::hazard::Access,
     error::{Error, Refusal},
     options::{Options, Progress},
@@ -52,14 +53,50 @@ pub(crate) struct Work {
     /// Bytes of staging memory that come back when it is resolved.
     pub(crate) staging: u64,
     pub(crate) label: Option<Arc<str>>,
+    /// What it does to which device buffers.
+    pub(crate) accesses: SmallVec<[(Token, Access); 2]>,
 }
 
-/// How long a sender waits for a credit.
+impl Work {
+    /// All of it; what is left has no operation and no parcel.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            op: self.op.take(),
+            parcel: self.parcel.take(),
+            label: self.label.take(),
+            accesses: std::mem::take(&mut self.accesses),
+            ..*self
+        }
+    }
+
+    /// The lane of work that is for the device.
+    pub(crate) fn lane(&self) -> Lane {
+        match self.kind {
+            Kind::Work(lane) => lane,
+            Kind::Fence => unreachable!("a fence is no work for the device"),
+        }
+    }
+}
+
+/// How a sender comes to its credits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Patience {
+pub(crate) enum Patience<'a> {
+    /// They are there now.
     Never,
+    /// It waits.
     Forever,
-    Until(Instant),
+    /// It waits for at most so long.
+    Within(Duration),
+    /// It has them already.
+    Paid(&'a Permit<'a>),
+}
+
+/// An accepted message: its cell, its name in the machine, its number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Accepted {
+    pub(crate) cell: Token,
+    pub(crate) token: Token,
+    pub(crate) id: MessageId,
 }
 
 /// Who drives a device.
@@ -130,6 +167,14 @@ impl Shared {
     /// Something changed that a sender waiting for a credit must know.
     pub(crate) fn settled(&self) {
         self.settled.notify_all();
+        let mut guard = self.lock();
+        let core = &mut *guard;
+        core.effects.wakes.extend(core.tasks.take().map(Wake::Task));
+        let news = !core.effects.is_empty();
+        drop(guard);
+        if news {
+            self.tell();
+        }
     }
 
     /// Does what there is to do, on a device with manual progress; answers whether there was anything.
@@ -265,82 +310,63 @@ impl Engine {
         }
     }
 
-    /// Puts the message into its queue, taking operation and parcel out of `work`, which is untouched
-    /// where it is refused. Gives the name of its cell.
-    pub(crate) fn send(
-        &self,
-        work: &mut Work,
-        accesses: &[(Token, Access)],
-        patience: Patience,
-    ) -> Result<(Token, MessageId), Refusal> {
-        self.accept(work, accesses, patience).map(|(cell, _, id)| (cell, id))
+    /// Takes credits of the queue.
+    pub(crate) fn reserve(&self, queue: QueueId, ops: u32, bytes: u64, patience: Patience<'_>) -> Result<(), Refusal> {
+        self.credit(queue, ops, bytes, patience).map(drop)
     }
 
-    /// Puts a fence into its queue. Gives its cell, its message and its id.
-    pub(crate) fn send_fence(&self, work: &mut Work) -> Result<(Token, Token, MessageId), Refusal> {
-        self.accept(work, &[], Patience::Forever)
-    }
-
-    fn accept(
+    /// The books, with so many credits of the queue taken.
+    fn credit(
         &self,
-        work: &mut Work,
-        accesses: &[(Token, Access)],
-        patience: Patience,
-    ) -> Result<(Token, Token, MessageId), Refusal> {
-        let offer =
-            Offer { queue: work.queue, kind: work.kind, bytes: work.bytes, accesses, label: work.label.clone() };
+        queue: QueueId,
+        ops: u32,
+        bytes: u64,
+        patience: Patience<'_>,
+    ) -> Result<MutexGuard<'_, Core>, Refusal> {
+        let mut end = None;
+        if let Patience::Within(timeout) = patience {
+            // A time that no clock will show is for ever.
+            end = self.shared.backend.now().checked_add(timeout);
+        }
         let mut core = self.shared.lock();
-        let (token, id) = loop {
-            match core.machine.accept(&offer) {
-                Ok(accepted) => break accepted,
-                Err(full @ Refusal::Full { .. }) => match patience {
-                    Patience::Never => return Err(full),
-                    Patience::Forever => core = self.wait_for_credit(core, None)?,
-                    Patience::Until(end) => core = self.wait_for_credit(core, Some(end))?,
-                },
+        if let Patience::Paid(permit) = patience {
+            core.machine.accepts(queue)?;
+            permit.spend(ops, bytes)?;
+            return Ok(core);
+        }
+        loop {
+            match core.machine.reserve(queue, ops, bytes) {
+                Ok(()) => return Ok(core),
+                Err(Refusal::Full { .. }) if !matches!(patience, Patience::Never) => {
+                    core = self.wait_for_credit(core, end)?;
+                }
                 Err(refusal) => return Err(refusal),
             }
-        };
-        let name = core.cells.take();
-        let slot = token.index as usize;
-        if core.cell_of.len() <= slot {
-            core.cell_of.resize(slot + 1, name);
         }
-        core.cell_of[slot] = name;
-        let queue = core.queues[work.queue].clone();
-        let lane = match work.kind {
-            Kind::Work(lane) => Some(lane),
-            Kind::Fence => None,
-        };
-        let lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
-        *core.cells.get_mut(name).expect("just taken") = Cell {
-            lent,
-            op: work.op.take(),
-            parcel: work.parcel.take(),
-            staging: work.staging,
-            receipt: Some(Receipt {
-                device: self.shared.device.clone(),
-                queue,
-                label: work.label.take(),
-                lane,
-                path: Path::None,
-                form: None,
-                bytes: if lane == Some(Lane::Compute) { 0 } else { work.bytes },
-                accepted: self.shared.backend.now(),
-                submitted: None,
-                started: None,
-                finished: None,
-                delivered: None,
-                device_seconds: None,
-            }),
-            waiter: Waiter::Nobody,
-            outcome: None,
-            leaked: false,
-        };
-        core.ledger.accept();
-        core.unresolved += 1;
+    }
+
+    /// Puts the message into its queue, taking operation and parcel out of `work`, which is untouched
+    /// where it is refused.
+    pub(crate) fn send(&self, work: &mut Work, patience: Patience<'_>) -> Result<Accepted, Refusal> {
+        let mut core = self.credit(work.queue, 1, work.bytes, patience)?;
+        let accepted = core.put(work.queue, work, &self.shared);
         self.shared.kick(core);
-        Ok((name, token, id))
+        Ok(accepted)
+    }
+
+    /// Puts all messages into the queue, or none: `total` are the credits that they take together.
+    pub(crate) fn send_all<'w>(
+        &self,
+        queue: QueueId,
+        total: (u32, u64),
+        works: impl Iterator<Item = Option<&'w mut Work>>,
+        patience: Patience<'_>,
+        accepted: &mut Vec<Option<Accepted>>,
+    ) -> Result<(), Refusal> {
+        let mut core = self.credit(queue, total.0, total.1, patience)?;
+        accepted.extend(works.map(|work| work.map(|work| core.put(queue, work, &self.shared))));
+        self.shared.kick(core);
+        Ok(())
     }
 
     fn wait_for_credit<'a>(

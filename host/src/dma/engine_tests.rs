@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     Engine, FailPolicy, Patience,
+    engine::Accepted,
     model::{Kind, Limits},
     parcel::Parcel,
     ticket::Ticket,
@@ -67,8 +70,9 @@ fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
             parcel: Some(Parcel::new(vec![7_u8])),
             staging: 0,
             label: None,
+            accesses: SmallVec::new(),
         };
-        let (cell, id) = engine.send(&mut work, &[], Patience::Never)?;
+        let Accepted { cell, id, .. } = engine.send(&mut work, Patience::Never)?;
         Ok::<_, Refusal>(Ticket::<Vec<u8>>::new(engine.shared.clone(), cell, id))
     };
     let ticket = send().expect("accepted before the first panic");

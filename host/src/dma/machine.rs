@@ -1,8 +1,8 @@
 //! The queue contract as one state machine without threads, clocks or drivers.
 //!
 //! It holds ids, credits, order and edges; host buffers, operations and waiters live beside it in
-//! the driver's cells. Whoever drives it calls [`Machine::accept`] for a message and
-//! [`Machine::step`] for everything else, and carries out the [`Action`]s that come back.
+//! the driver's cells. Whoever drives it calls [`Machine::reserve`] and [`Machine::accept_paid`] for
+//! a message and [`Machine::step`] for everything else, and carries out the [`Action`]s that come back.
 //!
 //! Rules it keeps:
 //! - accepted messages resolve exactly once, in order of acceptance within their queue;
@@ -25,6 +25,7 @@ use crate::backend::Token;
 
 mod accept;
 mod advance;
+mod credit;
 mod loss;
 mod settle;
 
@@ -87,7 +88,7 @@ impl Machine {
             free_ops: queue.limits.depth - queue.ops,
             free_bytes: queue.limits.bytes.saturating_sub(queue.bytes),
             in_driver: queue.in_driver,
-            unresolved: queue.ops,
+            unresolved: queue.order.len() as u32,
         }
     }
 

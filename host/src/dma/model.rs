@@ -110,6 +110,7 @@ pub(super) enum State {
 pub(super) struct Queue {
     pub(super) name: Arc<str>,
     pub(super) limits: Limits,
+    /// Credits taken, by unresolved messages and by permits.
     pub(super) ops: u32,
     pub(super) bytes: u64,
     pub(super) in_driver: u32,

@@ -1,17 +1,21 @@
 //! A queue of messages to one device.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
 
 use super::{
-    Access, MessageId,
-    engine::{Engine, Patience, Work},
+    batch::Batch,
+    engine::{Accepted, Engine, Patience, Work},
     fence::{Fence, FenceState},
     model::{Event, FailPolicy, Kind, Limits, QueueId},
-    ticket::Ticket,
+    parcel::Parcel,
+    permit::{Permit, Reserving},
+    ticket::{Refused, Ticket},
 };
 use crate::{
-    backend::Token,
     error::{Error, Refusal, Result, TransferError},
+    message::Message,
 };
 
 /// Bounds of a queue that is about to be opened; see [`Device::queue`](crate::Device::queue).
@@ -60,7 +64,7 @@ impl QueueOptions {
     /// Opens the queue.
     pub fn open(self) -> DmaQueue {
         let id = self.engine.open_queue(self.name.clone(), self.limits);
-        DmaQueue { engine: self.engine, id, name: self.name }
+        DmaQueue { engine: self.engine, id, name: self.name, depth: self.limits.depth }
     }
 }
 
@@ -71,6 +75,7 @@ pub struct DmaQueue {
     pub(crate) engine: Arc<Engine>,
     pub(crate) id: QueueId,
     pub(crate) name: Arc<str>,
+    depth: u32,
 }
 
 /// Counts of a queue, all taken at one moment.
@@ -114,11 +119,13 @@ impl DmaQueue {
             kind: Kind::Fence,
             bytes: 0,
             op: None,
-            parcel: Some(super::parcel::Parcel::new(())),
+            parcel: Some(Parcel::new(())),
             staging: 0,
             label: None,
+            accesses: SmallVec::new(),
         };
-        let (cell, token, id) = self.engine.send_fence(&mut work).map_err(|why| self.refused(why))?;
+        let accepted = self.engine.send(&mut work, Patience::Forever).map_err(|why| self.refused(why))?;
+        let Accepted { cell, token, id } = accepted;
         let state = Arc::new(FenceState::default());
         let fence = Fence { state: state.clone(), token, shared: self.engine.shared.clone(), id };
         Ticket::<()>::new(self.engine.shared.clone(), cell, id).on_resolved(move |done| state.set(done.result));
@@ -169,14 +176,127 @@ impl DmaQueue {
         Error::Refused { queue: self.name.to_string(), why }
     }
 
-    pub(crate) fn send(
+    /// Says so where the queue belongs to another device than this.
+    pub(crate) fn owned_by(&self, engine: &Arc<Engine>) -> Result<()> {
+        if Arc::ptr_eq(&self.engine, engine) {
+            return Ok(());
+        }
+        let (ours, theirs) = (&self.engine.shared.device, &engine.shared.device);
+        let reason = format!("belongs to {ours}, the message is for {theirs}");
+        Err(Error::argument(format!("queue `{}`", self.name), reason))
+    }
+
+    /// Says so where so many operations never fit.
+    pub(super) fn can_ever(&self, ops: u32) -> Result<()> {
+        if ops <= self.depth {
+            return Ok(());
+        }
+        let reason = format!("{ops} operations never fit its depth of {}", self.depth);
+        Err(Error::argument(format!("queue `{}`", self.name), reason))
+    }
+
+    pub(crate) fn permit(&self, ops: u32, bytes: u64, patience: Patience<'_>) -> Result<Permit<'_>> {
+        self.can_ever(ops)?;
+        self.engine.reserve(self.id, ops, bytes, patience).map_err(|why| self.refused(why))?;
+        Ok(Permit::new(self, ops, bytes))
+    }
+
+    pub(crate) fn send_with<B: Send + 'static>(
         &self,
-        work: &mut Work,
-        accesses: &[(Token, Access)],
-        patience: Patience,
-    ) -> Result<(Token, MessageId)> {
-        work.queue = self.id;
-        self.engine.send(work, accesses, patience).map_err(|why| self.refused(why))
+        mut message: Message<B>,
+        patience: Patience<'_>,
+    ) -> Result<Ticket<B>, Refused<Message<B>>> {
+        if let Err(error) = self.owned_by(&message.engine) {
+            return Err(Refused { error, buffer: message });
+        }
+        message.work.queue = self.id;
+        match self.engine.send(&mut message.work, patience) {
+            Ok(Accepted { cell, id, .. }) => Ok(Ticket::new(self.engine.shared.clone(), cell, id)),
+            Err(why) => Err(Refused { error: self.refused(why), buffer: message }),
+        }
+    }
+}
+
+/// Sending. Each verb comes in four: refused at once where there is no credit (`try_`), waiting for it,
+/// waiting for at most so long (`_timeout`), awaiting it (`_async`). None waits for the message itself.
+/// What is refused comes back by value.
+impl DmaQueue {
+    /// Sends if there is a credit; never waits.
+    ///
+    /// # Errors
+    /// [`Refused`] with the message: [`Error::Refused`] where the queue is full, closed or has failed,
+    /// [`Error::Argument`] where the message is for another device.
+    pub fn try_send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
+        self.send_with(message, Patience::Never)
+    }
+
+    /// Sends; waits for a credit if there is none.
+    ///
+    /// # Errors
+    /// As [`DmaQueue::try_send`]; it is never full.
+    pub fn send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
+        self.send_with(message, Patience::Forever)
+    }
+
+    /// Sends; waits for a credit for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`DmaQueue::try_send`], with [`Refusal::Timeout`] in the place of [`Refusal::Full`].
+    pub fn send_timeout<B: Send + 'static>(
+        &self,
+        message: Message<B>,
+        timeout: Duration,
+    ) -> Result<Ticket<B>, Refused<Message<B>>> {
+        self.send_with(message, Patience::Within(timeout))
+    }
+
+    /// Sends; awaits a credit if there is none. Dropping the future before drops the message with it: to
+    /// keep it, await [`reserve_async`](DmaQueue::reserve_async) and send with the permit.
+    ///
+    /// # Errors
+    /// As [`DmaQueue::try_send`]; it is never full.
+    pub async fn send_async<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
+        match self.reserve_async(1, message.bytes()).await {
+            Ok(permit) => permit.send(message),
+            Err(error) => Err(Refused { error, buffer: message }),
+        }
+    }
+
+    /// Takes credits for messages to come, all or none, if they are there.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the queue is full, closed or has failed; [`Error::Argument`] where it
+    /// has not so much depth.
+    pub fn try_reserve(&self, ops: u32, bytes: u64) -> Result<Permit<'_>> {
+        self.permit(ops, bytes, Patience::Never)
+    }
+
+    /// Takes credits for messages to come; waits for them. More bytes than the queue has are taken where
+    /// nothing else is. Those who wait have no order among them.
+    ///
+    /// # Errors
+    /// As [`DmaQueue::try_reserve`]; it is never full.
+    pub fn reserve(&self, ops: u32, bytes: u64) -> Result<Permit<'_>> {
+        self.permit(ops, bytes, Patience::Forever)
+    }
+
+    /// Takes credits for messages to come; waits for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`DmaQueue::try_reserve`], with [`Refusal::Timeout`] in the place of [`Refusal::Full`].
+    pub fn reserve_timeout(&self, ops: u32, bytes: u64, timeout: Duration) -> Result<Permit<'_>> {
+        self.permit(ops, bytes, Patience::Within(timeout))
+    }
+
+    /// Takes credits for messages to come; the future gives the permit, or an error as
+    /// [`DmaQueue::reserve`] does. Dropping it takes nothing.
+    pub fn reserve_async(&self, ops: u32, bytes: u64) -> Reserving<'_> {
+        Reserving::new(self, ops, bytes)
+    }
+
+    /// An empty [`Batch`] for this queue.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(self)
     }
 }
 

@@ -59,8 +59,15 @@ impl<B> Completion<B> {
 pub struct Refused<B> {
     /// Why.
     pub error: Error,
-    /// The buffer, untouched.
+    /// The buffer, or the message with its buffer, untouched.
     pub buffer: B,
+}
+
+impl<B> Refused<B> {
+    /// The same refusal with another buffer.
+    pub fn map<C>(self, f: impl FnOnce(B) -> C) -> Refused<C> {
+        Refused { error: self.error, buffer: f(self.buffer) }
+    }
 }
 
 impl<B> fmt::Debug for Refused<B> {

@@ -1,4 +1,4 @@
-//! Whether a message may come in, and what it then has to wait for.
+//! What a message that comes in has to wait for.
 
 use super::{Machine, root_of};
 use crate::{
@@ -6,15 +6,14 @@ use crate::{
     dma::{
         MessageId,
         hazard::Edge,
-        model::{Level, Offer, State},
+        model::{Offer, State},
     },
-    error::{FailureKind, Refusal},
+    error::FailureKind,
 };
 
 impl Machine {
-    /// Accepts the message or says why not; in that case nothing has changed.
-    pub(crate) fn accept(&mut self, offer: &Offer<'_>) -> Result<(Token, MessageId), Refusal> {
-        self.admit(offer)?;
+    /// Accepts a message whose credits were reserved, into a queue that [accepts](Self::accepts) any.
+    pub(crate) fn accept_paid(&mut self, offer: &Offer<'_>) -> (Token, MessageId) {
         let token = self.messages.take();
         let (messages, resources) = (&mut self.messages, &mut self.resources);
         let mut message = std::mem::take(messages.get_mut(token).expect("just taken"));
@@ -47,27 +46,8 @@ impl Machine {
         message.doom = inherited.map(|error| FailureKind::Upstream { root: root_of(error) });
         *messages.get_mut(token).expect("just taken") = message;
         self.next_id += 1;
-        queue.ops += 1;
-        queue.bytes += offer.bytes;
         queue.waiting.push_back(token);
         queue.order.push_back(token);
-        Ok((token, MessageId(self.next_id - 1)))
-    }
-
-    fn admit(&self, offer: &Offer<'_>) -> Result<(), Refusal> {
-        let queue = &self.queues[offer.queue];
-        if queue.closed {
-            return Err(Refusal::Closed);
-        }
-        if let Some(error) = &queue.failed {
-            return Err(Refusal::Failed(error.clone()));
-        }
-        let level = self.level(offer.queue);
-        let fits = offer.bytes <= level.free_bytes || queue.ops == 0;
-        if level.free_ops == 0 || !fits {
-            let Level { free_ops, free_bytes, .. } = level;
-            return Err(Refusal::Full { free_ops, free_bytes, bytes: offer.bytes });
-        }
-        Ok(())
+        (token, MessageId(self.next_id - 1))
     }
 }

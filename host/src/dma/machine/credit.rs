@@ -1,0 +1,52 @@
+//! Whether messages may come in: operation and byte credits, taken before and returned after.
+
+use super::Machine;
+#[cfg(test)]
+use crate::{
+    backend::Token,
+    dma::{MessageId, model::Offer},
+};
+use crate::{
+    dma::model::{Level, QueueId},
+    error::Refusal,
+};
+
+impl Machine {
+    /// Accepts the message or says why not; in that case nothing has changed.
+    #[cfg(test)]
+    pub(crate) fn accept(&mut self, offer: &Offer<'_>) -> Result<(Token, MessageId), Refusal> {
+        self.reserve(offer.queue, 1, offer.bytes)?;
+        Ok(self.accept_paid(offer))
+    }
+
+    /// Whether the queue takes messages at all.
+    pub(crate) fn accepts(&self, queue: QueueId) -> Result<(), Refusal> {
+        let queue = &self.queues[queue];
+        match &queue.failed {
+            _ if queue.closed => Err(Refusal::Closed),
+            Some(error) => Err(Refusal::Failed(error.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes credits of the queue for messages to come, all or none. More bytes than the queue has are
+    /// taken where nothing else is.
+    pub(crate) fn reserve(&mut self, queue: QueueId, ops: u32, bytes: u64) -> Result<(), Refusal> {
+        self.accepts(queue)?;
+        let Level { free_ops, free_bytes, .. } = self.level(queue);
+        let queue = &mut self.queues[queue];
+        if ops > free_ops || (bytes > free_bytes && queue.ops > 0) {
+            return Err(Refusal::Full { free_ops, free_bytes, bytes });
+        }
+        queue.ops += ops;
+        queue.bytes += bytes;
+        Ok(())
+    }
+
+    /// Takes back credits that were reserved and not spent.
+    pub(crate) fn refund(&mut self, queue: QueueId, ops: u32, bytes: u64) {
+        let queue = &mut self.queues[queue];
+        queue.ops -= ops;
+        queue.bytes -= bytes;
+    }
+}

@@ -1,0 +1,176 @@
+//! Credits of a queue, held before there is a message.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    task::{Context, Poll, Waker},
+};
+
+use super::{
+    DmaQueue,
+    engine::Patience,
+    ticket::{Refused, Ticket},
+};
+use crate::{
+    error::{Refusal, Result},
+    message::Message,
+};
+
+/// Operation and byte credits of one queue: what is sent with it never finds the queue full. Dropping it
+/// returns what was not spent. Made by [`DmaQueue::reserve`] and its kin.
+#[must_use = "a permit that is dropped returns its credits"]
+pub struct Permit<'q> {
+    queue: &'q DmaQueue,
+    /// Both change under the engine's lock only.
+    ops: AtomicU32,
+    bytes: AtomicU64,
+}
+
+impl<'q> Permit<'q> {
+    /// The credits were taken from the queue by whoever calls this.
+    pub(crate) fn new(queue: &'q DmaQueue, ops: u32, bytes: u64) -> Self {
+        Self { queue, ops: ops.into(), bytes: bytes.into() }
+    }
+
+    /// The queue it is for.
+    pub fn queue(&self) -> &'q DmaQueue {
+        self.queue
+    }
+
+    /// Operation credits left in it.
+    pub fn ops(&self) -> u32 {
+        self.ops.load(Relaxed)
+    }
+
+    /// Byte credits left in it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Sends with one of its operation credits and as many byte credits as the message has bytes. Never
+    /// waits. Builders do the same by [`with`](crate::Upload::with).
+    ///
+    /// # Errors
+    /// [`Refused`] with the message: [`Refusal::Permit`] where too little is left,
+    /// [`Refusal::Closed`] and [`Refusal::Failed`] by the queue.
+    pub fn send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
+        self.queue.send_with(message, Patience::Paid(self))
+    }
+
+    /// Takes credits out. Called under the engine's lock.
+    pub(super) fn spend(&self, ops: u32, bytes: u64) -> Result<(), Refusal> {
+        let (left_ops, left_bytes) = (self.ops(), self.bytes());
+        if ops > left_ops || bytes > left_bytes {
+            return Err(Refusal::Permit { left_ops, left_bytes, ops, bytes });
+        }
+        self.ops.store(left_ops - ops, Relaxed);
+        self.bytes.store(left_bytes - bytes, Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let (ops, bytes) = (*self.ops.get_mut(), *self.bytes.get_mut());
+        if ops > 0 || bytes > 0 {
+            self.queue.engine.shared.lock().machine.refund(self.queue.id, ops, bytes);
+            self.queue.engine.shared.settled();
+        }
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("queue", &self.queue.name())
+            .field("ops", &self.ops())
+            .field("bytes", &self.bytes())
+            .finish()
+    }
+}
+
+/// A permit on its way: a [`Future`] for any executor. Dropping it gives up its place and takes nothing.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Reserving<'q> {
+    queue: &'q DmaQueue,
+    ops: u32,
+    bytes: u64,
+    /// Its place among the waiters, once it has waited.
+    place: Option<u64>,
+}
+
+impl<'q> Reserving<'q> {
+    pub(super) fn new(queue: &'q DmaQueue, ops: u32, bytes: u64) -> Self {
+        Self { queue, ops, bytes, place: None }
+    }
+}
+
+impl<'q> Future for Reserving<'q> {
+    type Output = Result<Permit<'q>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let queue = self.queue;
+        if let Err(error) = queue.can_ever(self.ops) {
+            return Poll::Ready(Err(error));
+        }
+        let mut core = queue.engine.shared.lock();
+        match core.machine.reserve(queue.id, self.ops, self.bytes) {
+            Ok(()) => Poll::Ready(Ok(Permit::new(queue, self.ops, self.bytes))),
+            Err(Refusal::Full { .. }) => {
+                let old = core.tasks.put(&mut self.place, context.waker());
+                drop(core);
+                // A waker is the user's: it is not dropped under the lock.
+                drop(old);
+                Poll::Pending
+            }
+            Err(why) => Poll::Ready(Err(queue.refused(why))),
+        }
+    }
+}
+
+impl Drop for Reserving<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let waker = self.queue.engine.shared.lock().tasks.leave(place);
+            drop(waker);
+        }
+    }
+}
+
+/// Tasks that wait for credits.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    next: u64,
+    tasks: Vec<(u64, Waker)>,
+}
+
+impl Waiting {
+    /// Leaves a waker in the task's place; gives back the one that was there.
+    fn put(&mut self, place: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
+        let key = *place.get_or_insert_with(|| {
+            self.next += 1;
+            self.next
+        });
+        match self.tasks.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, old)) if old.will_wake(waker) => None,
+            Some((_, old)) => Some(std::mem::replace(old, waker.clone())),
+            None => {
+                self.tasks.push((key, waker.clone()));
+                None
+            }
+        }
+    }
+
+    fn leave(&mut self, place: u64) -> Option<Waker> {
+        let at = self.tasks.iter().position(|(known, _)| *known == place)?;
+        Some(self.tasks.remove(at).1)
+    }
+
+    /// All of them, to be woken: each looks for itself whether there is enough for it.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> {
+        std::mem::take(&mut self.tasks).into_iter().map(|(_, waker)| waker)
+    }
+}

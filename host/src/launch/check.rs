@@ -1,0 +1,207 @@
+//! A launch against what its kernel declares and its device can do.
+
+use std::sync::Arc;
+
+use wharf_simt::{Access as Declared, Entry, Scalar, Slot};
+
+use super::Launch;
+use crate::{
+    backend::{self, Lane, Op, Region},
+    buffer::{Allocation, Bound},
+    device::LEAST_BYTES,
+    dma::Access,
+    error::{Error, Result},
+    grid,
+    kernel::{Grid, Kernel},
+    message::Message,
+};
+
+impl Launch<'_> {
+    /// The launch of one kernel, checked.
+    pub(super) fn message(&self, kernel: &Kernel) -> Result<Message<()>> {
+        let entry = kernel.entry()?;
+        let storage: Vec<&Slot> = entry.bindings.iter().filter(|s| s.access != Declared::Uniform).collect();
+        let mut bound = self.in_order(kernel, &storage)?;
+        for (slot, bound) in storage.iter().zip(&bound) {
+            self.check(kernel, slot, bound)?;
+        }
+        check_aliases(kernel, &storage, &bound)?;
+        let uniform = self.uniform_bytes(kernel, entry, &storage, &bound)?;
+        let groups = match self.groups {
+            Some(groups) => groups,
+            None => grid::groups(kernel, &storage, &bound, &uniform)?,
+        };
+        let groups = grid::within_limits(kernel, groups, self.device.capabilities())?;
+        grid::check_needs(kernel, &storage, &bound, &uniform, groups)?;
+        let message = |op| Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ()).labelled(self.route.label);
+        if groups.contains(&0) {
+            return Ok(message(Op::Nothing));
+        }
+        for (slot, bound) in storage.iter().zip(&mut bound) {
+            // No API binds nothing. An empty buffer that is read stands for its allocation's padding,
+            // which is zeroes.
+            if bound.allocation.bytes == 0 && slot.access == Declared::Read && slot.min_bytes <= LEAST_BYTES {
+                bound.region.bytes = slot.min_bytes;
+            }
+            if bound.region.bytes < slot.min_bytes {
+                let stride = slot.layout.tail_stride().map_or(1, u64::from);
+                return Err(Error::Length {
+                    what: format!("{}.{}", kernel.name(), slot.name),
+                    expected: slot.min_bytes / stride,
+                    got: bound.region.bytes / stride,
+                });
+            }
+        }
+        let pipeline = self.device.pipeline(kernel, &self.overrides)?;
+        let launch = backend::Launch {
+            pipeline,
+            groups,
+            storage: bound.iter().map(whole_grains).collect(),
+            uniform: uniform.bytes,
+        };
+        let message = message(Op::Launch(Box::new(launch)));
+        let accesses = accesses(&storage, &bound);
+        Ok(accesses.into_iter().fold(message, |message, (allocation, access)| message.touching(allocation, access)))
+    }
+
+    /// The bound buffers in the order of the kernel's storage bindings.
+    fn in_order(&self, kernel: &Kernel, storage: &[&Slot]) -> Result<Vec<Bound>> {
+        let mut places: Vec<Option<&Bound>> = vec![None; storage.len()];
+        for (name, bound) in self.bound.iter().filter_map(|(n, b)| n.map(|n| (n, b))) {
+            let what = || format!("{}.{name}", kernel.name());
+            let place = storage.iter().position(|slot| slot.name == name).ok_or_else(|| {
+                let there: Vec<_> = storage.iter().map(|slot| slot.name.as_str()).collect();
+                Error::argument(what(), format!("no such storage binding, there is: {}", there.join(", ")))
+            })?;
+            if places[place].replace(bound).is_some() {
+                return Err(Error::argument(what(), "is bound twice"));
+            }
+        }
+        let mut rest = self.bound.iter().filter(|(name, _)| name.is_none()).map(|(_, bound)| bound);
+        for place in places.iter_mut().filter(|place| place.is_none()) {
+            *place = rest.next();
+        }
+        if rest.next().is_some() {
+            let (declared, got) = (storage.len(), self.bound.len());
+            return Err(Error::argument(kernel.name(), format!("has {declared} storage bindings, {got} are bound")));
+        }
+        storage
+            .iter()
+            .zip(places)
+            .map(|(slot, place)| {
+                let what = || format!("{}.{}", kernel.name(), slot.name);
+                place.cloned().ok_or_else(|| Error::argument(what(), format!("{} is not bound", slot.layout)))
+            })
+            .collect()
+    }
+
+    /// One buffer against its declaration.
+    fn check(&self, kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<()> {
+        let what = || format!("{}.{}", kernel.name(), slot.name);
+        if !Arc::ptr_eq(&bound.allocation.engine, &self.device.inner.engine) {
+            let owner = &bound.allocation.engine.shared.device;
+            return Err(Error::argument(what(), format!("its buffer belongs to {owner}, not to {}", self.device.id())));
+        }
+        if bound.allocation.read_only && slot.access == Declared::ReadWrite {
+            return Err(Error::argument(what(), "is written, and its buffer was imported and is read-only"));
+        }
+        let declared = element_of(slot);
+        let stride = slot.layout.tail_stride().map(u64::from);
+        let fits_size = stride.is_none_or(|stride| bound.element_bytes == 1 || bound.element_bytes == stride);
+        let fits_type = match (bound.scalar, declared) {
+            (Some(got), Some(expected)) => got == expected,
+            _ => true,
+        };
+        if !(fits_size && fits_type) {
+            return Err(Error::Type { what: what(), expected: slot.layout.to_string(), got: bound.element.into() });
+        }
+        let capabilities = self.device.capabilities();
+        if bound.region.bytes > capabilities.max_binding_bytes {
+            return Err(Error::Limit {
+                what: what(),
+                limit_name: "max_binding_bytes",
+                requested: bound.region.bytes,
+                limit: capabilities.max_binding_bytes,
+            });
+        }
+        let alignment = capabilities.storage_alignment;
+        if !bound.region.offset.is_multiple_of(alignment) {
+            let at = bound.region.offset;
+            return Err(Error::argument(what(), format!("its view begins at byte {at}, no multiple of {alignment}")));
+        }
+        Ok(())
+    }
+
+    fn uniform_bytes(
+        &self,
+        kernel: &Kernel,
+        entry: &Entry,
+        storage: &[&Slot],
+        bound: &[Bound],
+    ) -> Result<grid::Uniform> {
+        let slots: Vec<&Slot> = entry.bindings.iter().filter(|s| s.access == Declared::Uniform).collect();
+        let mut uniform = grid::Uniform::new(&slots);
+        for (name, bytes) in &self.uniforms {
+            uniform.set_slot(kernel.name(), name, bytes)?;
+        }
+        for &(name, value) in &self.args {
+            uniform.set(kernel.name(), name, value.scalar(), value.bytes())?;
+        }
+        let counted = match kernel.grid() {
+            Grid::Elements { of, .. } | Grid::Strided { of, .. } => storage.iter().position(|slot| slot.name == of),
+            _ => None,
+        };
+        if let Some(counted) = counted {
+            uniform.default_n(kernel.name(), grid::elements_of(storage[counted], &bound[counted]))?;
+        }
+        uniform.complete(kernel.name())?;
+        Ok(uniform)
+    }
+}
+
+/// The scalar that the binding's elements are made of, where they are of one kind.
+fn element_of(slot: &Slot) -> Option<Scalar> {
+    use wharf_simt::Layout::{Array, Atomic, Matrix, Scalar as Plain, Vector};
+    fn of(layout: &wharf_simt::Layout) -> Option<Scalar> {
+        match layout {
+            Plain(scalar) | Atomic(scalar) | Vector { scalar, .. } | Matrix { scalar, .. } => Some(*scalar),
+            Array { element, .. } => of(element),
+            _ => None,
+        }
+    }
+    of(&slot.layout)
+}
+
+/// Bindings are multiples of 4 bytes; the allocation has room for that.
+fn whole_grains(bound: &Bound) -> Region {
+    Region { bytes: bound.region.bytes.next_multiple_of(4), ..bound.region }
+}
+
+fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[Bound]) -> Result<()> {
+    for (i, a) in bound.iter().enumerate() {
+        for (j, b) in bound.iter().enumerate().skip(i + 1) {
+            let writes = [i, j].iter().any(|&k| storage[k].access == Declared::ReadWrite);
+            let (x, y) = (a.region, b.region);
+            let overlap = x.mem == y.mem && x.offset < y.offset + y.bytes && y.offset < x.offset + x.bytes;
+            if writes && overlap {
+                let what = format!("{}.{} and .{}", kernel.name(), storage[i].name, storage[j].name);
+                return Err(Error::argument(what, "share memory that one of them writes"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One access for each buffer.
+fn accesses<'b>(storage: &[&Slot], bound: &'b [Bound]) -> Vec<(&'b Arc<Allocation>, Access)> {
+    let mut accesses: Vec<(&Arc<Allocation>, Access)> = Vec::with_capacity(bound.len());
+    for (slot, bound) in storage.iter().zip(bound) {
+        let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
+        match accesses.iter_mut().find(|(known, _)| known.resource == bound.allocation.resource) {
+            Some((_, known)) if access == Access::ReadWrite => *known = access,
+            Some(_) => {}
+            None => accesses.push((&bound.allocation, access)),
+        }
+    }
+    accesses
+}

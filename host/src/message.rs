@@ -1,0 +1,122 @@
+//! A message that was described and checked, and that no queue has accepted yet.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use smallvec::SmallVec;
+
+use crate::{
+    backend::{Lane, Op, Source},
+    buffer::Allocation,
+    dma::{Access, Engine, Kind, Parcel, Work},
+};
+
+/// A message to one device. It owns its host buffer `B` and keeps the device buffers that it touches
+/// alive; nothing has been sent. A queue, a [`Permit`] or a [`Batch`] sends it, and hands it back where
+/// it does not. Dropping it sends nothing and drops the host buffer.
+///
+/// The builders make it: [`Upload::message`], [`Download::message`], [`Copy::message`] and
+/// [`Launch::messages`].
+///
+/// [`Permit`]: crate::Permit
+/// [`Batch`]: crate::Batch
+/// [`Upload::message`]: crate::Upload::message
+/// [`Download::message`]: crate::Download::message
+/// [`Copy::message`]: crate::Copy::message
+/// [`Launch::messages`]: crate::Launch::messages
+#[must_use = "a message is sent by a queue, a permit or a batch"]
+pub struct Message<B> {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) work: Work,
+    /// Until it is accepted; then the machine keeps them.
+    keep: SmallVec<[Arc<Allocation>; 2]>,
+    buffer: PhantomData<fn() -> B>,
+}
+
+impl<B: Send + 'static> Message<B> {
+    pub(crate) fn new(engine: &Arc<Engine>, lane: Lane, bytes: u64, op: Op, buffer: B) -> Self {
+        let work = Work {
+            queue: 0,
+            kind: Kind::Work(lane),
+            bytes,
+            op: Some(op),
+            parcel: Some(Parcel::new(buffer)),
+            staging: 0,
+            label: None,
+            accesses: SmallVec::new(),
+        };
+        Self { engine: engine.clone(), work, keep: SmallVec::new(), buffer: PhantomData }
+    }
+
+    /// What it does to a device buffer.
+    pub(crate) fn touching(mut self, allocation: &Arc<Allocation>, access: Access) -> Self {
+        self.work.accesses.push((allocation.resource, access));
+        self.keep.push(allocation.clone());
+        self
+    }
+
+    pub(crate) fn labelled(mut self, label: Option<&str>) -> Self {
+        self.work.label = label.map(Into::into);
+        self
+    }
+
+    /// Says that the operation holds this much staging memory.
+    pub(crate) fn staged(mut self, bytes: u64) -> Self {
+        self.work.staging = bytes;
+        self
+    }
+
+    /// Bytes that it carries: what it costs of a queue's byte credits. Launches, copies on the device
+    /// and clears carry none.
+    pub fn bytes(&self) -> u64 {
+        self.work.bytes
+    }
+
+    /// The host buffer; the message is gone.
+    pub fn into_buffer(mut self) -> B {
+        self.work.parcel.take().expect("a message that was not sent has its buffer").take()
+    }
+}
+
+impl<B> Message<B> {
+    /// Forgets the type of the host buffer.
+    pub(crate) fn untyped(mut self) -> Message<()> {
+        Message {
+            engine: self.engine.clone(),
+            work: self.work.take(),
+            keep: std::mem::take(&mut self.keep),
+            buffer: PhantomData,
+        }
+    }
+}
+
+impl Message<()> {
+    /// The other way round.
+    pub(crate) fn typed<B>(mut self) -> Message<B> {
+        Message {
+            engine: self.engine.clone(),
+            work: self.work.take(),
+            keep: std::mem::take(&mut self.keep),
+            buffer: PhantomData,
+        }
+    }
+}
+
+impl<B> Drop for Message<B> {
+    fn drop(&mut self) {
+        // Only what was not accepted still has its operation.
+        if let Some(Op::Upload { src: Source::Block(block), .. }) = self.work.op.take() {
+            self.engine.shared.staging.remove(self.work.staging);
+            self.engine.shared.backend.host_free(block);
+        }
+    }
+}
+
+impl<B> fmt::Debug for Message<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("device", &self.engine.shared.device)
+            .field("bytes", &self.work.bytes)
+            .field("label", &self.work.label)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! Copies and clears on the device.
+
+use super::{Route, own, region, routed, writable};
+use crate::{
+    backend::{Lane, Op},
+    buffer::{Buffer, Element},
+    device::Device,
+    dma::{Access, Ticket},
+    error::{Error, Result},
+    message::Message,
+};
+
+/// A copy or a clear that is being described; see [`Device::copy`] and [`Device::clear`].
+#[derive(Debug)]
+#[must_use = "a copy is sent by `send`"]
+pub struct Copy<'a, T> {
+    device: &'a Device,
+    from: Option<&'a Buffer<T>>,
+    to: &'a Buffer<T>,
+    route: Route<'a>,
+}
+
+routed!(Copy<'a, T>);
+
+impl<'a, T: Element> Copy<'a, T> {
+    pub(crate) fn new(device: &'a Device, from: Option<&'a Buffer<T>>, to: &'a Buffer<T>) -> Self {
+        Self { device, from, to, route: Route::default() }
+    }
+
+    /// Sends it. Waits for a credit if there is none, never for the copy.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where the buffers differ in length, [`Error::Argument`] where both are the
+    /// same or one belongs to another device, [`Error::Refused`] by the queue.
+    pub fn send(self) -> Result<Ticket<()>> {
+        let (device, route) = (self.device, self.route);
+        Ok(route.send(device, self.message()?)?)
+    }
+
+    /// The copy or clear as a message that is not sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where the buffers differ in length, [`Error::Argument`] where both are the
+    /// same or one belongs to another device.
+    pub fn message(self) -> Result<Message<()>> {
+        own(self.device, self.to)?;
+        writable(self.to)?;
+        let dst = region(self.to, &(0..self.to.len()))?;
+        let op = match self.from {
+            None => Op::Clear { dst },
+            Some(from) => {
+                own(self.device, from)?;
+                if from.len() != self.to.len() {
+                    let (expected, got) = (from.len() as u64, self.to.len() as u64);
+                    return Err(Error::Length { what: "the buffer copied to".into(), expected, got });
+                }
+                if from.allocation.resource == self.to.allocation.resource {
+                    return Err(Error::argument("copy", "the source is the destination"));
+                }
+                Op::Copy { src: region(from, &(0..from.len()))?, dst }
+            }
+        };
+        let op = if dst.bytes == 0 { Op::Nothing } else { op };
+        let message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
+        let message = message.touching(&self.to.allocation, Access::Overwrite).labelled(self.route.label);
+        Ok(match self.from {
+            Some(from) => message.touching(&from.allocation, Access::Read),
+            None => message,
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! Host memory to the device.
+
+use super::{Fill, GRAIN, Route, fill::Target, own, region, routed, writable};
+use crate::{
+    backend::{INLINE_BYTES, Lane, Op, Region, Source},
+    buffer::{Buffer, Element},
+    device::Device,
+    dma::{Access, Refused, Ticket},
+    error::{Error, Result},
+    host_memory::HostBuffer,
+    message::Message,
+};
+
+/// An upload that is being described; see [`Device::upload`].
+#[derive(Debug)]
+#[must_use = "an upload is sent by `send`, `fill` or `reserve`"]
+pub struct Upload<'a, T> {
+    device: &'a Device,
+    to: &'a Buffer<T>,
+    at: usize,
+    route: Route<'a>,
+}
+
+routed!(Upload<'a, T>);
+
+impl<'a, T: Element> Upload<'a, T> {
+    pub(crate) fn new(device: &'a Device, to: &'a Buffer<T>) -> Self {
+        Self { device, to, at: 0, route: Route::default() }
+    }
+
+    /// The first element that is written; 0 unless said otherwise.
+    pub fn at(mut self, element: usize) -> Self {
+        self.at = element;
+        self
+    }
+
+    /// The destination of `len` elements.
+    fn region(&self, len: usize) -> Result<(Region, Access)> {
+        own(self.device, self.to)?;
+        writable(self.to)?;
+        let end = self.at.checked_add(len).filter(|&end| end <= self.to.len()).ok_or_else(|| Error::Length {
+            what: "the buffer uploaded to".into(),
+            expected: (self.at as u64).saturating_add(len as u64),
+            got: self.to.len() as u64,
+        })?;
+        let whole = self.at == 0 && end == self.to.len();
+        let access = if whole { Access::Overwrite } else { Access::WritePart };
+        Ok((region(self.to, &(self.at..end))?, access))
+    }
+
+    /// Sends a host buffer, which comes back in the completion whatever happens. Waits for a credit
+    /// if there is none (see [`Upload::or_refuse`]), never for the transfer.
+    ///
+    /// # Errors
+    /// [`Refused`] with the buffer: [`Error::Length`] where it does not fit, [`Error::Refused`]
+    /// where the queue is closed, has failed or is full.
+    pub fn send<B: HostBuffer<T>>(self, buffer: B) -> Result<Ticket<B>, Refused<B>> {
+        let (device, route) = (self.device, self.route);
+        route.send(device, self.message(buffer)?).map_err(|refused| refused.map(Message::into_buffer))
+    }
+
+    /// The upload of a host buffer as a message that is not sent yet.
+    ///
+    /// # Errors
+    /// [`Refused`] with the buffer: [`Error::Length`] where it does not fit, [`Error::Argument`] where
+    /// the device buffer is another device's or read-only.
+    pub fn message<B: HostBuffer<T>>(self, buffer: B) -> Result<Message<B>, Refused<B>> {
+        let (region, access) = match self.region(buffer.as_slice().len()) {
+            Ok(found) => found,
+            Err(error) => return Err(Refused { error, buffer }),
+        };
+        let bytes = size_of_val(buffer.as_slice()) as u64;
+        let engine = &self.device.inner.engine;
+        let mut staging = 0;
+        let src = if bytes == 0 {
+            None
+        } else if bytes as usize <= INLINE_BYTES {
+            let mut inline = [0; INLINE_BYTES];
+            inline[..bytes as usize].copy_from_slice(bytemuck::cast_slice(buffer.as_slice()));
+            Some(Source::Inline { bytes: inline, len: region.bytes as usize })
+        } else if bytes == region.bytes {
+            Some(Source::Span(buffer.place()))
+        } else {
+            // An odd end: the last grain is completed in staging memory.
+            match self.device.inner.backend.host_alloc(region.bytes) {
+                Ok(mut block) => {
+                    staging = block.bytes;
+                    engine.shared.staging.add(staging);
+                    block.as_mut_slice()[..bytes as usize].copy_from_slice(bytemuck::cast_slice(buffer.as_slice()));
+                    Some(Source::Block(block))
+                }
+                Err(error) => return Err(Refused { error, buffer }),
+            }
+        };
+        // The bytes stay where they are: moving a `HostBuffer` moves its handle only.
+        let op = src.map_or(Op::Nothing, |src| Op::Upload { src, dst: region });
+        let message = Message::new(engine, Lane::Upload, bytes, op, buffer).staged(staging);
+        Ok(message.touching(&self.to.allocation, access).labelled(self.route.label))
+    }
+
+    /// Writes the rest of the buffer from element [`at`](Upload::at) on, in place in staging memory:
+    /// element `i` becomes `make(i)`, `i` counting from 0.
+    ///
+    /// # Errors
+    /// As [`Upload::reserve`] and [`Fill::commit`].
+    pub fn fill(self, mut make: impl FnMut(usize) -> T) -> Result<Ticket<()>> {
+        let len = self.to.len().saturating_sub(self.at);
+        let mut fill = self.reserve(len)?;
+        for (i, element) in fill.iter_mut().enumerate() {
+            *element = make(i);
+        }
+        fill.commit()
+    }
+
+    /// Staging memory for `len` elements, to be written in place and then committed: the host's only
+    /// copy is the one that makes the data. Its credits are taken here, before the memory is lent, so
+    /// that the queue's bytes bound what is lent, too; waits for them if there are none. They come back
+    /// when the message is resolved, or when the [`Fill`] is dropped: whoever holds one while it waits
+    /// for the next needs a queue with bytes for both.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where they do not fit, [`Error::Refused`] where the queue is closed, has failed
+    /// or is full, [`Error::OutOfMemory`] without staging memory.
+    pub fn reserve(self, len: usize) -> Result<Fill<'a, T>> {
+        let (region, access) = self.region(len)?;
+        let queue = self.route.queue(self.device, Lane::Upload);
+        queue.owned_by(&self.device.inner.engine)?;
+        let permit = queue.permit(1, region.bytes, self.route.patience)?;
+        let block = self.device.inner.backend.host_alloc(region.bytes.max(GRAIN))?;
+        let target = Target { region, access, label: self.route.label };
+        Ok(Fill::new(self.device, self.to, permit, block, len, target))
+    }
+}

@@ -1,0 +1,261 @@
+//! Permits, batches and the ways to wait for a credit, on the CPU device.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use wharf::{Device, DmaQueue, Error, Grid, Kernel, Operand, Plan, Refusal, Step, native::Dispatch};
+
+fn device() -> Device {
+    Device::open("cpu").expect("the CPU device is always there")
+}
+
+fn full(error: &Error) -> bool {
+    matches!(error, Error::Refused { why: Refusal::Full { .. }, .. })
+}
+
+fn free(queue: &DmaQueue) -> (u32, u64) {
+    (queue.stats().free_ops, queue.stats().free_bytes)
+}
+
+#[test]
+fn a_permit_is_room_that_nobody_else_gets() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("narrow").depth(3).bytes(100).open();
+    let x = device.buffer::<u8>(40)?;
+    let permit = queue.try_reserve(2, 80)?;
+    assert_eq!((permit.ops(), permit.bytes(), free(&queue)), (2, 80, (1, 20)));
+    assert_eq!(queue.stats().unresolved, 0, "a permit is no message");
+
+    let refused = queue.try_send(device.upload(&x).message(vec![1; 40])?).expect_err("20 bytes are left");
+    assert!(full(&refused.error), "{refused}");
+    assert_eq!(refused.buffer.into_buffer(), [1; 40], "the message comes back with its buffer");
+
+    let first = permit.send(device.upload(&x).message(vec![2; 40])?)?;
+    let second = device.upload(&x).with(&permit).send(vec![3; 40])?;
+    assert_eq!((permit.ops(), permit.bytes()), (0, 0));
+    let refused = device.upload(&x).with(&permit).send(vec![4; 40]).expect_err("it is spent");
+    assert!(matches!(refused.error, Error::Refused { why: Refusal::Permit { left_ops: 0, .. }, .. }), "{refused}");
+    assert_eq!(refused.buffer, [4; 40]);
+    assert_eq!((first.wait().ok()?, second.wait().ok()?), (vec![2; 40], vec![3; 40]));
+    drop(permit);
+    assert_eq!(free(&queue), (3, 100));
+    Ok(())
+}
+
+#[test]
+fn a_permit_that_is_dropped_wakes_who_waits_for_its_credits() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("narrow").depth(1).open();
+    let x = device.buffer::<u32>(4)?;
+    let permit = queue.reserve(1, 0)?;
+    let waited = queue.reserve_timeout(1, 0, Duration::from_millis(1)).expect_err("taken");
+    assert!(matches!(waited, Error::Refused { why: Refusal::Timeout, .. }), "{waited}");
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| queue.send(device.upload(&x).message(vec![7_u32; 4])?)?.wait().ok());
+        let task = scope.spawn(|| pollster::block_on(queue.reserve_async(1, 0)).map(|permit| permit.ops()));
+        thread::sleep(Duration::from_millis(5));
+        drop(permit);
+        assert_eq!(sender.join().expect("it ends")?, [7; 4]);
+        assert_eq!(task.join().expect("it ends")?, 1);
+        Ok::<_, Error>(())
+    })?;
+    assert_eq!(free(&queue).0, 1);
+    Ok(())
+}
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_reservation_that_is_given_up_takes_nothing() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("narrow").depth(1).open();
+    let x = device.buffer::<u32>(4)?;
+    let waker = Waker::from(Arc::new(Nobody));
+    let mut context = Context::from_waker(&waker);
+    for _ in 0..100 {
+        let permit = queue.reserve(1, 0)?;
+        let mut future = Box::pin(queue.reserve_async(1, 0));
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        let mut sending = Box::pin(queue.send_async(device.upload(&x).message(vec![1_u32; 4])?));
+        assert!(sending.as_mut().poll(&mut context).is_pending());
+        drop(future);
+        drop(permit);
+        drop(sending);
+        assert_eq!(free(&queue).0, 1);
+    }
+    let mut ready = pin!(queue.send_async(device.upload(&x).message(vec![2_u32; 4])?));
+    let Poll::Ready(sent) = ready.as_mut().poll(&mut context) else { panic!("there is room") };
+    assert_eq!(sent?.wait().ok()?, [2; 4]);
+    Ok(())
+}
+
+#[test]
+fn a_queue_that_closes_tells_who_awaits_a_credit() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("narrow").depth(1).open();
+    let permit = queue.reserve(1, 0)?;
+    thread::scope(|scope| {
+        let task = scope.spawn(|| pollster::block_on(queue.reserve_async(1, 0)).map(|_| ()));
+        thread::sleep(Duration::from_millis(5));
+        queue.close();
+        let refused = task.join().expect("it ends").expect_err("the queue is closed");
+        assert!(matches!(refused, Error::Refused { why: Refusal::Closed, .. }), "{refused}");
+    });
+    let x = device.buffer::<u32>(4)?;
+    let refused = permit.send(device.upload(&x).message(vec![1_u32; 4])?).expect_err("closed");
+    assert!(matches!(refused.error, Error::Refused { why: Refusal::Closed, .. }), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn what_never_fits_is_said_rather_than_waited_for() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("narrow").depth(2).bytes(8).open();
+    let error = queue.reserve(3, 0).expect_err("the depth is 2").to_string();
+    assert_eq!(error, "queue `narrow`: 3 operations never fit its depth of 2");
+    assert!(pollster::block_on(queue.reserve_async(3, 0)).is_err());
+    let alone = queue.reserve(1, 1000)?;
+    assert!(full(&queue.try_reserve(1, 1).expect_err("it is alone")));
+    drop(alone);
+    Ok(())
+}
+
+#[test]
+fn a_batch_is_accepted_whole_and_in_order() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("work").open();
+    let x = device.buffer::<u32>(16)?;
+    let mut batch = queue.batch();
+    for round in 0..3_u32 {
+        let mut uploads = Vec::new();
+        let mut downloads = Vec::new();
+        for i in 0..100 {
+            uploads.push(batch.push(device.upload(&x).message(vec![round * 100 + i; 16])?)?);
+            downloads.push(batch.push(device.download(&x).message(Vec::new())?)?);
+        }
+        assert_eq!((batch.len(), batch.bytes()), (200, 200 * 64));
+        let before = device.stats().accepted;
+        let mut sent = batch.commit()?;
+        assert_eq!(device.stats().accepted, before + 200);
+        let mut last = None;
+        for (i, (up, down)) in uploads.into_iter().zip(downloads).enumerate() {
+            let (up, down) = (sent.ticket(up), sent.ticket(down));
+            assert!(last < Some(up.id()) && up.id() < down.id());
+            last = Some(down.id());
+            assert_eq!(down.wait().ok()?, [round * 100 + i as u32; 16]);
+            up.wait().ok()?;
+        }
+        drop(sent);
+        assert!(batch.is_empty());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_batch_that_does_not_fit_sends_nothing_and_keeps_everything() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("narrow").depth(4).open();
+    let x = device.buffer::<u32>(4)?;
+    let permit = queue.reserve(2, 0)?;
+    let mut batch = queue.batch();
+    let entries =
+        [0_u32, 1, 2].map(|i| batch.push(device.upload(&x).message(vec![i; 4]).expect("fits")).expect("ours"));
+    assert!(full(&batch.try_commit().expect_err("2 operations are free")));
+    let late = batch.commit_timeout(Duration::from_millis(1)).expect_err("they stay taken");
+    assert!(matches!(late, Error::Refused { why: Refusal::Timeout, .. }), "{late}");
+    assert_eq!((device.stats().accepted, batch.len(), free(&queue).0), (0, 3, 2));
+    assert_eq!(batch.take(entries[1]).into_buffer(), [1; 4]);
+    let mut sent = batch.try_commit()?;
+    assert_eq!(sent.ticket(entries[2]).wait().ok()?, [2; 4]);
+    assert_eq!(sent.ticket(entries[0]).wait().ok()?, [0; 4]);
+    drop(sent);
+    drop(permit);
+
+    let kept = Arc::<[u32]>::from([1, 2, 3, 4]);
+    let mut batch = queue.batch();
+    batch.push(device.upload(&x).message(kept.clone())?)?;
+    drop(batch);
+    assert_eq!((Arc::strong_count(&kept), device.stats().accepted), (1, 2), "a batch that is dropped sends nothing");
+    assert_eq!(pollster::block_on(queue.batch().commit_async()).map(drop).ok(), Some(()));
+    Ok(())
+}
+
+#[test]
+#[should_panic(expected = "an entry of another batch")]
+fn an_entry_is_good_for_its_batch_only() {
+    let device = device();
+    let queue = device.queue("work").open();
+    let x = device.buffer::<u32>(4).expect("memory");
+    let mut batch = queue.batch();
+    let entry = batch.push(device.upload(&x).message(vec![1_u32; 4]).expect("fits")).expect("ours");
+    drop(batch.commit());
+    batch.push(device.upload(&x).message(vec![1_u32; 4]).expect("fits")).expect("ours");
+    drop(batch.take(entry));
+}
+
+const SOURCE: &str = "
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(1)
+fn next() { x[0] += 1; }";
+
+fn next(dispatch: &mut Dispatch<'_>) {
+    let [x] = dispatch.args else { unreachable!("one binding") };
+    x.write::<u32>()[0] += 1;
+}
+
+static NEXT: Kernel = Kernel::new("next", SOURCE).with_native(next).with_grid(Grid::Fixed([1, 1, 1]));
+
+static THREE: Plan = Plan {
+    name: "three",
+    bindings: 1,
+    scratch: &[],
+    steps: &[const { Step { kernel: &NEXT, operands: &[Operand::Caller(0)] } }; 3],
+};
+
+#[test]
+fn a_plan_that_is_refused_has_not_sent_its_first_steps() -> wharf::Result<()> {
+    let device = device();
+    let x = device.buffer::<u32>(1)?;
+    let queue = device.queue("narrow").depth(4).open();
+    let permit = queue.reserve(2, 0)?;
+    let launch = || device.launch(&THREE).bind(&x);
+    assert!(full(&launch().on(&queue).or_refuse().run().expect_err("2 of 3 fit")));
+    assert!(matches!(launch().with(&permit).run(), Err(Error::Refused { why: Refusal::Permit { .. }, .. })));
+    assert_eq!((device.stats().accepted, device.download(&x).wait()?[0]), (0, 0));
+    drop(permit);
+    launch().on(&queue).run()?.wait().ok()?;
+    let mut batch = queue.batch();
+    let entries = launch().messages()?.into_iter().map(|message| batch.push(message)).collect::<Result<Vec<_>, _>>()?;
+    batch.commit()?.ticket(entries[2]).wait().ok()?;
+    assert_eq!(device.download(&x).wait()?[0], 6);
+    let shallow = device.queue("shallow").depth(2).open();
+    assert!(matches!(launch().on(&shallow).run(), Err(Error::Argument { .. })), "it could never be sent");
+    Ok(())
+}
+
+#[test]
+fn staging_memory_is_lent_within_the_bytes_of_its_queue() -> wharf::Result<()> {
+    let device = device();
+    let queue = device.queue("narrow").bytes(1000).open();
+    let x = device.buffer::<u8>(600)?;
+    let upload = || device.upload(&x).on(&queue).or_refuse();
+    let mut fill = upload().reserve(600)?;
+    assert!(full(&upload().reserve(600).expect_err("400 bytes are left")));
+    assert_eq!(device.stats().staging_bytes, 600);
+    fill.fill(9);
+    fill.commit()?.wait().ok()?;
+    drop(upload().reserve(600)?);
+    assert_eq!(free(&queue).1, 1000);
+    assert_eq!(device.download(&x).wait()?[599], 9);
+    Ok(())
+}
