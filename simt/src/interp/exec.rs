@@ -20,6 +20,9 @@ pub(super) struct Run<'a> {
     pub(super) lanes: u32,
     /// Present in a checked run.
     pub(super) check: Option<RefCell<Checker<'a>>>,
+    /// Told of everything that runs.
+    #[cfg(test)]
+    pub(super) watch: Option<&'a dyn super::watch::Watch>,
 }
 
 impl<'a> Run<'a> {
@@ -32,7 +35,15 @@ impl<'a> Run<'a> {
                 _ => {}
             }
         }
-        Self { context, state, active: 0, lanes, check: None }
+        Self {
+            context,
+            state,
+            active: 0,
+            lanes,
+            check: None,
+            #[cfg(test)]
+            watch: None,
+        }
     }
 
     /// Runs one workgroup from beginning to end.
@@ -70,12 +81,16 @@ impl<'a> Run<'a> {
             {
                 return Err(Halt::Budget);
             }
+            #[cfg(test)]
+            self.watched(node, false);
             match node {
                 Node::Inst(inst) => {
                     if self.check.is_some() {
                         self.observe(inst);
                     }
                     self.inst(inst)?;
+                    #[cfg(test)]
+                    self.watched(node, true);
                     continue;
                 }
                 Node::Barrier { scope, at } => {

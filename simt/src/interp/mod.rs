@@ -15,6 +15,8 @@ mod observe;
 mod state;
 mod subgroup;
 mod vector;
+#[cfg(test)]
+pub(crate) mod watch;
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -10,6 +10,8 @@
 //! [`Node::Exit`] are what `break`, `continue`, `return` and `switch` have become.
 
 pub(crate) mod alloc;
+#[cfg_attr(not(test), expect(dead_code, reason = "the compiler that asks is on its way"))]
+pub(crate) mod facts;
 pub(crate) mod forward;
 pub(crate) mod op;
 mod visit;
@@ -17,6 +19,7 @@ mod visit;
 pub(crate) use alloc::Info;
 use naga::Span;
 pub(crate) use op::{Atomic, Binary, Collective, Combine, Gather, Lane, Op, Unary};
+pub(crate) use visit::Use;
 
 use crate::layout::Layout;
 
