@@ -263,6 +263,9 @@ pub struct Capabilities {
     pub max_in_flight: u32,
 }
 
+/// Tells the driver that there is something to reap.
+pub(crate) type Ring = Box<dyn Fn() + Send + Sync>;
+
 /// One device. All methods may be called from any thread unless they say otherwise.
 pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// What it can do.
@@ -321,6 +324,15 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// Appends what has happened; waits for at most `timeout` where nothing has. Called from one
     /// thread at a time.
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration);
+
+    /// For backends whose submissions never wait and whose reports come from threads of their own: keeps
+    /// the ring, calls it after each report that does not come out of a call of `submit` (from the thread
+    /// that reports, which then does what the report leads to), and answers `true`. Such a device is reaped
+    /// without waiting, by whoever submits or reports. Called once, before everything else, if at all.
+    fn report_to(&self, ring: Ring) -> bool {
+        drop(ring);
+        false
+    }
 
     /// Makes a waiting [`Backend::reap`] return soon.
     fn wake(&self);

@@ -1,24 +1,21 @@
 //! The host's own cores as a device.
 //!
-//! Each lane is a thread that takes its commands in order; kernels spread over a pool of threads,
-//! one for each core (`WHARF_THREADS` says otherwise). Device memory is host memory: a block that
+//! Each lane is a thread that takes its commands in order, but for small ones (`lanes`); kernels spread
+//! over a pool of threads, one for each core (`WHARF_THREADS` says otherwise). Device memory is host memory: a block that
 //! was filled in place and covers a whole buffer becomes the buffer's memory without a copy.
 
 use std::{
     any::Any,
-    collections::HashSet,
     env::VarError,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
-
 use super::{
-    Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, Op, Path, PipelineId,
-    Source, Token,
+    Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, Op, Path, PipelineId, Ring,
+    Source,
 };
 use crate::{
     discover::{Door, Found, Open},
@@ -27,9 +24,11 @@ use crate::{
     options::{Options, Progress, Twin},
 };
 
+mod lanes;
 mod memory;
 mod program;
 
+use lanes::{Lanes, Run};
 use memory::Memories;
 use program::Program;
 
@@ -48,9 +47,6 @@ pub(crate) const DOOR: Door = Door {
 pub(crate) struct Cpu {
     capabilities: Capabilities,
     shared: Arc<Shared>,
-    /// `None` where commands run on the thread that submits them.
-    lanes: Option<[Sender<Command>; 3]>,
-    events: Receiver<Option<Event>>,
     twin: Twin,
 }
 
@@ -59,10 +55,7 @@ struct Shared {
     memories: Memories,
     programs: Mutex<Vec<Arc<Program>>>,
     pool: rayon::ThreadPool,
-    /// Submitted and not finished.
-    unfinished: Mutex<HashSet<Token>>,
-    finished: Condvar,
-    events: Sender<Option<Event>>,
+    lanes: Lanes,
 }
 
 /// More than any machine has cores; each is a thread that is really started.
@@ -128,43 +121,33 @@ impl Cpu {
             .thread_name(|i| format!("wharf cpu {i}"))
             .build()
             .map_err(|e| failed(&e))?;
-        let (sender, events) = channel::unbounded();
-        let shared = Arc::new(Shared {
-            memories: Memories::default(),
-            programs: Mutex::default(),
-            pool,
-            unfinished: Mutex::default(),
-            finished: Condvar::new(),
-            events: sender,
-        });
-        let lane = |name: &str| {
-            let (sender, commands) = channel::unbounded();
-            let shared = shared.clone();
-            let run = move || commands.into_iter().for_each(|command| shared.execute(command));
-            thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
-            Ok::<_, Error>(sender)
+        let run = match options.progress {
+            Progress::Threads => Run::Lanes { spin: options.spin },
+            Progress::Manual => Run::AtOnce,
         };
-        let lanes = match options.progress {
-            Progress::Threads => Some([lane("upload")?, lane("compute")?, lane("download")?]),
-            Progress::Manual => None,
-        };
-        Ok(Self { capabilities: capabilities(threads), shared, lanes, events, twin: options.twin })
+        let lanes = Lanes::new(run);
+        let shared = Arc::new(Shared { memories: Memories::default(), programs: Mutex::default(), pool, lanes });
+        let device = Self { capabilities: capabilities(threads), shared, twin: options.twin };
+        if options.progress == Progress::Threads {
+            for (lane, name) in ["upload", "compute", "download"].into_iter().enumerate() {
+                let shared = device.shared.clone();
+                let run = move || shared.lanes.run(lane, |command, now| shared.execute(command, now));
+                thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
+            }
+        }
+        Ok(device)
+    }
+}
+
+impl Drop for Cpu {
+    fn drop(&mut self) {
+        self.shared.lanes.close();
     }
 }
 
 impl Shared {
-    fn unfinished(&self) -> MutexGuard<'_, HashSet<Token>> {
-        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for the command's edges, does it, and reports.
-    fn execute(&self, command: Command) {
-        let mut unfinished = self.unfinished();
-        while command.after.iter().any(|token| unfinished.contains(&token)) {
-            unfinished = self.finished.wait(unfinished).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(unfinished);
-        let started = Instant::now();
+    /// Does the command.
+    fn execute(&self, command: Command, started: Instant) -> Event {
         // A native twin may panic on its data: that is this message's failure and nobody else's.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op)));
         let (result, path, form) = match outcome {
@@ -172,7 +155,7 @@ impl Shared {
             Ok(Err(kind)) => (Err(kind), Path::None, None),
             Err(cause) => (Err(FailureKind::Backend(words_of(&*cause).into())), Path::None, None),
         };
-        let done = Done {
+        Event::Done(Done {
             token: command.token,
             result,
             started: Some(started),
@@ -180,11 +163,7 @@ impl Shared {
             device_seconds: None,
             path,
             form,
-        };
-        // Reported before it counts as finished, so that reports keep the order of the edges.
-        let _ = self.events.send(Some(Event::Done(done)));
-        self.unfinished().remove(&command.token);
-        self.finished.notify_all();
+        })
     }
 
     fn perform(&self, op: Op) -> Result<(Path, Option<&'static str>), FailureKind> {
@@ -260,31 +239,25 @@ impl Backend for Cpu {
         Ok(PipelineId(programs.len() as u64 - 1))
     }
 
+    fn report_to(&self, ring: Ring) -> bool {
+        self.shared.lanes.answer(ring);
+        true
+    }
+
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
-        // All names are known before any lane runs one, so that no edge is taken for finished.
-        self.shared.unfinished().extend(batch.iter().map(|command| command.token));
-        for command in batch.drain(..) {
-            match &self.lanes {
-                Some(lanes) => lanes[command.lane as usize].send(command).expect("a lane lives as long as its device"),
-                None => self.shared.execute(command),
-            }
-        }
+        self.shared.lanes.submit(batch, |command, now| self.shared.execute(command, now));
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
-        match self.events.recv_timeout(timeout) {
-            Ok(event) => events.extend(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
-        }
-        events.extend(self.events.try_iter().flatten());
+        self.shared.lanes.reap(events, timeout);
     }
 
     fn wake(&self) {
-        let _ = self.shared.events.send(None);
+        self.shared.lanes.wake();
     }
 }
 
-/// The lane's place in `lanes`.
+/// The lane's place among the lanes.
 const _: () = assert!(Lane::Upload as usize == 0 && Lane::Compute as usize == 1 && Lane::Download as usize == 2);
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The driver's books: the machine, what it does not know of its messages, and who is to be told.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 use super::{
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
@@ -99,6 +102,7 @@ impl Core {
                     self.effects.settled |= self.waiting > 0;
                     self.effects.wakes.extend(self.tasks.take().map(Wake::Task));
                     self.unresolved -= 1;
+                    shared.resolved.fetch_add(1, Relaxed);
                     self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");

@@ -97,14 +97,13 @@ impl Shared {
 
     /// Submits, takes what has happened, tells. Answers whether there was anything.
     fn round(&self, driver: &mut Driver, timeout: Duration) -> bool {
-        let mut moved = self.submit(&mut driver.batch);
-        let timeout = if moved { Duration::ZERO } else { timeout };
-        self.backend.reap(&mut driver.events, timeout);
-        if !driver.events.is_empty() {
-            self.absorb(&mut driver.events);
-            moved = true;
+        let moved = self.submit(&mut driver.batch);
+        self.backend.reap(&mut driver.events, if moved { Duration::ZERO } else { timeout });
+        if driver.events.is_empty() {
+            return moved;
         }
-        moved
+        self.absorb(&mut driver.events);
+        true
     }
 
     /// Gives the backend what may go there now. Answers whether anything moved.

@@ -8,9 +8,9 @@
 //! waiter is woken or user code runs.
 
 use std::{
-    fmt,
+    fmt, hint,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -33,7 +33,7 @@ use super::{
     threads::spawn,
 };
 use crate::{
-    backend::{Backend, Lane, MemId, Op, Token},
+    backend::{Backend, Lane, MemId, Op, Ring, Token},
     dma::hazard::Access,
     error::{Error, Refusal},
     options::{Options, Progress},
@@ -120,6 +120,10 @@ pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
     pub(super) mode: Mode,
     pub(super) core: Mutex<Core>,
+    /// How long a thread that waits looks about before it sleeps.
+    spin: Duration,
+    /// Grows when messages are resolved.
+    pub(super) resolved: AtomicU64,
     /// Who submits and reaps, where that is not two threads.
     pub(super) driver: Baton<Driver>,
     pub(super) teller: Baton<Effects>,
@@ -197,6 +201,22 @@ impl Shared {
         }
     }
 
+    /// Until when a thread that waits looks about before it sleeps.
+    pub(super) fn spin_end(&self) -> Option<Instant> {
+        (self.mode != Mode::Manual && !self.spin.is_zero()).then(|| Instant::now() + self.spin)
+    }
+
+    /// Looks about until messages are resolved that are not among the `seen`. Answers whether there are.
+    pub(super) fn look_about(&self, seen: u64, end: Instant) -> bool {
+        while self.resolved.load(Relaxed) == seen {
+            if Instant::now() >= end {
+                return false;
+            }
+            (0..16).for_each(|_| hint::spin_loop());
+        }
+        true
+    }
+
     /// Waits for `settled`, for at most so long.
     fn wait_settled<'a>(&'a self, mut core: MutexGuard<'a, Core>, most: Option<Duration>) -> MutexGuard<'a, Core> {
         if self.mode == Mode::Manual {
@@ -230,6 +250,15 @@ impl Shared {
     }
 }
 
+/// What a backend calls when it has something to report.
+fn answer(shared: Weak<Shared>) -> Ring {
+    Box::new(move || {
+        if let Some(shared) = shared.upgrade() {
+            shared.help();
+        }
+    })
+}
+
 /// Owns a device's threads.
 pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
@@ -250,8 +279,13 @@ impl Engine {
             Progress::Manual => Mode::Manual,
             Progress::Threads => Mode::Threads,
         };
-        let shared = Arc::new(Shared {
-            mode,
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| Shared {
+            mode: match mode {
+                Mode::Threads if backend.report_to(answer(shared.clone())) => Mode::Helped,
+                mode => mode,
+            },
+            spin: options.spin,
+            resolved: AtomicU64::new(0),
             core: Mutex::new(Core::new(Machine::new(device.clone(), most))),
             driver: Baton::default(),
             teller: Baton::default(),
@@ -272,11 +306,13 @@ impl Engine {
                 drop(alive);
             });
         };
-        if mode != Mode::Manual {
-            start("submit", Shared::submit_loop);
-        }
-        if mode == Mode::Threads {
-            start("reap", Shared::reap_loop);
+        match shared.mode {
+            Mode::Manual => {}
+            Mode::Helped => start("relief", Shared::submit_loop),
+            Mode::Threads => {
+                start("submit", Shared::submit_loop);
+                start("reap", Shared::reap_loop);
+            }
         }
         Ok(Self { shared, ended })
     }

@@ -5,10 +5,10 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam::channel::{self, Receiver, Sender};
@@ -142,11 +142,30 @@ impl<B: Send + 'static> Ticket<B> {
 
     /// Waits until the message is resolved.
     pub fn wait(mut self) -> Completion<B> {
+        if let Some(completion) = self.collect_soon() {
+            return completion;
+        }
         loop {
             if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
                 return completion;
             }
             self.pause(None);
+        }
+    }
+
+    /// The completion if it comes while it is worth looking out for.
+    fn collect_soon(&mut self) -> Option<Completion<B>> {
+        let shared = self.shared.clone().expect("a ticket is asked before its outcome is taken");
+        let mut end = None;
+        loop {
+            let seen = shared.resolved.load(Relaxed);
+            if let Some(completion) = self.collect(Waiter::Nobody) {
+                return Some(completion);
+            }
+            let end = *end.get_or_insert_with(|| shared.spin_end());
+            if !end.is_some_and(|end| Instant::now() < end && shared.look_about(seen, end)) {
+                return None;
+            }
         }
     }
 
@@ -162,6 +181,11 @@ impl<B: Send + 'static> Ticket<B> {
         // A time that no clock will show is for ever.
         let backend = self.shared.as_ref().expect("a ticket is asked before its outcome is taken").backend.clone();
         let Some(end) = backend.now().checked_add(timeout) else { return Ok(self.wait()) };
+        if !timeout.is_zero()
+            && let Some(completion) = self.collect_soon()
+        {
+            return Ok(completion);
+        }
         loop {
             if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
                 return Ok(completion);

@@ -20,8 +20,9 @@ use crate::{
 
 /// Copies of at least this many bytes are spread over the threads.
 const PARALLEL_COPY: usize = 4 << 20;
-/// Idle blocks that are kept for the next fill.
-const KEPT_BLOCKS: usize = 16;
+/// Idle blocks that are kept for the next fill, and bytes of them.
+const KEPT_BLOCKS: usize = 256;
+const KEPT_BYTES: u64 = 256 << 20;
 
 /// What is behind a [`MemId`].
 #[derive(Debug)]
@@ -56,6 +57,7 @@ pub(super) struct Memories {
 struct Blocks {
     lent: HashMap<u64, Heap>,
     idle: Vec<Heap>,
+    idle_bytes: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -98,7 +100,10 @@ impl Memories {
         let mut blocks = lock(&self.blocks);
         let fits = blocks.idle.iter().position(|heap| heap.bytes() == bytes);
         let heap = match fits {
-            Some(index) => blocks.idle.swap_remove(index),
+            Some(index) => {
+                blocks.idle_bytes -= bytes;
+                blocks.idle.swap_remove(index)
+            }
             None => Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?,
         };
         let block = HostBlock { id: self.name(), ptr: heap.ptr(), bytes };
@@ -109,7 +114,9 @@ impl Memories {
     pub(super) fn host_free(&self, block: HostBlock) {
         let mut blocks = lock(&self.blocks);
         let heap = blocks.lent.remove(&block.id).expect("a block comes back once");
-        blocks.keep(heap);
+        let surplus = blocks.keep(heap);
+        drop(blocks);
+        drop(surplus);
     }
 
     fn ptr(&self, region: Region) -> *mut u8 {
@@ -146,7 +153,8 @@ impl Memories {
                 (heap, Path::Filled)
             }
         };
-        lock(&self.blocks).keep(old);
+        let surplus = lock(&self.blocks).keep(old);
+        drop(surplus);
         path
     }
 
@@ -177,10 +185,16 @@ impl Memories {
 }
 
 impl Blocks {
-    fn keep(&mut self, heap: Heap) {
-        if self.idle.len() < KEPT_BLOCKS {
-            self.idle.push(heap);
+    /// Gives the block back where enough are kept: freeing memory takes time, which the lock is not held
+    /// for.
+    #[must_use]
+    fn keep(&mut self, heap: Heap) -> Option<Heap> {
+        if self.idle.len() == KEPT_BLOCKS || self.idle_bytes + heap.bytes() > KEPT_BYTES {
+            return Some(heap);
         }
+        self.idle_bytes += heap.bytes();
+        self.idle.push(heap);
+        None
     }
 }
 

@@ -1,0 +1,243 @@
+//! The CPU device's lanes: commands in, reports out, order kept.
+//!
+//! A lane is a queue with a thread. Small commands are done at once by whoever submits them, where
+//! their lane is idle and their edges are over: handing one to a thread costs more than doing it.
+
+use std::{
+    collections::VecDeque,
+    fmt, hint,
+    sync::{
+        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::backend::{Command, Event, Op, Ring, Source, Token};
+
+/// Bytes of a command that is done at once, and of all that one submission does so.
+const SMALL_BYTES: u64 = 4 << 10;
+const AT_ONCE_BYTES: u64 = 16 << 10;
+
+/// Who runs the commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Run {
+    /// The lanes' threads, but for what is small. One with nothing to do looks about for so long before
+    /// it sleeps.
+    Lanes { spin: Duration },
+    /// Whoever submits.
+    AtOnce,
+}
+
+pub(super) struct Lanes {
+    run: Run,
+    books: Mutex<Books>,
+    /// A lane that sleeps has something to do.
+    work: [Condvar; 3],
+    /// Whoever waits for a report has one.
+    reported: Condvar,
+    /// Grows when a lane that looks about should look into the books.
+    news: AtomicU32,
+    ring: OnceLock<Ring>,
+}
+
+#[derive(Default)]
+struct Books {
+    queues: [VecDeque<Command>; 3],
+    /// Commands of the lane that are submitted and unfinished.
+    unfinished: [u32; 3],
+    /// The same by slot: the generation of the command that is.
+    running: Vec<Option<u32>>,
+    events: Vec<Event>,
+    asleep: [bool; 3],
+    /// Somebody waits for a report.
+    awaited: bool,
+    woken: bool,
+    closed: bool,
+}
+
+impl Books {
+    fn is_over(&self, token: Token) -> bool {
+        self.running.get(token.index as usize) != Some(&Some(token.generation))
+    }
+
+    fn may_start(&self, command: &Command) -> bool {
+        command.after.iter().all(|token| self.is_over(token))
+    }
+
+    fn begin(&mut self, command: &Command) {
+        let slot = command.token.index as usize;
+        if self.running.len() <= slot {
+            self.running.resize(slot + 1, None);
+        }
+        self.running[slot] = Some(command.token.generation);
+        self.unfinished[command.lane as usize] += 1;
+    }
+}
+
+/// Bytes that the host moves for it; `None` where that is not known or many.
+fn small(op: &Op) -> Option<u64> {
+    let bytes = match op {
+        Op::Nothing => 0,
+        Op::Upload { src: Source::Span(_) | Source::Inline { .. }, dst: region }
+        | Op::Download { src: region, .. }
+        | Op::Copy { dst: region, .. }
+        | Op::Clear { dst: region } => region.bytes,
+        // A block that is not adopted is copied, and freed.
+        Op::Upload { src: Source::Block(_), dst } => dst.bytes,
+        Op::Launch(_) => return None,
+    };
+    (bytes <= SMALL_BYTES).then_some(bytes)
+}
+
+impl Lanes {
+    pub(super) fn new(run: Run) -> Self {
+        Self {
+            run,
+            books: Mutex::default(),
+            work: Default::default(),
+            reported: Condvar::new(),
+            news: AtomicU32::new(0),
+            ring: OnceLock::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        // Nothing panics under the lock but on a bug of ours.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports go to whoever answers the ring.
+    pub(super) fn answer(&self, ring: Ring) {
+        self.ring.set(ring).unwrap_or_else(|_| panic!("a device has one driver"));
+    }
+
+    pub(super) fn submit(&self, batch: &mut Vec<Command>, execute: impl Fn(Command, Instant) -> Event) {
+        let mut books = self.lock();
+        let (mut left, mut now) = (AT_ONCE_BYTES, None);
+        let (mut queued, mut sleepers) = (false, [false; 3]);
+        for command in batch.drain(..) {
+            let lane = command.lane as usize;
+            let at_once = match self.run {
+                Run::AtOnce => true,
+                Run::Lanes { .. } => {
+                    let bytes = small(&command.op).filter(|&bytes| bytes <= left);
+                    left -= bytes.unwrap_or(0);
+                    bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(&command)
+                }
+            };
+            if at_once {
+                let event = execute(command, *now.get_or_insert_with(Instant::now));
+                books.events.push(event);
+                if self.run == Run::AtOnce {
+                    now = None;
+                }
+            } else {
+                books.begin(&command);
+                books.queues[lane].push_back(command);
+                queued = true;
+                sleepers[lane] |= std::mem::take(&mut books.asleep[lane]);
+            }
+        }
+        drop(books);
+        if queued {
+            self.rouse(sleepers);
+        }
+    }
+
+    /// There is something new in the books, for those who look about and for those who sleep.
+    fn rouse(&self, sleepers: [bool; 3]) {
+        self.news.fetch_add(1, Relaxed);
+        for (work, _) in self.work.iter().zip(sleepers).filter(|&(_, sleeps)| sleeps) {
+            work.notify_one();
+        }
+    }
+
+    /// The thread of a lane.
+    pub(super) fn run(&self, lane: usize, execute: impl Fn(Command, Instant) -> Event) {
+        while let Some(command) = self.next(lane) {
+            let token = command.token;
+            let event = execute(command, Instant::now());
+            let mut books = self.lock();
+            books.events.push(event);
+            books.running[token.index as usize] = None;
+            books.unfinished[lane] -= 1;
+            // Another lane's next command may have waited for this one.
+            let sleepers = std::array::from_fn(|other| {
+                !books.queues[other].is_empty() && std::mem::take(&mut books.asleep[other])
+            });
+            drop(books);
+            self.rouse(sleepers);
+            if let Some(ring) = self.ring.get() {
+                ring();
+            }
+        }
+    }
+
+    /// The lane's next command once it may start; `None` when the device is closed.
+    fn next(&self, lane: usize) -> Option<Command> {
+        let Run::Lanes { spin } = self.run else { unreachable!("there are no lanes") };
+        let mut until = None;
+        loop {
+            let seen = self.news.load(Relaxed);
+            let mut books = self.lock();
+            if books.queues[lane].front().is_some_and(|command| books.may_start(command)) {
+                return books.queues[lane].pop_front();
+            }
+            if books.closed && books.queues[lane].is_empty() {
+                return None;
+            }
+            let until = *until.get_or_insert_with(|| Instant::now() + spin);
+            if Instant::now() < until {
+                drop(books);
+                while self.news.load(Relaxed) == seen && Instant::now() < until {
+                    (0..16).for_each(|_| hint::spin_loop());
+                }
+                continue;
+            }
+            books.asleep[lane] = true;
+            while books.asleep[lane] {
+                books = self.work[lane].wait(books).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    pub(super) fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
+        let mut books = self.lock();
+        if books.events.is_empty() && !timeout.is_zero() && !books.woken {
+            books.awaited = true;
+            books = self.reported.wait_timeout(books, timeout).unwrap_or_else(PoisonError::into_inner).0;
+            books.awaited = false;
+        }
+        books.woken = false;
+        if events.is_empty() {
+            // The two lists change places, and neither is allocated again.
+            std::mem::swap(events, &mut books.events);
+        } else {
+            events.append(&mut books.events);
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        let mut books = self.lock();
+        books.woken = true;
+        if books.awaited {
+            self.reported.notify_all();
+        }
+    }
+
+    /// The lanes end when their queues are empty.
+    pub(super) fn close(&self) {
+        let mut books = self.lock();
+        books.closed = true;
+        let sleepers = std::mem::take(&mut books.asleep);
+        drop(books);
+        self.rouse(sleepers);
+    }
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lanes").field("run", &self.run).finish_non_exhaustive()
+    }
+}
