@@ -334,6 +334,12 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
         false
     }
 
+    /// `dma` gives the device up: it submits nothing more and ignores what is reported. Memory freed from
+    /// now on may still be in use by commands that are under way; they must not begin anew.
+    fn abandon(&self, cause: &str) {
+        let _ = cause;
+    }
+
     /// Makes a waiting [`Backend::reap`] return soon.
     fn wake(&self);
 

@@ -255,6 +255,17 @@ impl Device {
         self.inner.engine.shared.progress()
     }
 
+    /// Gives the device up, because somebody who watches it (a timer, an operator) holds it for lost:
+    /// there is no time after which the library decides so by itself.
+    ///
+    /// Every unresolved message fails with [`FailureKind::DeviceLost`](crate::FailureKind::DeviceLost) and
+    /// this cause before the call returns, in order, and its queues accept nothing more. A host buffer
+    /// that the driver still had is not given back but leaked, and counted in
+    /// [`Stats::leaked_buffers`]. Open the device again, or another one, to go on.
+    pub fn declare_lost(&self, cause: &str) {
+        self.inner.engine.shared.lose(cause);
+    }
+
     /// Waits until everything accepted by any queue of this device is resolved.
     pub fn drain(&self) {
         self.inner.engine.shared.drain();

@@ -8,7 +8,7 @@ use std::{
     any::Any,
     env::VarError,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -167,6 +167,9 @@ impl Shared {
     }
 
     fn perform(&self, op: Op) -> Result<(Path, Option<&'static str>), FailureKind> {
+        if self.memories.are_kept().load(Relaxed) {
+            return Err(FailureKind::DeviceLost("given up".into()));
+        }
         match op {
             Op::Nothing => Ok((Path::None, None)),
             Op::Upload { src: Source::Block(block), dst } => Ok((self.memories.adopt(block, dst), None)),
@@ -250,6 +253,10 @@ impl Backend for Cpu {
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
         self.shared.lanes.reap(events, timeout);
+    }
+
+    fn abandon(&self, _cause: &str) {
+        self.shared.memories.keep_all();
     }
 
     fn wake(&self) {

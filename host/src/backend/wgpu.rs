@@ -145,6 +145,11 @@ impl Backend for Wgpu {
         self.reaper.reap(events, timeout);
     }
 
+    fn abandon(&self, cause: &str) {
+        // What is mapped stays mapped: fills and read-backs may be at it, so the device is not destroyed.
+        self.gpu.signal.lose(cause);
+    }
+
     fn wake(&self) {
         self.gpu.signal.wake();
     }

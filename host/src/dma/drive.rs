@@ -209,7 +209,13 @@ impl Shared {
             return;
         }
         let name = thread::current().name().unwrap_or("a thread").to_owned();
-        self.lock().stage(Event::Lost(format!("its thread `{name}` panicked").into()), self);
+        self.lose(&format!("its thread `{name}` panicked"));
+    }
+
+    /// The device is gone: everything unresolved fails now, whatever the backend still does.
+    pub(crate) fn lose(&self, cause: &str) {
+        self.backend.abandon(cause);
+        self.lock().stage(Event::Lost(cause.into()), self);
         self.pump.notify_one();
         self.tell();
     }

@@ -7,7 +7,7 @@ use std::{
     ptr, slice,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -44,13 +44,16 @@ impl Memory {
 /// All memory of one CPU device.
 ///
 /// Invariant, kept by the machine: while a command runs, no other command writes what it touches
-/// nor touches what it writes, and what it touches is not freed. Methods that take a [`Region`] rely
+/// nor touches what it writes, and what it touches is not freed (where the machine has given the device up,
+/// nothing is: [`Memories::keep_all`]). Methods that take a [`Region`] rely
 /// on it.
 #[derive(Debug, Default)]
 pub(super) struct Memories {
     memories: Mutex<HashMap<MemId, Memory>>,
     blocks: Mutex<Blocks>,
     next: AtomicU64,
+    /// Commands may be under way that nobody waits for: nothing is freed but with all of it.
+    kept: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +84,20 @@ impl Memories {
         Ok(mem)
     }
 
+    /// The machine has given the device up, and the threads have not.
+    pub(super) fn keep_all(&self) {
+        self.kept.store(true, Relaxed);
+    }
+
+    /// Whether the device was given up.
+    pub(super) fn are_kept(&self) -> &AtomicBool {
+        &self.kept
+    }
+
     pub(super) fn free(&self, mem: MemId) {
+        if self.kept.load(Relaxed) {
+            return;
+        }
         let freed = lock(&self.memories).remove(&mem);
         drop(freed);
     }

@@ -1,7 +1,5 @@
 //! A kernel as the CPU device runs it: its native twin, or its WGSL through `simt`.
 
-use std::sync::atomic::AtomicBool;
-
 use wharf_simt::{Access, Engine, Memory, Slot};
 
 use super::memory::Memories;
@@ -87,9 +85,8 @@ impl Program {
                         }
                     })
                     .collect();
-                let never = AtomicBool::new(false);
                 program
-                    .dispatch(launch.groups, &args, pool, &never)
+                    .dispatch(launch.groups, &args, pool, memories.are_kept())
                     .map_err(|e| FailureKind::Backend(e.to_string().into()))?;
                 Ok("simt")
             }

@@ -86,7 +86,7 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    fn lose(&self, cause: &str) {
+    pub(super) fn lose(&self, cause: &str) {
         let mut told = lock(&self.state);
         told.lost.get_or_insert_with(|| cause.into());
         told.news = true;
