@@ -175,7 +175,7 @@ pub enum Path {
     /// Nothing was moved (launches, fences).
     #[default]
     None,
-    /// Small bytes copied into the message itself.
+    /// Small bytes copied when the message was made.
     Inline,
     /// The engine read or wrote page-locked host memory.
     Pinned,

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     backend::{Backend, Capabilities, HostSpan, Lane, MemId, PipelineId},
     buffer::{Allocation, Buffer, Element},
-    dma::{DeadLetter, DmaQueue, Engine, QueueOptions},
+    dma::{DeadLetters, DmaQueue, Engine, QueueOptions},
     error::{Error, Result},
     grid,
     host_memory::Pinned,
@@ -80,10 +80,7 @@ impl Device {
     pub(crate) fn new(id: &str, backend: Arc<dyn Backend>, options: &Options) -> Result<Self> {
         let id: Arc<str> = id.into();
         let engine = Arc::new(Engine::new(id.clone(), backend.clone(), options)?);
-        let queue = |name: &str| {
-            let limits = crate::dma::Limits { policy: crate::FailPolicy::Continue, ..QueueOptions::DEFAULT };
-            QueueOptions { engine: engine.clone(), name: name.into(), limits }.open()
-        };
+        let queue = |name| QueueOptions::new(&engine, name).policy(crate::FailPolicy::Continue).open();
         let queues = [queue("upload"), queue("compute"), queue("download")];
         Ok(Self {
             inner: Arc::new(Inner {
@@ -233,7 +230,7 @@ impl Device {
 
     /// A queue of its own for messages to this device.
     pub fn queue(&self, name: &str) -> QueueOptions {
-        QueueOptions { engine: self.inner.engine.clone(), name: name.into(), limits: QueueOptions::DEFAULT }
+        QueueOptions::new(&self.inner.engine, name)
     }
 
     /// The queue of messages of this lane that name none. It goes on after failures.
@@ -241,9 +238,9 @@ impl Device {
         &self.inner.queues[lane as usize]
     }
 
-    /// Failures of messages whose tickets were dropped, oldest first; taken out of the ring.
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.inner.engine.shared.lock().dead.take()
+    /// Failures of messages whose tickets were dropped: to look at, to take, or to send again.
+    pub fn dead_letters(&self) -> DeadLetters<'_> {
+        DeadLetters::new(&self.inner.engine)
     }
 
     /// Submits what is waiting, takes in what has finished, wakes those who wait and runs callbacks, all

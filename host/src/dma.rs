@@ -29,16 +29,18 @@ mod permit;
 mod queue;
 mod receipt;
 mod slab;
+mod small;
 mod threads;
 mod ticket;
 
 pub(crate) use engine::{Engine, Patience, Work};
 pub(crate) use hazard::Access;
-pub(crate) use model::{Kind, Limits};
+pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
+pub(crate) use small::Small;
 
 pub use batch::{Batch, Entry, Sent};
-pub use dead::DeadLetter;
+pub use dead::{DeadLetter, DeadLetters, Requeued};
 pub use fence::Fence;
 pub use model::FailPolicy;
 pub use permit::{Permit, Reserving};

@@ -46,8 +46,8 @@ pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::{Device, Stats};
 pub use discover::Found;
 pub use dma::{
-    Batch, Completion, CompletionQueue, DeadLetter, DmaQueue, Entry, FailPolicy, Fence, MessageId, Permit,
-    QueueOptions, QueueStats, Receipt, Refused, Reserving, Sent, Ticket,
+    Batch, Completion, CompletionQueue, DeadLetter, DeadLetters, DmaQueue, Entry, FailPolicy, Fence, MessageId, Permit,
+    QueueOptions, QueueStats, Receipt, Refused, Requeued, Reserving, Sent, Ticket,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::{
     backend::{Lane, Op, Source},
     buffer::Allocation,
-    dma::{Access, Engine, Kind, Parcel, Work},
+    dma::{Access, Engine, Kind, Parcel, Small, Work},
 };
 
 /// A message to one device. It owns its host buffer `B` and keeps the device buffers that it touches
@@ -40,6 +40,7 @@ impl<B: Send + 'static> Message<B> {
             bytes,
             op: Some(op),
             parcel: Some(Parcel::new(buffer)),
+            small: None,
             staging: 0,
             label: None,
             accesses: SmallVec::new(),
@@ -62,6 +63,12 @@ impl<B: Send + 'static> Message<B> {
     /// Says that the operation holds this much staging memory.
     pub(crate) fn staged(mut self, bytes: u64) -> Self {
         self.work.staging = bytes;
+        self
+    }
+
+    /// Gives it the memory that its operation reads.
+    pub(crate) fn holding(mut self, small: Small) -> Self {
+        self.work.small = Some(small);
         self
     }
 

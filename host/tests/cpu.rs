@@ -219,7 +219,7 @@ fn dropped_tickets_detach_and_their_failures_are_kept() -> wharf::Result<()> {
     drop(y);
     drop(device.upload(&x).fill(|_| 0.0)?);
     device.drain();
-    let letters = device.dead_letters();
+    let letters = device.dead_letters().take();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].error.label.as_deref(), Some("the bad one"));
     let stats = device.stats();

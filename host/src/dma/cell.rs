@@ -2,20 +2,31 @@
 
 use std::{sync::Arc, task::Waker, thread::Thread, time::Instant};
 
+use smallvec::SmallVec;
+
 use super::{
-    dead::{DeadLetter, DeadLetters},
+    dead::{DeadLetter, Ring},
+    hazard::Access,
     parcel::Parcel,
     receipt::Receipt,
+    small::Small,
 };
-use crate::{backend::Op, error::TransferError};
+use crate::{
+    backend::{Op, Token},
+    error::TransferError,
+};
 
 /// One unresolved or uncollected message.
 #[derive(Debug, Default)]
 pub(crate) struct Cell {
-    /// The work, until it is submitted.
+    /// The work, until it is submitted; what may be done twice, until it is resolved.
     pub(crate) op: Option<Op>,
+    /// What it does to which device buffers.
+    pub(crate) accesses: SmallVec<[(Token, Access); 2]>,
     /// The host buffer.
     pub(crate) parcel: Option<Parcel>,
+    /// What it uploads, where that was copied.
+    pub(crate) small: Option<Small>,
     /// The driver is given the host buffer's address.
     pub(crate) lent: bool,
     /// Bytes of staging memory it holds until it is resolved.
@@ -128,20 +139,26 @@ impl Cell {
         Some(Resolved { result, parcel, receipt })
     }
 
-    /// The end of a message that nobody asks for any more. Gives its buffer, to be dropped outside the
-    /// lock.
-    #[must_use = "the buffer's drop is the user's code"]
-    pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut DeadLetters) -> Option<Parcel> {
-        let resolved = self.take().expect("buried once resolved");
+    /// The end of a message that nobody asks for any more. What is to be dropped goes to `graves`: the
+    /// user's drops run outside the lock.
+    pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut Ring, graves: &mut Vec<Parcel>) {
+        let Resolved { result, parcel, receipt } = self.take().expect("buried once resolved");
         ledger.in_flight -= 1;
-        match resolved.result {
-            Ok(()) => ledger.detached_ok += 1,
-            Err(error) => {
-                ledger.dead_lettered += 1;
-                let failed = resolved.receipt.delivered.unwrap_or_else(Instant::now);
-                dead.push(DeadLetter { error, accepted: resolved.receipt.accepted, failed });
-            }
-        }
-        resolved.parcel
+        let Err(error) = result else {
+            ledger.detached_ok += 1;
+            return graves.extend(parcel);
+        };
+        ledger.dead_lettered += 1;
+        let letter = DeadLetter {
+            error,
+            accepted: receipt.accepted,
+            failed: receipt.delivered.unwrap_or_else(Instant::now),
+            // An operation on memory that is leaked is not done again.
+            op: self.op.take().filter(|_| parcel.is_some()),
+            buffer: parcel,
+            accesses: std::mem::take(&mut self.accesses),
+            lane: receipt.lane,
+        };
+        dead.push(letter, graves);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
-    dead::DeadLetters,
+    dead::{Ring, once_more},
     engine::{Accepted, Shared, Work},
     machine::Machine,
     model::{Action, Event, Kind, Offer, QueueId},
@@ -30,7 +30,7 @@ pub(crate) struct Core {
     /// The device memory of each of the machine's buffers, by slot.
     pub(super) mem_of: Vec<MemId>,
     pub(super) queues: Vec<Arc<str>>,
-    pub(crate) dead: DeadLetters,
+    pub(crate) dead: Ring,
     pub(crate) ledger: Ledger,
     /// Tasks that wait for credits.
     pub(super) tasks: Waiting,
@@ -76,7 +76,7 @@ impl Core {
             cell_of: Vec::new(),
             mem_of: Vec::new(),
             queues: Vec::new(),
-            dead: DeadLetters::default(),
+            dead: Ring::default(),
             ledger: Ledger::default(),
             tasks: Waiting::default(),
             actions: Vec::new(),
@@ -106,13 +106,25 @@ impl Core {
                     self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
-                    if let Some(Op::Upload { src: Source::Block(block), .. }) = cell.op.take() {
-                        self.effects.blocks.push(block);
+                    match cell.op.take() {
+                        Some(Op::Upload { src: Source::Block(block), .. }) => self.effects.blocks.push(block),
+                        rest => cell.op = rest,
                     }
                     shared.staging.remove(std::mem::take(&mut cell.staging));
                     cell.leaked = in_driver && cell.lent;
                     self.ledger.leaked_buffers += u64::from(cell.leaked);
                     let receipt = cell.receipt.as_mut().expect("a message has a receipt");
+                    if let Some(small) = cell.small.take() {
+                        // Its operation names this memory, which is somebody else's from here on, or,
+                        // where a lost device may still read it, nobody's.
+                        cell.op = None;
+                        if in_driver {
+                            std::mem::forget(small);
+                        }
+                        if result.is_ok() {
+                            receipt.path = Path::Inline;
+                        }
+                    }
                     receipt.delivered = Some(shared.backend.now());
                     trace::record(receipt, result.as_ref().err());
                     cell.outcome = Some(result);
@@ -127,11 +139,12 @@ impl Core {
         let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("alive");
         let receipt = cell.receipt.as_mut().expect("a message has a receipt");
         receipt.submitted = Some(now);
+        let again = cell.op.as_ref().and_then(once_more);
         Command {
             token,
             lane: receipt.lane.expect("only work is submitted"),
             after: self.machine.after(token),
-            op: cell.op.take().expect("submitted once"),
+            op: std::mem::replace(&mut cell.op, again).expect("submitted once"),
             label: receipt.label.clone(),
         }
     }
@@ -150,7 +163,7 @@ impl Core {
                 return self.effects.wakes.push(Wake::Thread(thread));
             }
             Waiter::Detached => {
-                self.effects.graves.extend(cell.bury(&mut self.ledger, &mut self.dead));
+                cell.bury(&mut self.ledger, &mut self.dead, &mut self.effects.graves);
                 return self.cells.free(name);
             }
             Waiter::Callback(f) => Wake::Callback(ReceiverOf(f, cell.take().expect("resolved"))),
@@ -182,7 +195,9 @@ impl Core {
         *self.cells.get_mut(name).expect("just taken") = Cell {
             lent,
             op: work.op.take(),
+            accesses: std::mem::take(&mut work.accesses),
             parcel: work.parcel.take(),
+            small: work.small.take(),
             staging: work.staging,
             receipt: Some(Receipt {
                 device: shared.device.clone(),
@@ -206,6 +221,12 @@ impl Core {
         self.ledger.accept();
         self.unresolved += 1;
         Accepted { cell: name, token, id }
+    }
+
+    /// When this unresolved message was accepted.
+    pub(super) fn accepted(&mut self, token: Token) -> Instant {
+        let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("an unresolved message has a cell");
+        cell.receipt.as_ref().expect("a message has a receipt").accepted
     }
 
     pub(super) fn receipt_of(&mut self, token: Token) -> Option<&mut Receipt> {

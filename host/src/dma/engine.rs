@@ -30,6 +30,7 @@ use super::{
     model::{Event, Kind, Limits, QueueId},
     parcel::Parcel,
     permit::Permit,
+    small::{Small, SmallPool},
     threads::spawn,
 };
 use crate::{
@@ -52,6 +53,8 @@ pub(crate) struct Work {
     pub(crate) parcel: Option<Parcel>,
     /// Bytes of staging memory that come back when it is resolved.
     pub(crate) staging: u64,
+    /// What it uploads, where that was copied.
+    pub(crate) small: Option<Small>,
     pub(crate) label: Option<Arc<str>>,
     /// What it does to which device buffers.
     pub(crate) accesses: SmallVec<[(Token, Access); 2]>,
@@ -63,6 +66,7 @@ impl Work {
         Self {
             op: self.op.take(),
             parcel: self.parcel.take(),
+            small: self.small.take(),
             label: self.label.take(),
             accesses: std::mem::take(&mut self.accesses),
             ..*self
@@ -137,6 +141,7 @@ pub(crate) struct Shared {
     pub(super) callbacks: OnceLock<()>,
     pub(crate) callback_panics: Arc<AtomicU64>,
     pub(crate) staging: Staging,
+    pub(crate) small: Arc<SmallPool>,
 }
 
 /// Bytes of staging memory lent out.
@@ -297,6 +302,7 @@ impl Engine {
             callbacks: OnceLock::new(),
             callback_panics: Arc::default(),
             staging: Staging::default(),
+            small: Arc::default(),
         });
         let (alive, ended) = channel::bounded(0);
         let start = |name: &str, run: fn(&Shared)| {

@@ -68,6 +68,7 @@ fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
             bytes: 0,
             op: Some(Op::Nothing),
             parcel: Some(Parcel::new(vec![7_u8])),
+            small: None,
             staging: 0,
             label: None,
             accesses: SmallVec::new(),

@@ -2,11 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    task::{Context, Poll, Waker},
 };
 
 use super::{
     MessageId,
+    drive::run_users,
     engine::{Mode, Shared},
 };
 use crate::{backend::Token, error::TransferError};
@@ -26,14 +30,34 @@ pub struct Fence {
 
 #[derive(Debug, Default)]
 pub(crate) struct FenceState {
-    outcome: Mutex<Option<Result<(), Arc<TransferError>>>>,
+    fate: Mutex<Fate>,
     reached: Condvar,
 }
 
+type Outcome = Result<(), Arc<TransferError>>;
+
+#[derive(Debug, Default)]
+struct Fate {
+    outcome: Option<Outcome>,
+    /// Tasks that await it.
+    tasks: Vec<Waker>,
+}
+
 impl FenceState {
-    pub(crate) fn set(&self, outcome: Result<(), Arc<TransferError>>) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    fn lock(&self) -> MutexGuard<'_, Fate> {
+        self.fate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how it came out; a waker that panics is counted.
+    pub(crate) fn set(&self, outcome: Outcome, panics: &AtomicU64) {
+        let mut fate = self.lock();
+        fate.outcome = Some(outcome);
+        let tasks = std::mem::take(&mut fate.tasks);
+        drop(fate);
         self.reached.notify_all();
+        for waker in tasks {
+            run_users(panics, || waker.wake());
+        }
     }
 }
 
@@ -46,24 +70,24 @@ impl Fence {
     pub fn wait(&self) -> Result<(), Arc<TransferError>> {
         if self.shared.mode == Mode::Manual {
             loop {
-                match self.poll() {
+                match self.outcome() {
                     Some(outcome) => return outcome,
                     None => self.shared.pause(None),
                 }
             }
         }
-        let mut outcome = self.state.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fate = self.state.lock();
         loop {
-            match &*outcome {
+            match &fate.outcome {
                 Some(outcome) => return outcome.clone(),
-                None => outcome = self.state.reached.wait(outcome).unwrap_or_else(PoisonError::into_inner),
+                None => fate = self.state.reached.wait(fate).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 
     /// The outcome, if everything before it is resolved. Never blocks.
-    pub fn poll(&self) -> Option<Result<(), Arc<TransferError>>> {
-        self.state.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn outcome(&self) -> Option<Result<(), Arc<TransferError>>> {
+        self.state.lock().outcome.clone()
     }
 
     /// Its message.
@@ -72,9 +96,25 @@ impl Fence {
     }
 }
 
+/// For any executor; each clone may be awaited by another task.
+impl Future for Fence {
+    type Output = Result<(), Arc<TransferError>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut fate = self.state.lock();
+        if let Some(outcome) = &fate.outcome {
+            return Poll::Ready(outcome.clone());
+        }
+        if !fate.tasks.iter().any(|known| known.will_wake(context.waker())) {
+            fate.tasks.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
 impl fmt::Debug for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let device = &self.shared.device;
-        f.debug_struct("Fence").field("device", device).field("id", &self.id).field("outcome", &self.poll()).finish()
+        f.debug_struct("Fence").field("device", device).field("id", &self.id).field("outcome", &self.outcome()).finish()
     }
 }

@@ -32,6 +32,11 @@ impl Parcel {
         }
     }
 
+    /// Whether the value is a `B`.
+    pub(crate) fn holds<B: Send + 'static>(&self) -> bool {
+        self.ty == TypeId::of::<B>()
+    }
+
     /// The value.
     ///
     /// # Panics

@@ -11,6 +11,7 @@ use super::{
     model::{Event, FailPolicy, Kind, Limits, QueueId},
     parcel::Parcel,
     permit::{Permit, Reserving},
+    small::MOST_INLINE,
     ticket::{Refused, Ticket},
 };
 use crate::{
@@ -21,12 +22,17 @@ use crate::{
 /// Bounds of a queue that is about to be opened; see [`Device::queue`](crate::Device::queue).
 #[derive(Debug, Clone)]
 pub struct QueueOptions {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) name: Arc<str>,
-    pub(crate) limits: Limits,
+    engine: Arc<Engine>,
+    name: Arc<str>,
+    limits: Limits,
+    inline_max: usize,
 }
 
 impl QueueOptions {
+    pub(crate) fn new(engine: &Arc<Engine>, name: &str) -> Self {
+        Self { engine: engine.clone(), name: name.into(), limits: Self::DEFAULT, inline_max: 4 << 10 }
+    }
+
     pub(crate) const DEFAULT: Limits =
         Limits { depth: 16_384, bytes: 256 << 20, window: 256, policy: FailPolicy::FailStop };
 
@@ -53,6 +59,15 @@ impl QueueOptions {
         self
     }
 
+    /// Bytes up to which [`Upload::copy_from`](crate::Upload::copy_from) copies into small memory that
+    /// it uses again; 4 KiB unless said otherwise, 64 KiB at most. Larger slices go through a staging
+    /// block of their own, small ones share one.
+    #[must_use]
+    pub fn inline_max(mut self, bytes: usize) -> Self {
+        self.inline_max = bytes.min(MOST_INLINE);
+        self
+    }
+
     /// What happens to later messages when one has failed; [`FailPolicy::FailStop`] unless said
     /// otherwise.
     #[must_use]
@@ -64,7 +79,7 @@ impl QueueOptions {
     /// Opens the queue.
     pub fn open(self) -> DmaQueue {
         let id = self.engine.open_queue(self.name.clone(), self.limits);
-        DmaQueue { engine: self.engine, id, name: self.name, depth: self.limits.depth }
+        DmaQueue { engine: self.engine, id, name: self.name, depth: self.limits.depth, inline_max: self.inline_max }
     }
 }
 
@@ -76,6 +91,7 @@ pub struct DmaQueue {
     pub(crate) id: QueueId,
     pub(crate) name: Arc<str>,
     depth: u32,
+    pub(crate) inline_max: usize,
 }
 
 /// Counts of a queue, all taken at one moment.
@@ -90,6 +106,10 @@ pub struct QueueStats {
     pub unresolved: u32,
     /// Those of them that the driver has.
     pub in_driver: u32,
+    /// For how long the oldest of them has been accepted.
+    pub oldest: Option<Duration>,
+    /// Dead letters of the queue that nobody has taken yet.
+    pub dead_letters: usize,
 }
 
 impl DmaQueue {
@@ -100,8 +120,13 @@ impl DmaQueue {
 
     /// Its credits and levels.
     pub fn stats(&self) -> QueueStats {
-        let level = self.engine.shared.lock().machine.level(self.id);
+        let shared = &self.engine.shared;
+        let mut core = shared.lock();
+        let level = core.machine.level(self.id);
+        let oldest = core.machine.oldest(self.id).map(|token| core.accepted(token));
         QueueStats {
+            oldest: oldest.map(|accepted| shared.backend.now().saturating_duration_since(accepted)),
+            dead_letters: core.dead.of_queue(&self.name),
             free_ops: level.free_ops,
             free_bytes: level.free_bytes,
             unresolved: level.unresolved,
@@ -120,6 +145,7 @@ impl DmaQueue {
             bytes: 0,
             op: None,
             parcel: Some(Parcel::new(())),
+            small: None,
             staging: 0,
             label: None,
             accesses: SmallVec::new(),
@@ -128,7 +154,9 @@ impl DmaQueue {
         let Accepted { cell, token, id } = accepted;
         let state = Arc::new(FenceState::default());
         let fence = Fence { state: state.clone(), token, shared: self.engine.shared.clone(), id };
-        Ticket::<()>::new(self.engine.shared.clone(), cell, id).on_resolved(move |done| state.set(done.result));
+        let panics = self.engine.shared.callback_panics.clone();
+        let ticket = Ticket::<()>::new(self.engine.shared.clone(), cell, id);
+        ticket.on_resolved(move |done| state.set(done.result, &panics));
         Ok(fence)
     }
 

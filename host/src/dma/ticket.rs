@@ -278,11 +278,12 @@ impl<B: Send + 'static> Drop for Ticket<B> {
             return;
         }
         core.ledger.uncollected -= 1;
-        let buffer = cell.bury(&mut core.ledger, &mut core.dead);
+        let mut graves = Vec::new();
+        cell.bury(&mut core.ledger, &mut core.dead, &mut graves);
         core.cells.free(self.cell);
-        // Its drop is the user's code.
+        // A buffer's drop is the user's code.
         drop(guard);
-        drop(buffer);
+        drop(graves);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Fill, GRAIN, Route, fill::Target, own, region, routed, writable};
 use crate::{
-    backend::{INLINE_BYTES, Lane, Op, Region, Source},
+    backend::{HostSpan, INLINE_BYTES, Lane, Op, Region, Source},
     buffer::{Buffer, Element},
     device::Device,
     dma::{Access, Refused, Ticket},
@@ -95,6 +95,58 @@ impl<'a, T: Element> Upload<'a, T> {
         // The bytes stay where they are: moving a `HostBuffer` moves its handle only.
         let op = src.map_or(Op::Nothing, |src| Op::Upload { src, dst: region });
         let message = Message::new(engine, Lane::Upload, bytes, op, buffer).staged(staging);
+        Ok(message.touching(&self.to.allocation, access).labelled(self.route.label))
+    }
+
+    /// Copies the elements and sends the copy: the slice is the caller's again when this returns. Up to
+    /// the queue's [`inline_max`](crate::QueueOptions::inline_max) the copy lies in memory that is
+    /// used again for the next small upload, and small uploads that are submitted together share a
+    /// staging block; beyond that it is a [`reserve`](Upload::reserve) that is filled from the slice.
+    ///
+    /// # Errors
+    /// As [`Upload::reserve`].
+    pub fn copy_from(self, data: &[T]) -> Result<Ticket<()>> {
+        let (device, route) = (self.device, self.route);
+        if size_of_val(data) <= route.queue(device, Lane::Upload).inline_max {
+            return Ok(route.send(device, self.copy_message(data)?)?);
+        }
+        let mut fill = self.reserve(data.len())?;
+        fill.copy_from_slice(data);
+        fill.commit()
+    }
+
+    /// The same as a message that is not sent yet: for a [`Batch`](crate::Batch) of small uploads.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where they do not fit, [`Error::Argument`] where the device buffer is another
+    /// device's or read-only, [`Error::OutOfMemory`] without staging memory.
+    pub fn copy_message(self, data: &[T]) -> Result<Message<()>> {
+        let (region, access) = self.region(data.len())?;
+        let engine = &self.device.inner.engine;
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        let (len, padded) = (bytes.len(), region.bytes as usize);
+        let message = |op| Message::new(engine, Lane::Upload, region.bytes, op, ());
+        let upload = |src| Op::Upload { src, dst: region };
+        let message = if len == 0 {
+            message(Op::Nothing)
+        } else if len <= INLINE_BYTES {
+            let mut inline = [0; INLINE_BYTES];
+            inline[..len].copy_from_slice(bytes);
+            message(upload(Source::Inline { bytes: inline, len: padded }))
+        } else if len <= self.route.queue(self.device, Lane::Upload).inline_max {
+            let mut small = engine.shared.small.take(padded);
+            let room = &mut small.as_mut_slice()[..padded];
+            room[..len].copy_from_slice(bytes);
+            room[len..].fill(0);
+            let span = HostSpan { ptr: room.as_mut_ptr(), bytes: region.bytes, pinned: false };
+            message(upload(Source::Span(span))).holding(small)
+        } else {
+            let mut block = self.device.inner.backend.host_alloc(region.bytes)?;
+            engine.shared.staging.add(block.bytes);
+            block.as_mut_slice()[..len].copy_from_slice(bytes);
+            let staging = block.bytes;
+            message(upload(Source::Block(block))).staged(staging)
+        };
         Ok(message.touching(&self.to.allocation, access).labelled(self.route.label))
     }
 

@@ -2,11 +2,9 @@
 
 use super::Machine;
 #[cfg(test)]
+use crate::dma::{MessageId, model::Offer};
 use crate::{
     backend::Token,
-    dma::{MessageId, model::Offer},
-};
-use crate::{
     dma::model::{Level, QueueId},
     error::Refusal,
 };
@@ -41,6 +39,16 @@ impl Machine {
         queue.ops += ops;
         queue.bytes += bytes;
         Ok(())
+    }
+
+    /// The oldest unresolved message of the queue.
+    pub(crate) fn oldest(&self, queue: QueueId) -> Option<Token> {
+        self.queues[queue].order.front().copied()
+    }
+
+    /// Whether the buffer of this name is still somebody's.
+    pub(crate) fn is_owned(&self, resource: Token) -> bool {
+        self.resources.get(resource).is_some_and(|resource| !resource.dropped)
     }
 
     /// Takes back credits that were reserved and not spent.

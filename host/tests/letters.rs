@@ -1,0 +1,126 @@
+//! Dead letters: what becomes of failures that nobody waits for.
+
+use wharf::{Device, DmaQueue, Error, FailureKind, Grid, Kernel, Need, Refusal, Requeued, native::Dispatch};
+
+const SCALE: &str = "
+struct Params { n: u32, by: f32 }
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+@compute @workgroup_size(64)
+fn scale(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < params.n { y[id.x] = params.by * x[id.x]; }
+}";
+
+fn scale(dispatch: &mut Dispatch<'_>) {
+    let by = f32::from_le_bytes(dispatch.uniform[4..8].try_into().unwrap());
+    assert!(!by.is_nan(), "by is NaN");
+    let [x, y] = dispatch.args else { unreachable!("two bindings") };
+    for (y, x) in y.write::<f32>().iter_mut().zip(x.read::<f32>()) {
+        *y = by * x;
+    }
+}
+
+static KERNEL: Kernel = Kernel::new("scale", SCALE)
+    .with_native(scale)
+    .with_grid(Grid::Elements { of: "x", per_group: 64 })
+    .with_needs(&[Need::product("x", &["n"]), Need::product("y", &["n"])]);
+
+/// A failed launch, with everything that is behind it in its queue and waits for its buffers.
+fn wreck(device: &Device, queue: &DmaQueue, uploads: usize, len: usize) -> wharf::Result<wharf::Buffer<f32>> {
+    let (x, y) = (device.buffer::<f32>(len)?, device.buffer::<f32>(len)?);
+    let mut batch = queue.batch();
+    for message in device.launch(&KERNEL).bind(&x).bind(&y).arg("by", f32::NAN).label("bad").messages()? {
+        batch.push(message)?;
+    }
+    for i in 0..uploads {
+        batch.push(device.upload(&x).label("held").message(vec![i as f32; len])?)?;
+    }
+    drop(batch.commit()?);
+    device.drain();
+    Ok(x)
+}
+
+#[test]
+fn a_letter_has_its_cause_and_its_buffer() -> wharf::Result<()> {
+    let device = Device::open("cpu")?;
+    let queue = device.queue("work").open();
+    wreck(&device, &queue, 2, 64)?;
+    assert_eq!((device.dead_letters().len(), queue.stats().dead_letters), (3, 3));
+    assert_eq!(device.own_queue(wharf::Lane::Upload).stats().dead_letters, 0);
+    let mut seen = Vec::new();
+    device.dead_letters().look(|letter| seen.push((letter.error.label.clone().unwrap(), letter.can_requeue())));
+    assert_eq!(seen, [("bad".into(), false), ("held".into(), true), ("held".into(), true)]);
+
+    let mut letters = device.dead_letters().take();
+    assert!(device.dead_letters().is_empty());
+    assert!(matches!(&letters[0].error.kind, FailureKind::Backend(cause) if cause.contains("by is NaN")));
+    assert_eq!(letters[1].error.kind, FailureKind::Aborted { after: letters[0].id() });
+    assert!(letters[1].accepted <= letters[1].failed);
+    assert_eq!(letters[1].take_buffer::<Vec<u8>>(), None, "it is another type");
+    assert_eq!(letters[1].take_buffer::<Vec<f32>>(), Some(vec![0.0; 64]));
+    assert_eq!((letters[1].take_buffer::<Vec<f32>>(), letters[1].can_requeue()), (None, false));
+    let stats = device.stats();
+    assert_eq!((stats.accepted, stats.dead_lettered, stats.in_flight), (3, 3, 0));
+    Ok(())
+}
+
+#[test]
+fn what_still_owns_its_operation_is_sent_again() -> wharf::Result<()> {
+    let device = Device::open("cpu")?;
+    let queue = device.queue("work").open();
+    let x = wreck(&device, &queue, 3, 64)?;
+    let mut nth = 0;
+    let requeued = device.dead_letters().requeue(|_| {
+        nth += 1;
+        nth <= 3
+    });
+    assert_eq!((requeued.sent, requeued.kept), (2, 1), "the launch has run; the last upload was not chosen");
+    device.drain();
+    assert_eq!(device.download(&x).wait()?[63], 1.0);
+    assert_eq!(device.dead_letters().len(), 2);
+    // The buffer that it was for is gone.
+    drop(x);
+    let none = device.dead_letters().requeue(|letter| letter.can_requeue());
+    assert_eq!((none.sent, none.kept), (0, 1));
+    let mut letters = device.dead_letters().take();
+    assert_eq!(letters[1].take_buffer::<Vec<f32>>(), Some(vec![2.0; 64]));
+    assert_eq!(device.dead_letters().requeue(|_| true), Requeued::default());
+    let stats = device.stats();
+    assert_eq!(stats.accepted, stats.delivered + stats.detached_ok + stats.dead_lettered);
+    Ok(())
+}
+
+#[test]
+fn a_full_queue_keeps_the_letter() -> wharf::Result<()> {
+    let device = Device::open("cpu")?;
+    let queue = device.queue("work").open();
+    let x = wreck(&device, &queue, 1, 64)?;
+    let own = device.own_queue(wharf::Lane::Upload);
+    let all = own.reserve(own.stats().free_ops, 0)?;
+    let refused = device.upload(&x).or_refuse().send(vec![0.0; 64]).expect_err("it is full");
+    assert!(matches!(refused.error, Error::Refused { why: Refusal::Full { .. }, .. }));
+    let held = |letter: &wharf::DeadLetter| letter.can_requeue();
+    assert_eq!(device.dead_letters().requeue(held).kept, 1);
+    drop(all);
+    assert_eq!(device.dead_letters().requeue(held).sent, 1);
+    Ok(())
+}
+
+#[test]
+fn the_ring_is_bounded_in_letters_and_in_bytes() -> wharf::Result<()> {
+    let device = Device::open("cpu")?;
+    let queue = device.queue("work").open();
+    wreck(&device, &queue, 1500, 64)?;
+    let letters = device.dead_letters();
+    assert_eq!((letters.len(), letters.overflowed(), device.stats().dead_letters_lost), (1024, 477, 477));
+    assert_eq!(device.stats().dead_lettered, 1501);
+    drop(letters.take());
+
+    queue.resume();
+    wreck(&device, &queue, 5, 5 << 20)?;
+    let mut letters = device.dead_letters().take();
+    let kept: Vec<bool> = letters.iter_mut().map(|letter| letter.take_buffer::<Vec<f32>>().is_some()).collect();
+    assert_eq!(kept, [false, false, false, true, true, true], "20 MiB each, 64 MiB in all");
+    Ok(())
+}
