@@ -8,7 +8,8 @@
 //! come up in batches ([`Backend::reap`]).
 //!
 //! **Order.** Commands of one [`Lane`] start in the order they were submitted, and later ones see
-//! the effects of earlier ones. Across lanes a backend keeps only what [`Command::after`] names;
+//! the effects of earlier ones: a command that is over was the last of its lane up to there. A large
+//! message comes as several commands of its lane, each with a token of its own. Across lanes a backend keeps only what [`Command::after`] names;
 //! those commands were submitted before. Each submitted command gives exactly one
 //! [`Event::Done`], whatever happens, unless the backend has said [`Event::Lost`]: then `dma`
 //! resolves the rest itself and ignores what comes late. A command's end is reported after the
@@ -28,8 +29,8 @@ mod heap;
 #[cfg(feature = "wgpu")]
 pub(crate) mod wgpu;
 
-/// Names one accepted message; a slot that is used again has another generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Names a command, a message or whatever has a slot; one that is used again has another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct Token {
     pub(crate) index: u32,
     pub(crate) generation: u32,
@@ -92,6 +93,15 @@ pub struct HostSpan {
 pub(crate) enum Source {
     /// A block of the backend's own, filled in place; the backend takes it back.
     Block(HostBlock),
+    /// Bytes of a block that its message keeps: those of `span`, which begin at `offset`. Once the last
+    /// of the message's commands is over, the block comes back by [`Backend::host_free`].
+    Part {
+        #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "blocks are buffers of wgpu's"))]
+        block: u64,
+        #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "blocks are buffers of wgpu's"))]
+        offset: u64,
+        span: HostSpan,
+    },
     /// A message's own host memory.
     Span(HostSpan),
     /// At most [`INLINE_BYTES`], copied at accept.
@@ -131,7 +141,7 @@ pub(crate) struct Launch {
     pub(crate) uniform: Vec<u8>,
 }
 
-/// One message on its way to the device.
+/// One message, or a chunk of one, on its way to the device.
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) token: Token,
@@ -287,8 +297,16 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// Host memory that uploads without another copy. May be a block used before: not zeroed.
     fn host_alloc(&self, bytes: u64) -> Result<HostBlock>;
 
-    /// Gives a block back that was not submitted.
+    /// Gives a block back of which nothing is being moved: it was not submitted, or only in parts, which
+    /// are over.
     fn host_free(&self, block: HostBlock);
+
+    /// Whether an upload of this whole block moves nothing, because the block becomes the memory. Such a
+    /// one is not cut into chunks.
+    fn adopts(&self, block: &HostBlock, dst: Region) -> bool {
+        let _ = (block, dst);
+        false
+    }
 
     /// Host memory that messages own and use again: page-locked where the device can use that.
     fn pin(&self, bytes: u64) -> Result<HostBlock> {

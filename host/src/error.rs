@@ -220,8 +220,10 @@ pub struct TransferError {
     pub id: MessageId,
     /// The user's label on the message, if any.
     pub label: Option<Arc<str>>,
-    /// Bytes that the message carries.
+    /// Bytes that the message moves.
     pub bytes: u64,
+    /// Those that were moved all the same, from the first on, in whole chunks.
+    pub bytes_done: u64,
 }
 
 impl std::error::Error for TransferError {}
@@ -243,9 +245,12 @@ pub enum FailureKind {
     /// The backend ran out of memory on the way.
     #[error("out of memory: {0}")]
     OutOfMemory(Arc<str>),
-    /// It was cancelled before it started.
+    /// It was cancelled before all of it was given to the device.
     #[error("cancelled")]
     Cancelled,
+    /// Its deadline passed before all of it was given to the device.
+    #[error("its deadline passed")]
+    Deadline,
     /// An earlier message of the same queue failed, and the queue stops on failures.
     #[error("aborted after message {after}")]
     Aborted {

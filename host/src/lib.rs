@@ -46,8 +46,9 @@ pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::{Device, Stats};
 pub use discover::Found;
 pub use dma::{
-    Batch, Completion, CompletionQueue, DeadLetter, DeadLetters, DmaQueue, Entry, FailPolicy, Fence, MessageId, Permit,
-    QueueOptions, QueueStats, Receipt, Refused, Requeued, Reserving, Sent, Ticket,
+    Batch, CancelOutcome, Cause, Completion, CompletionQueue, DeadLetter, DeadLetters, DmaQueue, Entry, Explanation,
+    FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats, Receipt, Refused, Requeued, Reserving,
+    Sent, Ticket, Wait,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};

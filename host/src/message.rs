@@ -1,6 +1,6 @@
 //! A message that was described and checked, and that no queue has accepted yet.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 
@@ -34,6 +34,7 @@ pub struct Message<B> {
 
 impl<B: Send + 'static> Message<B> {
     pub(crate) fn new(engine: &Arc<Engine>, lane: Lane, bytes: u64, op: Op, buffer: B) -> Self {
+        let moves = op.moves(&*engine.shared.backend);
         let work = Work {
             queue: 0,
             kind: Kind::Work(lane),
@@ -44,6 +45,8 @@ impl<B: Send + 'static> Message<B> {
             staging: 0,
             label: None,
             accesses: SmallVec::new(),
+            moves,
+            deadline: None,
         };
         Self { engine: engine.clone(), work, keep: SmallVec::new(), buffer: PhantomData }
     }
@@ -57,6 +60,11 @@ impl<B: Send + 'static> Message<B> {
 
     pub(crate) fn labelled(mut self, label: Option<&str>) -> Self {
         self.work.label = label.map(Into::into);
+        self
+    }
+
+    pub(crate) fn due(mut self, deadline: Option<Instant>) -> Self {
+        self.work.deadline = deadline;
         self
     }
 

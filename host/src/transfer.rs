@@ -27,11 +27,12 @@ pub(crate) struct Route<'a> {
     pub(crate) queue: Option<&'a DmaQueue>,
     pub(crate) label: Option<&'a str>,
     pub(crate) patience: Patience<'a>,
+    pub(crate) deadline: Option<std::time::Instant>,
 }
 
 impl Default for Route<'_> {
     fn default() -> Self {
-        Self { queue: None, label: None, patience: Patience::Forever }
+        Self { queue: None, label: None, patience: Patience::Forever, deadline: None }
     }
 }
 
@@ -69,6 +70,22 @@ macro_rules! routed {
                 self.route.patience = $crate::dma::Patience::Paid(permit);
                 self
             }
+
+            /// Cancels the message once this long has passed from now, as far as it can be cancelled then
+            /// (see [`Ticket::cancel`](crate::Ticket::cancel)): it fails with
+            /// [`FailureKind::Deadline`](crate::FailureKind::Deadline). It waits no longer for a credit
+            /// either, and is refused with [`Refusal::Timeout`](crate::Refusal::Timeout).
+            pub fn deadline(mut self, after: std::time::Duration) -> Self {
+                // A time that no clock will show never comes.
+                self.route.deadline = self.device.inner.backend.now().checked_add(after);
+                self
+            }
+
+            /// The same at a given time.
+            pub fn deadline_at(mut self, time: std::time::Instant) -> Self {
+                self.route.deadline = Some(time);
+                self
+            }
         }
     };
 }
@@ -87,7 +104,7 @@ impl<'a> Route<'a> {
         message: Message<B>,
     ) -> Result<Ticket<B>, Refused<Message<B>>> {
         let queue = self.queue(device, message.work.lane());
-        queue.send_with(message.labelled(self.label), self.patience)
+        queue.send_with(message, self.patience)
     }
 }
 

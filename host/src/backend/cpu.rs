@@ -14,8 +14,8 @@ use std::{
 };
 
 use super::{
-    Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, Op, Path, PipelineId, Ring,
-    Source,
+    Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, Op, Path, PipelineId,
+    Region, Ring, Source,
 };
 use crate::{
     discover::{Door, Found, Open},
@@ -173,6 +173,10 @@ impl Shared {
         match op {
             Op::Nothing => Ok((Path::None, None)),
             Op::Upload { src: Source::Block(block), dst } => Ok((self.memories.adopt(block, dst), None)),
+            Op::Upload { src: Source::Part { span, .. }, dst } => {
+                self.memories.write(dst, span, &self.pool);
+                Ok((Path::Filled, None))
+            }
             Op::Upload { src: Source::Span(span), dst } => {
                 self.memories.write(dst, span, &self.pool);
                 Ok((Path::Host, None))
@@ -233,6 +237,10 @@ impl Backend for Cpu {
 
     fn host_free(&self, block: HostBlock) {
         self.shared.memories.host_free(block);
+    }
+
+    fn adopts(&self, block: &HostBlock, dst: Region) -> bool {
+        self.shared.memories.adopts(block, dst)
     }
 
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {

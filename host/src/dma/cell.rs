@@ -19,7 +19,9 @@ use crate::{
 /// One unresolved or uncollected message.
 #[derive(Debug, Default)]
 pub(crate) struct Cell {
-    /// The work, until it is submitted; what may be done twice, until it is resolved.
+    /// Its name in the machine.
+    pub(crate) message: Token,
+    /// The work, until it is submitted; what may be done twice or goes in chunks, until it is resolved.
     pub(crate) op: Option<Op>,
     /// What it does to which device buffers.
     pub(crate) accesses: SmallVec<[(Token, Access); 2]>,

@@ -1,16 +1,13 @@
 //! The driver's books: the machine, what it does not know of its messages, and who is to be told.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
-};
+use std::{sync::atomic::Ordering::Relaxed, time::Instant};
 
 use super::{
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::{Ring, once_more},
     engine::{Accepted, Shared, Work},
     machine::Machine,
-    model::{Action, Event, Kind, Offer, QueueId},
+    model::{Action, CancelOutcome, Event, Kind, Offer, QueueId, Submit},
     parcel::Parcel,
     permit::Waiting,
     receipt::Receipt,
@@ -29,7 +26,6 @@ pub(crate) struct Core {
     pub(super) cell_of: Vec<Token>,
     /// The device memory of each of the machine's buffers, by slot.
     pub(super) mem_of: Vec<MemId>,
-    pub(super) queues: Vec<Arc<str>>,
     pub(crate) dead: Ring,
     pub(crate) ledger: Ledger,
     /// Tasks that wait for credits.
@@ -44,6 +40,8 @@ pub(crate) struct Core {
     pub(super) left: bool,
     /// The submitting thread sleeps.
     pub(super) asleep: bool,
+    /// When it gets up by itself.
+    pub(super) alarm: Option<Instant>,
     /// Threads that wait for a credit, or for the last message.
     pub(super) waiting: u32,
 }
@@ -75,7 +73,6 @@ impl Core {
             cells: Slab::new(),
             cell_of: Vec::new(),
             mem_of: Vec::new(),
-            queues: Vec::new(),
             dead: Ring::default(),
             ledger: Ledger::default(),
             tasks: Waiting::default(),
@@ -86,6 +83,7 @@ impl Core {
             ending: false,
             left: false,
             asleep: false,
+            alarm: None,
             waiting: 0,
         }
     }
@@ -96,17 +94,19 @@ impl Core {
         self.machine.step(event, &mut actions);
         for action in actions.drain(..) {
             match action {
-                Action::Submit(token) => batch.push(self.command(token, shared.backend.now())),
+                Action::Submit(submit) => batch.push(self.command(submit, shared.backend.now())),
                 Action::Free(resource) => self.effects.mems.push(self.mem_of[resource.index as usize]),
                 Action::Resolve { token, result, in_driver } => {
                     self.effects.settled |= self.waiting > 0;
-                    self.effects.wakes.extend(self.tasks.take().map(Wake::Task));
+                    self.call_waiting();
                     self.unresolved -= 1;
                     shared.resolved.fetch_add(1, Relaxed);
                     self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
                     match cell.op.take() {
+                        // What a lost device may still read is nobody's from here on.
+                        Some(Op::Upload { src: Source::Block(_), .. }) if in_driver => self.ledger.leaked_buffers += 1,
                         Some(Op::Upload { src: Source::Block(block), .. }) => self.effects.blocks.push(block),
                         rest => cell.op = rest,
                     }
@@ -135,16 +135,23 @@ impl Core {
         self.actions = actions;
     }
 
-    fn command(&mut self, token: Token, now: Instant) -> Command {
-        let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("alive");
+    fn command(&mut self, submit: Submit, now: Instant) -> Command {
+        let cell = self.cells.get_mut(self.cell_of[submit.message.index as usize]).expect("alive");
         let receipt = cell.receipt.as_mut().expect("a message has a receipt");
-        receipt.submitted = Some(now);
-        let again = cell.op.as_ref().and_then(once_more);
+        receipt.submitted.get_or_insert(now);
+        let op = match submit.part {
+            None => {
+                let again = cell.op.as_ref().and_then(once_more);
+                std::mem::replace(&mut cell.op, again).expect("submitted once")
+            }
+            // The whole stays here until the message is resolved, and with it the block of its bytes.
+            Some(part) => cell.op.as_ref().expect("there until the message is resolved").part(part),
+        };
         Command {
-            token,
+            token: submit.command,
             lane: receipt.lane.expect("only work is submitted"),
-            after: self.machine.after(token),
-            op: std::mem::replace(&mut cell.op, again).expect("submitted once"),
+            after: self.machine.after(submit.command),
+            op,
             label: receipt.label.clone(),
         }
     }
@@ -176,10 +183,28 @@ impl Core {
 }
 
 impl Core {
+    /// A deadline comes before the submitting thread gets up.
+    pub(super) fn sleeps_too_long(&self) -> bool {
+        let due = self.machine.next_deadline();
+        self.asleep && due.is_some_and(|due| self.alarm.is_none_or(|alarm| due < alarm))
+    }
+
+    /// Tasks that wait for credits are to look again.
+    pub(super) fn call_waiting(&mut self) {
+        self.effects.wakes.extend(self.tasks.take().map(Wake::Task));
+    }
+
     /// Accepts a message whose credits were taken from a queue that accepts messages.
     pub(super) fn put(&mut self, queue: QueueId, work: &mut Work, shared: &Shared) -> Accepted {
-        let offer =
-            Offer { queue, kind: work.kind, bytes: work.bytes, accesses: &work.accesses, label: work.label.clone() };
+        let offer = Offer {
+            queue,
+            kind: work.kind,
+            bytes: work.bytes,
+            moves: work.moves,
+            accesses: &work.accesses,
+            label: work.label.clone(),
+            deadline: work.deadline,
+        };
         let (token, id) = self.machine.accept_paid(&offer);
         let name = self.cells.take();
         let slot = token.index as usize;
@@ -193,6 +218,7 @@ impl Core {
         };
         let lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
         *self.cells.get_mut(name).expect("just taken") = Cell {
+            message: token,
             lent,
             op: work.op.take(),
             accesses: std::mem::take(&mut work.accesses),
@@ -201,7 +227,7 @@ impl Core {
             staging: work.staging,
             receipt: Some(Receipt {
                 device: shared.device.clone(),
-                queue: self.queues[queue].clone(),
+                queue: self.machine.name(queue).clone(),
                 label: work.label.take(),
                 lane,
                 path: Path::None,
@@ -229,12 +255,17 @@ impl Core {
         cell.receipt.as_ref().expect("a message has a receipt").accepted
     }
 
-    pub(super) fn receipt_of(&mut self, token: Token) -> Option<&mut Receipt> {
-        // A late report may name a slot that is used again: the machine ignores it, so must this.
-        if !self.machine.is_submitted(token) {
-            return None;
-        }
-        self.cells.get_mut(self.cell_of[token.index as usize])?.receipt.as_mut()
+    /// The receipt of the message that the command is part of. A late report has none: the machine
+    /// ignores it, so must this.
+    pub(super) fn receipt_of(&mut self, command: Token) -> Option<&mut Receipt> {
+        let message = self.machine.message_of(command)?;
+        self.cells.get_mut(self.cell_of[message.index as usize])?.receipt.as_mut()
+    }
+
+    /// Cancels the message in this cell, as far as it can be; the next pump does the rest.
+    pub(super) fn cancel(&mut self, cell: Token) -> CancelOutcome {
+        let message = self.cells.get(cell).expect("an uncollected message has a cell").message;
+        self.machine.cancel(message)
     }
 
     /// Takes an event that submits nothing.

@@ -137,7 +137,8 @@ impl Ring {
 }
 
 fn held(letter: &DeadLetter) -> u64 {
-    if letter.buffer.is_some() { letter.error.bytes } else { 0 }
+    let owned = letter.buffer.is_some() && letter.lane != Some(Lane::Compute);
+    if owned { letter.error.bytes } else { 0 }
 }
 
 /// The dead letters of a device: failures of messages that nobody waited for. See
@@ -220,18 +221,20 @@ impl<'d> DeadLetters<'d> {
         let mut work = Work {
             queue: lane as usize,
             kind: Kind::Work(lane),
-            bytes: letter.error.bytes,
+            bytes: if lane == Lane::Compute { 0 } else { letter.error.bytes },
+            moves: op.moves(&*self.engine.shared.backend),
             op: Some(op),
             parcel: letter.buffer.take().or_else(|| Some(Parcel::new(()))),
             small: None,
             staging: 0,
             label: letter.error.label.clone(),
             accesses: std::mem::take(&mut letter.accesses),
+            deadline: None,
         };
         let mut core = self.engine.shared.lock();
         let machine = &mut core.machine;
         let alive = work.accesses.iter().all(|&(resource, _)| machine.is_owned(resource));
-        if alive && machine.reserve(work.queue, 1, work.bytes).is_ok() {
+        if alive && machine.reserve(work.queue, 1, work.bytes, None).is_ok() {
             let accepted = core.put(work.queue, &mut work, &self.engine.shared);
             core.cells.get_mut(accepted.cell).expect("just put").waiter = Waiter::Detached;
             self.engine.shared.kick(core);

@@ -53,13 +53,18 @@ impl Shared {
     /// Something changed that may let messages go on: sees to it that somebody looks.
     pub(crate) fn kick(&self, mut core: MutexGuard<'_, Core>) {
         core.dirty = true;
-        let asleep = core.asleep;
+        let (asleep, early) = (core.asleep, core.sleeps_too_long());
         drop(core);
         match self.mode {
             Mode::Manual => {}
             Mode::Threads if asleep => self.pump.notify_one(),
             Mode::Threads => {}
-            Mode::Helped => self.help(),
+            Mode::Helped => {
+                if early {
+                    self.pump.notify_one();
+                }
+                self.help();
+            }
         }
     }
 
@@ -121,6 +126,11 @@ impl Shared {
     /// Appends what may go to the driver now. Answers whether that, or anything else, moved.
     fn pump_into(&self, batch: &mut Vec<Command>) -> bool {
         let mut core = self.lock();
+        if let Some(deadline) = core.machine.next_deadline() {
+            let now = self.backend.now();
+            core.dirty |= deadline <= now;
+            core.stage(Event::Tick(now), self);
+        }
         if !std::mem::take(&mut core.dirty) {
             return false;
         }
@@ -141,11 +151,7 @@ impl Shared {
                 backend::Event::Lost(cause) => Event::Lost(cause),
                 backend::Event::Done(done) => {
                     if let Some(receipt) = core.receipt_of(done.token) {
-                        receipt.started = done.started;
-                        receipt.finished = Some(done.finished);
-                        receipt.device_seconds = done.device_seconds;
-                        receipt.path = done.path;
-                        receipt.form = done.form;
+                        receipt.add(&done);
                     }
                     Event::Over(done.token, done.result)
                 }

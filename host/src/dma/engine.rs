@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 use super::{
     MessageId,
     baton::Baton,
-    cell::{ReceiverOf, Wake},
+    cell::ReceiverOf,
     core::{Core, Effects},
     drive::{self, Driver, Turn},
     machine::Machine,
@@ -58,6 +58,10 @@ pub(crate) struct Work {
     pub(crate) label: Option<Arc<str>>,
     /// What it does to which device buffers.
     pub(crate) accesses: SmallVec<[(Token, Access); 2]>,
+    /// Bytes that its lane moves.
+    pub(crate) moves: u64,
+    /// When it is cancelled by itself; until then its sender waits for credits at most.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Work {
@@ -178,7 +182,7 @@ impl Shared {
         self.settled.notify_all();
         let mut guard = self.lock();
         let core = &mut *guard;
-        core.effects.wakes.extend(core.tasks.take().map(Wake::Task));
+        core.call_waiting();
         let news = !core.effects.is_empty();
         drop(guard);
         if news {
@@ -324,9 +328,7 @@ impl Engine {
     }
 
     pub(crate) fn open_queue(&self, name: Arc<str>, limits: Limits) -> QueueId {
-        let mut core = self.shared.lock();
-        core.queues.push(name.clone());
-        core.machine.open_queue(name, limits)
+        self.shared.lock().machine.open_queue(name, limits)
     }
 
     /// A name for a buffer's accesses.
@@ -354,21 +356,22 @@ impl Engine {
 
     /// Takes credits of the queue.
     pub(crate) fn reserve(&self, queue: QueueId, ops: u32, bytes: u64, patience: Patience<'_>) -> Result<(), Refusal> {
-        self.credit(queue, ops, bytes, patience).map(drop)
+        self.credit(queue, (ops, bytes), patience, None).map(drop)
     }
 
-    /// The books, with so many credits of the queue taken.
+    /// The books, with so many credits of the queue taken. Waits until `deadline` at most.
     fn credit(
         &self,
         queue: QueueId,
-        ops: u32,
-        bytes: u64,
+        (ops, bytes): (u32, u64),
         patience: Patience<'_>,
+        deadline: Option<Instant>,
     ) -> Result<MutexGuard<'_, Core>, Refusal> {
-        let mut end = None;
+        let mut end = deadline;
         if let Patience::Within(timeout) = patience {
             // A time that no clock will show is for ever.
-            end = self.shared.backend.now().checked_add(timeout);
+            let late = self.shared.backend.now().checked_add(timeout);
+            end = late.into_iter().chain(deadline).min();
         }
         let mut core = self.shared.lock();
         if let Patience::Paid(permit) = patience {
@@ -376,21 +379,40 @@ impl Engine {
             permit.spend(ops, bytes)?;
             return Ok(core);
         }
-        loop {
-            match core.machine.reserve(queue, ops, bytes) {
-                Ok(()) => return Ok(core),
-                Err(Refusal::Full { .. }) if !matches!(patience, Patience::Never) => {
-                    core = self.wait_for_credit(core, end)?;
+        let mut turn = None;
+        let refusal = loop {
+            let refusal = match core.machine.reserve(queue, ops, bytes, turn) {
+                Ok(()) if turn.is_some() => {
+                    // There may be room for the next in line, too.
+                    core.call_waiting();
+                    self.shared.settled.notify_all();
+                    return Ok(core);
                 }
-                Err(refusal) => return Err(refusal),
+                Ok(()) => return Ok(core),
+                Err(refusal) => refusal,
+            };
+            if !matches!(refusal, Refusal::Full { .. }) || matches!(patience, Patience::Never) {
+                break refusal;
             }
+            let left = end.map(|end| end.saturating_duration_since(self.shared.backend.now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break Refusal::Timeout;
+            }
+            turn.get_or_insert_with(|| core.machine.take_turn(queue));
+            core = self.shared.wait_settled(core, left);
+        };
+        if let Some(turn) = turn {
+            core.machine.leave_turn(queue, turn);
+            drop(core);
+            self.shared.settled();
         }
+        Err(refusal)
     }
 
     /// Puts the message into its queue, taking operation and parcel out of `work`, which is untouched
     /// where it is refused.
     pub(crate) fn send(&self, work: &mut Work, patience: Patience<'_>) -> Result<Accepted, Refusal> {
-        let mut core = self.credit(work.queue, 1, work.bytes, patience)?;
+        let mut core = self.credit(work.queue, (1, work.bytes), patience, work.deadline)?;
         let accepted = core.put(work.queue, work, &self.shared);
         self.shared.kick(core);
         Ok(accepted)
@@ -405,22 +427,10 @@ impl Engine {
         patience: Patience<'_>,
         accepted: &mut Vec<Option<Accepted>>,
     ) -> Result<(), Refusal> {
-        let mut core = self.credit(queue, total.0, total.1, patience)?;
+        let mut core = self.credit(queue, total, patience, None)?;
         accepted.extend(works.map(|work| work.map(|work| core.put(queue, work, &self.shared))));
         self.shared.kick(core);
         Ok(())
-    }
-
-    fn wait_for_credit<'a>(
-        &'a self,
-        core: MutexGuard<'a, Core>,
-        end: Option<Instant>,
-    ) -> Result<MutexGuard<'a, Core>, Refusal> {
-        let left = end.map(|end| end.saturating_duration_since(self.shared.backend.now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(Refusal::Timeout);
-        }
-        Ok(self.shared.wait_settled(core, left))
     }
 }
 

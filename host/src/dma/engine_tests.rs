@@ -59,7 +59,7 @@ impl Backend for Broken {
 fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
     let engine =
         Engine::new("broken".into(), Arc::new(Broken(cpu::capabilities(1))), &Options::new()).expect("by threads");
-    let limits = Limits { depth: 16, bytes: 1024, window: 16, policy: FailPolicy::Continue };
+    let limits = Limits { policy: FailPolicy::Continue, ..Limits::DEFAULT };
     let queue = engine.open_queue("work".into(), limits);
     let send = || {
         let mut work = Work {
@@ -72,6 +72,8 @@ fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
             staging: 0,
             label: None,
             accesses: SmallVec::new(),
+            moves: 0,
+            deadline: None,
         };
         let Accepted { cell, id, .. } = engine.send(&mut work, Patience::Never)?;
         Ok::<_, Refusal>(Ticket::<Vec<u8>>::new(engine.shared.clone(), cell, id))

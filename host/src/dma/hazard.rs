@@ -1,6 +1,6 @@
 //! Who last wrote a buffer and who reads it: the edges between messages that touch the same memory.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{backend::Token, error::TransferError};
 
@@ -31,9 +31,40 @@ impl Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub(crate) on: Token,
-    /// The earlier message makes data that this one reads, so its failure is this one's failure.
-    /// Other edges only order.
-    pub(crate) data: bool,
+    pub(crate) cause: Cause,
+}
+
+/// Why a message waits for an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It reads a buffer that the earlier one writes.
+    ReadAfterWrite,
+    /// It writes a buffer that the earlier one reads.
+    WriteAfterRead,
+    /// Both write a buffer.
+    WriteAfterWrite,
+    /// Its queue was told to wait for a fence.
+    Fence,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReadAfterWrite => "it reads what that one writes",
+            Self::WriteAfterRead => "it writes what that one reads",
+            Self::WriteAfterWrite => "both write the same buffer",
+            Self::Fence => "its queue waits for that fence",
+        })
+    }
+}
+
+impl Cause {
+    /// The earlier message makes what this one needs, so its failure is this one's failure. Other
+    /// edges only order.
+    pub(crate) fn is_data(self) -> bool {
+        matches!(self, Self::ReadAfterWrite | Self::Fence)
+    }
 }
 
 /// The state of one buffer.
@@ -49,6 +80,8 @@ pub(crate) struct Resource {
     pub(crate) users: u32,
     /// Its owner is gone; it is freed with its last user.
     pub(crate) dropped: bool,
+    /// Names in the two lists from which on those of the dead are looked for.
+    prune_at: usize,
 }
 
 impl Resource {
@@ -58,6 +91,7 @@ impl Resource {
         self.poison = None;
         self.users = 0;
         self.dropped = false;
+        self.prune_at = 0;
     }
 
     /// Adds the edges that `access` by `token` needs to `edges` and remembers the access. `alive`
@@ -69,12 +103,19 @@ impl Resource {
         edges: &mut Vec<Edge>,
         alive: impl Fn(Token) -> bool,
     ) -> Option<Arc<TransferError>> {
-        self.writers.retain(|&t| alive(t) && t != token);
-        self.readers.retain(|&t| alive(t) && t != token);
+        if self.writers.len() + self.readers.len() >= self.prune_at {
+            self.writers.retain(|&t| alive(t));
+            self.readers.retain(|&t| alive(t));
+            // Looking costs what has been added since, whatever the number of readers.
+            self.prune_at = 2 * (self.writers.len() + self.readers.len()).max(8);
+        }
         self.users += 1;
-        edges.extend(self.writers.iter().map(|&on| Edge { on, data: access.reads() }));
+        let after_write = if access.reads() { Cause::ReadAfterWrite } else { Cause::WriteAfterWrite };
+        let earlier = |on: &Token| *on != token && alive(*on);
+        edges.extend(self.writers.iter().copied().filter(earlier).map(|on| Edge { on, cause: after_write }));
         if access.writes() {
-            edges.extend(self.readers.drain(..).map(|on| Edge { on, data: false }));
+            let cause = Cause::WriteAfterRead;
+            edges.extend(self.readers.drain(..).filter(earlier).map(|on| Edge { on, cause }));
         } else {
             self.readers.push(token);
         }

@@ -2,33 +2,46 @@
 //!
 //! It holds ids, credits, order and edges; host buffers, operations and waiters live beside it in
 //! the driver's cells. Whoever drives it calls [`Machine::reserve`] and [`Machine::accept_paid`] for
-//! a message and [`Machine::step`] for everything else, and carries out the [`Action`]s that come back.
+//! a message, [`Machine::cancel`] to take one back and [`Machine::step`] for everything else, and
+//! carries out the [`Action`]s that come back.
 //!
 //! Rules it keeps:
 //! - accepted messages resolve exactly once, in order of acceptance within their queue;
-//! - a message is submitted only after every message it has an edge to was submitted, so that a
-//!   backend never sees a name it does not know, and never waits for something yet to come;
+//! - a message is submitted only after every message it has an edge to was wholly submitted, so that
+//!   a backend never sees a name it does not know, and never waits for something yet to come;
 //! - a failure travels along data edges before anything that read the data is resolved;
-//! - credits return when a message is resolved.
+//! - credits return when a message is resolved;
+//! - a lane of the driver has at most a few chunks before it, and the queue of the highest priority
+//!   comes next.
 //!
 //! It cannot dead-lock: edges lead to messages accepted earlier, so the earliest message that is
-//! not submitted always may be.
+//! not submitted always may be, once its lane has room.
+//!
+//! What an event costs does not grow with the number of queues or messages: a queue is looked at
+//! when something it waits for has happened ([`Machine::wake`]), and a message knows who waits for it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+#[cfg(test)]
+use super::slab::Fault;
 use super::{
     hazard::Resource,
-    model::{Action, Event, Level, Limits, Message, Queue, QueueId, State},
+    model::{Action, Command, Event, Level, Limits, Message, Priority, Queue, QueueId, State},
     slab::Slab,
 };
 use crate::backend::Token;
 
 mod accept;
 mod advance;
+mod cancel;
 mod credit;
+mod deadlines;
+mod explain;
 mod loss;
 mod settle;
 
+use deadlines::Deadlines;
+pub use explain::{Explanation, Wait};
 use settle::root_of;
 
 #[derive(Debug)]
@@ -36,10 +49,23 @@ pub(crate) struct Machine {
     device: Arc<str>,
     max_in_driver: u32,
     in_driver: u32,
+    /// Bytes that the driver has, by lane.
+    lanes: [u64; 3],
+    /// The highest place in `ready` that waits for room on a lane, in this pump.
+    shut: [usize; 3],
     queues: Vec<Queue>,
+    /// Places of queues that are gone.
+    vacant: Vec<QueueId>,
+    /// Queues that may have something to submit, by priority.
+    ready: [VecDeque<QueueId>; Priority::COUNT],
+    /// The highest place in `ready` that a queue has come to since the pump last looked.
+    woken: usize,
     messages: Slab<Message>,
+    commands: Slab<Command>,
     resources: Slab<Resource>,
+    deadlines: Deadlines,
     next_id: u64,
+    next_turn: u64,
     lost: Option<Arc<str>>,
 }
 
@@ -49,17 +75,25 @@ impl Machine {
             device,
             max_in_driver,
             in_driver: 0,
+            lanes: [0; 3],
+            shut: [0; 3],
             queues: Vec::new(),
+            vacant: Vec::new(),
+            ready: Default::default(),
+            woken: 0,
             messages: Slab::new(),
+            commands: Slab::new(),
             resources: Slab::new(),
+            deadlines: Deadlines::default(),
             next_id: 0,
+            next_turn: 0,
             lost: None,
         }
     }
 
     pub(crate) fn open_queue(&mut self, name: Arc<str>, limits: Limits) -> QueueId {
         let failed = self.lost.clone().map(|cause| self.lost_error(cause, &name));
-        self.queues.push(Queue {
+        let queue = Queue {
             name,
             limits,
             ops: 0,
@@ -68,11 +102,35 @@ impl Machine {
             waiting: VecDeque::new(),
             order: VecDeque::new(),
             gates: Vec::new(),
+            turns: VecDeque::new(),
             failed,
             fence_failure: None,
+            stopped: 0,
             closed: false,
-        });
+            retired: false,
+            ready: false,
+        };
+        if let Some(id) = self.vacant.pop() {
+            self.queues[id] = queue;
+            return id;
+        }
+        self.queues.push(queue);
         self.queues.len() - 1
+    }
+
+    /// The place of a queue that nobody holds any more and that is empty.
+    fn vacate(&mut self, id: QueueId) {
+        let queue = &mut self.queues[id];
+        if queue.retired && queue.order.is_empty() {
+            if std::mem::take(&mut queue.ready) {
+                self.ready[queue.limits.priority.place()].retain(|&other| other != id);
+            }
+            self.vacant.push(id);
+        }
+    }
+
+    pub(crate) fn name(&self, queue: QueueId) -> &Arc<str> {
+        &self.queues[queue].name
     }
 
     /// A new buffer.
@@ -101,21 +159,22 @@ impl Machine {
         unresolved
     }
 
-    /// Whether the backend has this message and has not reported its end.
-    pub(crate) fn is_submitted(&self, token: Token) -> bool {
-        self.messages.get(token).is_some_and(|m| m.state == State::Submitted)
+    /// The message that a command of the backend is part of, unless its end was reported.
+    pub(crate) fn message_of(&self, command: Token) -> Option<Token> {
+        self.commands.get(command).map(|command| command.message)
     }
 
-    #[cfg(test)]
-    pub(crate) fn is_waiting(&self, token: Token) -> bool {
-        self.messages.get(token).is_some_and(|m| m.state == State::Waiting)
+    /// When [`Event::Tick`] is due, at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
     }
 
     /// Takes one event and appends what is to be done.
     pub(crate) fn step(&mut self, event: Event, actions: &mut Vec<Action>) {
         match event {
             Event::Pump => self.pump(actions),
-            Event::Over(token, result) => self.over(token, result, actions),
+            Event::Tick(now) => self.tick(now),
+            Event::Over(command, result) => self.over(command, result, actions),
             Event::Lost(cause) => self.lose(cause, actions),
             Event::Release(resource) => {
                 if let Some(state) = self.resources.get_mut(resource) {
@@ -132,6 +191,66 @@ impl Machine {
                 }
             }
             Event::Close(queue) => self.queues[queue].closed = true,
+            Event::Retire(queue) => {
+                self.queues[queue].closed = true;
+                self.queues[queue].retired = true;
+                self.vacate(queue);
+            }
         }
+    }
+
+    /// Something has happened that the queue may have waited for.
+    fn wake(&mut self, id: QueueId) {
+        let queue = &mut self.queues[id];
+        if !queue.ready && !queue.waiting.is_empty() {
+            queue.ready = true;
+            let place = queue.limits.priority.place();
+            self.ready[place].push_back(id);
+            self.woken = self.woken.min(place);
+        }
+    }
+
+    /// Tells those that wait for the message that it is wholly with the driver, or over, or both.
+    fn announce(&mut self, token: Token, sent: bool, ended: bool) {
+        let message = self.messages.get_mut(token).expect("alive");
+        let lane = message.lane();
+        let dependants = std::mem::take(&mut message.dependants);
+        for &(name, _) in &dependants {
+            // It may be over before what it waited for, where a backend reports out of order.
+            let Some(dependant) = self.messages.get_mut(name) else { continue };
+            dependant.unsent -= u32::from(sent);
+            dependant.unended -= u32::from(ended);
+            if ended && lane.is_some() && dependant.lane() != lane {
+                dependant.across -= 1;
+            }
+            let (queue, waits) = (dependant.queue, matches!(dependant.state, State::Waiting | State::Sending));
+            if waits && (dependant.unsent == 0 || dependant.unended == 0) {
+                self.wake(queue);
+            }
+        }
+        self.messages.get_mut(token).expect("alive").dependants = dependants;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn plant(&mut self, fault: Fault) {
+        match fault {
+            Fault::Lost | Fault::Reordered => self.messages.plant(fault),
+            Fault::Doubled | Fault::Stale => self.commands.plant(fault),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_doomed(&self, token: Token) -> bool {
+        self.messages.get(token).is_some_and(|m| m.doom.is_some())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn deadlines(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_unsent(&self, token: Token) -> bool {
+        self.messages.get(token).is_some_and(|m| matches!(m.state, State::Waiting | State::Sending))
     }
 }

@@ -1,6 +1,6 @@
 //! What the machine is made of: messages, queues, and what goes in and comes out.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc, time::Instant};
 
 use super::hazard::{Access, Edge};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     error::{FailureKind, TransferError},
 };
 
-/// Index of a queue.
+/// Index of a queue. It is its one handle's: once that has retired it, the next queue may get it.
 pub(crate) type QueueId = usize;
 
 /// What a queue does with later messages when one has failed.
@@ -17,11 +17,35 @@ pub enum FailPolicy {
     /// Messages behind a failed one that have not finished resolve as
     /// [`FailureKind::Aborted`], and new ones are refused until [`DmaQueue::resume`].
     ///
+    /// A cancelled message is a wish and no failure: neither it, nor one whose deadline passed, nor
+    /// what fails for want of their data stops the queue.
+    ///
     /// [`DmaQueue::resume`]: crate::DmaQueue::resume
     #[default]
     FailStop,
     /// Each message stands for itself; failures still travel along the data.
     Continue,
+}
+
+/// Which queues go first where several have messages for the same lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// Gets what the others leave. While they always have something to send, that is nothing.
+    Low,
+    /// What a queue has unless said otherwise.
+    #[default]
+    Normal,
+    /// Goes before all others, and waits for at most the chunks that the driver has already.
+    High,
+}
+
+impl Priority {
+    pub(super) const COUNT: usize = 3;
+
+    /// Its place, the highest first.
+    pub(super) const fn place(self) -> usize {
+        Self::High as usize - self as usize
+    }
 }
 
 /// Bounds and policy of a queue.
@@ -31,9 +55,53 @@ pub(crate) struct Limits {
     pub(crate) depth: u32,
     /// Bytes of them. A larger message is accepted when it is alone.
     pub(crate) bytes: u64,
-    /// Messages given to the driver and not finished.
+    /// Commands given to the driver and not finished.
     pub(crate) window: u32,
+    /// Bytes of a command: what moves more is cut into several.
+    pub(crate) chunk: u64,
+    pub(crate) priority: Priority,
     pub(crate) policy: FailPolicy,
+}
+
+impl Limits {
+    /// Chunks that a lane of the driver has before it: one that is moved, one that comes next.
+    const CHUNKS_AHEAD: u64 = 2;
+    /// Memory of the device is so much faster than the way to it.
+    const DEVICE_CHUNKS: u64 = 16;
+
+    pub(crate) const DEFAULT: Self = Self {
+        depth: 16_384,
+        bytes: 256 << 20,
+        window: 256,
+        chunk: 4 << 20,
+        priority: Priority::Normal,
+        policy: FailPolicy::FailStop,
+    };
+
+    /// Bytes of a command on this lane.
+    pub(super) fn chunk_on(&self, lane: Lane) -> u64 {
+        let times = if lane == Lane::Compute { Self::DEVICE_CHUNKS } else { 1 };
+        self.chunk.saturating_mul(times)
+    }
+
+    /// Bytes that this lane may have in the driver for another command to join them.
+    pub(super) fn ahead_on(&self, lane: Lane) -> u64 {
+        self.chunk_on(lane).saturating_mul(Self::CHUNKS_AHEAD)
+    }
+}
+
+/// What became of a wish to cancel a message. Its completion comes in any case, in its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// It had not started and will not: it resolves as [`FailureKind::Cancelled`], and its destination
+    /// is as it was.
+    NotStarted,
+    /// Some of its chunks were on their way; no more will follow. It resolves as
+    /// [`FailureKind::Cancelled`] once these are over, and [`TransferError::bytes_done`] says how far
+    /// it came.
+    Partial,
+    /// It had all been given to the device, or had its outcome: it completes as if nobody had asked.
+    TooLate,
 }
 
 /// A message as the machine sees it.
@@ -41,10 +109,21 @@ pub(crate) struct Limits {
 pub(crate) struct Offer<'a> {
     pub(crate) queue: QueueId,
     pub(crate) kind: Kind,
+    /// Byte credits.
     pub(crate) bytes: u64,
+    /// Bytes that its lane moves, in chunks where they are many; 0 where it goes as a whole and costs
+    /// the lane nothing by the byte.
+    pub(crate) moves: u64,
     pub(crate) accesses: &'a [(Token, Access)],
     pub(crate) label: Option<Arc<str>>,
+    /// When it is cancelled by itself.
+    pub(crate) deadline: Option<Instant>,
 }
+
+/// A place among the senders that wait for a credit of one queue: first come, first served, so that
+/// one that needs much is not passed for ever by those that need little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn(pub(super) u64);
 
 /// What kind of work a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +139,8 @@ pub(crate) enum Kind {
 pub(crate) enum Event {
     /// Look for messages that may go to the driver.
     Pump,
+    /// It is this late: messages whose deadline has passed are cancelled.
+    Tick(Instant),
     /// The backend has reported the end of a command.
     Over(Token, Result<(), FailureKind>),
     /// The device is gone.
@@ -70,18 +151,39 @@ pub(crate) enum Event {
     Resume(QueueId),
     /// The queue accepts nothing more.
     Close(QueueId),
+    /// The queue accepts nothing more, and its handle is gone: once it is empty, so is it.
+    Retire(QueueId),
 }
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Hand the message to the backend.
-    Submit(Token),
+    /// Hand the message, or a chunk of it, to the backend.
+    Submit(Submit),
     /// Give the message's outcome to its owner. `in_driver` says whether the driver may still touch
     /// the message's memory (it was lost with the message inside).
     Resolve { token: Token, result: Result<(), Arc<TransferError>>, in_driver: bool },
     /// No message uses this buffer any more and its owner is gone.
     Free(Token),
+}
+
+/// A message, or a chunk of it, on its way to the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Submit {
+    pub(crate) message: Token,
+    /// The name by which the backend knows it.
+    pub(crate) command: Token,
+    /// The bytes it moves; `None` for the message as a whole.
+    pub(crate) part: Option<Range<u64>>,
+}
+
+/// What a command is part of.
+#[derive(Debug, Default)]
+pub(super) struct Command {
+    pub(super) message: Token,
+    pub(super) bytes: u64,
+    /// Nothing of its message went before it.
+    pub(super) first: bool,
 }
 
 #[derive(Debug, Default)]
@@ -90,18 +192,52 @@ pub(super) struct Message {
     pub(super) queue: QueueId,
     pub(super) kind: Option<Kind>,
     pub(super) bytes: u64,
+    pub(super) moves: u64,
+    /// Bytes given to the driver.
+    pub(super) sent: u64,
+    /// Bytes known to have arrived, from the first on.
+    pub(super) done: u64,
+    /// A chunk of it has failed.
+    pub(super) torn: bool,
+    /// Commands of it that the driver has.
+    pub(super) commands: u32,
+    /// The last of its commands: who waits for the message waits for that.
+    pub(super) last: Token,
     pub(super) label: Option<Arc<str>>,
     pub(super) state: State,
     pub(super) edges: Vec<Edge>,
     pub(super) accesses: Vec<(Token, Access)>,
+    /// Messages with an edge to this one, and whether they read what it makes.
+    pub(super) dependants: Vec<(Token, bool)>,
+    /// Edges to messages that are not wholly with the driver.
+    pub(super) unsent: u32,
+    /// Edges to messages that are not over.
+    pub(super) unended: u32,
+    /// Those of them that are work of another lane.
+    pub(super) across: u32,
     /// Why it will fail whatever the device says.
     pub(super) doom: Option<FailureKind>,
+    /// It is among the deadlines.
+    pub(super) timed: bool,
+}
+
+impl Message {
+    pub(super) fn lane(&self) -> Option<Lane> {
+        match self.kind {
+            Some(Kind::Work(lane)) => Some(lane),
+            Some(Kind::Fence) | None => None,
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) enum State {
+    /// The driver has nothing of it.
     #[default]
     Waiting,
+    /// The driver has been given some of its chunks.
+    Sending,
+    /// The driver has been given all of it.
     Submitted,
     Over(Result<(), Arc<TransferError>>),
 }
@@ -113,17 +249,25 @@ pub(super) struct Queue {
     /// Credits taken, by unresolved messages and by permits.
     pub(super) ops: u32,
     pub(super) bytes: u64,
+    /// Commands that the driver has.
     pub(super) in_driver: u32,
-    /// Accepted, not submitted.
+    /// Accepted, not wholly submitted.
     pub(super) waiting: VecDeque<Token>,
     /// Accepted, not resolved.
     pub(super) order: VecDeque<Token>,
     /// Fences that new messages wait for.
     pub(super) gates: Vec<Token>,
+    /// Senders that wait for a credit.
+    pub(super) turns: VecDeque<Turn>,
     pub(super) failed: Option<Arc<TransferError>>,
     /// The first failure since the last fence.
     pub(super) fence_failure: Option<Arc<TransferError>>,
+    /// Failures of messages with lower numbers have stopped the queue already.
+    pub(super) stopped: u64,
     pub(super) closed: bool,
+    pub(super) retired: bool,
+    /// It is among those that the next pump looks at.
+    pub(super) ready: bool,
 }
 
 /// Counts of one queue.

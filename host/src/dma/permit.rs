@@ -11,6 +11,7 @@ use std::{
 use super::{
     DmaQueue,
     engine::Patience,
+    model::Turn,
     ticket::{Refused, Ticket},
 };
 use crate::{
@@ -100,11 +101,12 @@ pub struct Reserving<'q> {
     bytes: u64,
     /// Its place among the waiters, once it has waited.
     place: Option<u64>,
+    turn: Option<Turn>,
 }
 
 impl<'q> Reserving<'q> {
     pub(super) fn new(queue: &'q DmaQueue, ops: u32, bytes: u64) -> Self {
-        Self { queue, ops, bytes, place: None }
+        Self { queue, ops, bytes, place: None, turn: None }
     }
 }
 
@@ -117,9 +119,17 @@ impl<'q> Future for Reserving<'q> {
             return Poll::Ready(Err(error));
         }
         let mut core = queue.engine.shared.lock();
-        match core.machine.reserve(queue.id, self.ops, self.bytes) {
-            Ok(()) => Poll::Ready(Ok(Permit::new(queue, self.ops, self.bytes))),
+        match core.machine.reserve(queue.id, self.ops, self.bytes, self.turn) {
+            Ok(()) => {
+                drop(core);
+                if self.turn.take().is_some() {
+                    // There may be room for the next in line, too.
+                    queue.engine.shared.settled();
+                }
+                Poll::Ready(Ok(Permit::new(queue, self.ops, self.bytes)))
+            }
             Err(Refusal::Full { .. }) => {
+                self.turn.get_or_insert_with(|| core.machine.take_turn(queue.id));
                 let old = core.tasks.put(&mut self.place, context.waker());
                 drop(core);
                 // A waker is the user's: it is not dropped under the lock.
@@ -133,9 +143,14 @@ impl<'q> Future for Reserving<'q> {
 
 impl Drop for Reserving<'_> {
     fn drop(&mut self) {
+        let shared = &self.queue.engine.shared;
         if let Some(place) = self.place {
-            let waker = self.queue.engine.shared.lock().tasks.leave(place);
+            let waker = shared.lock().tasks.leave(place);
             drop(waker);
+        }
+        if let Some(turn) = self.turn {
+            shared.lock().machine.leave_turn(self.queue.id, turn);
+            shared.settled();
         }
     }
 }

@@ -8,7 +8,8 @@ use super::{
     batch::Batch,
     engine::{Accepted, Engine, Patience, Work},
     fence::{Fence, FenceState},
-    model::{Event, FailPolicy, Kind, Limits, QueueId},
+    machine::Explanation,
+    model::{Event, FailPolicy, Kind, Limits, Priority, QueueId},
     parcel::Parcel,
     permit::{Permit, Reserving},
     small::MOST_INLINE,
@@ -30,11 +31,8 @@ pub struct QueueOptions {
 
 impl QueueOptions {
     pub(crate) fn new(engine: &Arc<Engine>, name: &str) -> Self {
-        Self { engine: engine.clone(), name: name.into(), limits: Self::DEFAULT, inline_max: 4 << 10 }
+        Self { engine: engine.clone(), name: name.into(), limits: Limits::DEFAULT, inline_max: 4 << 10 }
     }
-
-    pub(crate) const DEFAULT: Limits =
-        Limits { depth: 16_384, bytes: 256 << 20, window: 256, policy: FailPolicy::FailStop };
 
     /// Messages that may be accepted and unresolved; 16,384 unless said otherwise, at least 1.
     #[must_use]
@@ -44,18 +42,40 @@ impl QueueOptions {
     }
 
     /// Bytes that accepted and unresolved messages may carry; 256 MiB unless said otherwise. A
-    /// larger message is accepted when the queue is empty.
+    /// larger message is accepted when the queue is empty; senders that wait are served in the order in
+    /// which they came, so that it is not passed for ever.
     #[must_use]
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// Messages that the driver may be given before they finish; 256 unless said otherwise, at
-    /// least 1.
+    /// Messages, or chunks of large ones, that the driver may be given before they finish; 256 unless
+    /// said otherwise, at least 1.
     #[must_use]
-    pub fn window(mut self, messages: u32) -> Self {
-        self.limits.window = messages.max(1);
+    pub fn window(mut self, commands: u32) -> Self {
+        self.limits.window = commands.max(1);
+        self
+    }
+
+    /// Transfers of more bytes than this are given to the device in chunks: 4 MiB unless said
+    /// otherwise, a multiple of 256, and 16 times as many between buffers of the device. A chunk is
+    /// how long a queue of higher priority may have to wait, and how finely a transfer can be
+    /// cancelled; small ones cost rate. What moves without a copy is not cut.
+    #[must_use]
+    pub fn chunk(mut self, bytes: u64) -> Self {
+        self.limits.chunk = bytes.clamp(256, 1 << 48).next_multiple_of(256);
+        self
+    }
+
+    /// Whether its messages go before or after those of other queues for the same lane;
+    /// [`Priority::Normal`] unless said otherwise. Within a queue the order never changes. A message
+    /// that comes to the front of a queue of higher priority waits for the two chunks at most that
+    /// the driver already has on its lane. Queues of lower priority get what is left, which may be
+    /// nothing for as long as the others have something to send.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.limits.priority = priority;
         self
     }
 
@@ -104,7 +124,7 @@ pub struct QueueStats {
     pub free_bytes: u64,
     /// Messages accepted and not resolved.
     pub unresolved: u32,
-    /// Those of them that the driver has.
+    /// What the driver has of them: messages, or chunks of large ones.
     pub in_driver: u32,
     /// For how long the oldest of them has been accepted.
     pub oldest: Option<Duration>,
@@ -134,6 +154,13 @@ impl DmaQueue {
         }
     }
 
+    /// What the oldest message that is not resolved waits for, and why: look here when a queue seems to
+    /// stand still. `None` where everything is resolved.
+    pub fn explain(&self) -> Option<Explanation> {
+        let core = self.engine.shared.lock();
+        core.machine.explain(core.machine.oldest(self.id)?)
+    }
+
     /// A fence behind everything accepted so far. Waits for an operation credit if there is none.
     ///
     /// # Errors
@@ -149,6 +176,8 @@ impl DmaQueue {
             staging: 0,
             label: None,
             accesses: SmallVec::new(),
+            moves: 0,
+            deadline: None,
         };
         let accepted = self.engine.send(&mut work, Patience::Forever).map_err(|why| self.refused(why))?;
         let Accepted { cell, token, id } = accepted;
@@ -300,7 +329,7 @@ impl DmaQueue {
     }
 
     /// Takes credits for messages to come; waits for them. More bytes than the queue has are taken where
-    /// nothing else is. Those who wait have no order among them.
+    /// nothing else is. Those who wait are served in the order in which they came.
     ///
     /// # Errors
     /// As [`DmaQueue::try_reserve`]; it is never full.
@@ -330,6 +359,7 @@ impl DmaQueue {
 
 impl Drop for DmaQueue {
     fn drop(&mut self) {
-        self.close();
+        self.engine.shared.lock().stage(Event::Retire(self.id), &self.engine.shared);
+        self.engine.shared.settled();
     }
 }

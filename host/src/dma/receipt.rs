@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::backend::{Lane, Path};
+use crate::backend::{Done, Lane, Path};
 
 /// The path and the times of one message.
 #[derive(Debug, Clone)]
@@ -41,6 +41,18 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// What the backend says of the message, or of one of its chunks.
+    pub(super) fn add(&mut self, done: &Done) {
+        self.started = self.started.or(done.started);
+        self.finished = Some(done.finished);
+        self.device_seconds = match (self.device_seconds, done.device_seconds) {
+            (Some(before), Some(now)) => Some(before + now),
+            (before, now) => before.or(now),
+        };
+        self.path = done.path;
+        self.form = done.form;
+    }
+
     /// From start (where known, else submission) to finish.
     pub fn duration(&self) -> Option<Duration> {
         Some(self.finished?.saturating_duration_since(self.started.or(self.submitted)?))

@@ -39,8 +39,17 @@ impl Shared {
                     // The reaping thread ends, too.
                     return self.backend.wake();
                 }
+                core.alarm = core.machine.next_deadline();
+                let left = core.alarm.map(|deadline| deadline.saturating_duration_since(self.backend.now()));
+                if left.is_some_and(|left| left.is_zero()) {
+                    core.dirty = true;
+                    break;
+                }
                 core.asleep = true;
-                core = self.pump.wait(core).unwrap_or_else(PoisonError::into_inner);
+                core = match left {
+                    None => self.pump.wait(core).unwrap_or_else(PoisonError::into_inner),
+                    Some(left) => self.pump.wait_timeout(core, left).unwrap_or_else(PoisonError::into_inner).0,
+                };
                 core.asleep = false;
             }
             drop(core);

@@ -17,6 +17,8 @@ use super::{
     MessageId,
     cell::{Receiver as Receive, ReceiverOf, Resolved, Waiter},
     engine::Shared,
+    machine::Explanation,
+    model::CancelOutcome,
     receipt::Receipt,
 };
 use crate::{
@@ -42,6 +44,12 @@ pub struct Completion<B> {
 }
 
 impl<B> Completion<B> {
+    /// Bytes that were not moved: 0 where it went well. What was moved is the beginning of the
+    /// transfer, in whole chunks.
+    pub fn residue(&self) -> u64 {
+        self.result.as_ref().err().map_or(0, |error| error.bytes - error.bytes_done)
+    }
+
     /// The buffer of a message that succeeded.
     ///
     /// # Errors
@@ -102,12 +110,39 @@ pub struct Ticket<B: Send + 'static> {
     shared: Option<Arc<Shared>>,
     cell: Token,
     id: MessageId,
+    /// Dropping it cancels the message.
+    cancels: bool,
     buffer: PhantomData<fn() -> B>,
 }
 
 impl<B: Send + 'static> Ticket<B> {
     pub(crate) fn new(shared: Arc<Shared>, cell: Token, id: MessageId) -> Self {
-        Self { shared: Some(shared), cell, id, buffer: PhantomData }
+        Self { shared: Some(shared), cell, id, cancels: false, buffer: PhantomData }
+    }
+
+    /// Asks that no more of the message is given to the device. Never waits and needs no credit. The
+    /// completion comes in any case, in its turn and with the host buffer once the device is done
+    /// with it: wait for it as ever. What was to read the message's data fails with it; the queue
+    /// goes on, whatever its [`FailPolicy`](crate::FailPolicy). A launch can be cancelled until it starts.
+    pub fn cancel(&self) -> CancelOutcome {
+        let Some(shared) = &self.shared else { return CancelOutcome::TooLate };
+        let mut core = shared.lock();
+        let outcome = core.cancel(self.cell);
+        shared.kick(core);
+        outcome
+    }
+
+    /// What the message waits for, and why; `None` once it is resolved.
+    pub fn explain(&self) -> Option<Explanation> {
+        let core = self.shared.as_ref()?.lock();
+        core.machine.explain(core.cells.get(self.cell)?.message)
+    }
+
+    /// Dropping the ticket cancels the message, as [`Ticket::cancel`] does, before it detaches it.
+    #[must_use]
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancels = true;
+        self
     }
 
     /// The message.
@@ -273,7 +308,12 @@ impl<B: Send + 'static> Drop for Ticket<B> {
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
         if cell.outcome.is_none() {
             let old = std::mem::replace(&mut cell.waiter, Waiter::Detached);
-            drop(guard);
+            if self.cancels {
+                core.cancel(self.cell);
+                shared.kick(guard);
+            } else {
+                drop(guard);
+            }
             drop(old);
             return;
         }

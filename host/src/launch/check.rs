@@ -33,7 +33,11 @@ impl Launch<'_> {
         };
         let groups = grid::within_limits(kernel, groups, self.device.capabilities())?;
         grid::check_needs(kernel, &storage, &bound, &uniform, groups)?;
-        let message = |op| Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ()).labelled(self.route.label);
+        let message = |op| {
+            Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ())
+                .labelled(self.route.label)
+                .due(self.route.deadline)
+        };
         if groups.contains(&0) {
             return Ok(message(Op::Nothing));
         }

@@ -62,7 +62,10 @@ impl<'a, T: Element> Copy<'a, T> {
         };
         let op = if dst.bytes == 0 { Op::Nothing } else { op };
         let message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
-        let message = message.touching(&self.to.allocation, Access::Overwrite).labelled(self.route.label);
+        let message = message
+            .touching(&self.to.allocation, Access::Overwrite)
+            .labelled(self.route.label)
+            .due(self.route.deadline);
         Ok(match self.from {
             Some(from) => message.touching(&from.allocation, Access::Read),
             None => message,

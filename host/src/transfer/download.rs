@@ -71,7 +71,7 @@ impl<'a, T: Element> Download<'a, T> {
         };
         let op = if region.bytes == 0 { Op::Nothing } else { Op::Download { src: region, dst } };
         let message = Message::new(&self.device.inner.engine, Lane::Download, region.bytes, op, buffer);
-        Ok(message.touching(&self.from.allocation, Access::Read).labelled(self.route.label))
+        Ok(message.touching(&self.from.allocation, Access::Read).labelled(self.route.label).due(self.route.deadline))
     }
 
     /// Downloads into a new vector.

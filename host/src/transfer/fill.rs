@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    time::Instant,
 };
 
 use crate::{
@@ -34,6 +35,7 @@ pub(super) struct Target<'a> {
     pub(super) region: Region,
     pub(super) access: Access,
     pub(super) label: Option<&'a str>,
+    pub(super) deadline: Option<Instant>,
 }
 
 impl<'a, T: Element> Fill<'a, T> {
@@ -55,7 +57,7 @@ impl<'a, T: Element> Fill<'a, T> {
     /// [`Error::Refused`](crate::Error::Refused) where the queue is closed or has failed; what was
     /// written is lost.
     pub fn commit(mut self) -> Result<Ticket<()>> {
-        let Target { region, access, label } = self.target;
+        let Target { region, access, label, deadline } = self.target;
         let engine = &self.device.inner.engine;
         let message = if region.bytes == 0 {
             // The block goes back with the fill.
@@ -66,7 +68,8 @@ impl<'a, T: Element> Fill<'a, T> {
             let op = Op::Upload { src: Source::Block(block), dst: region };
             Message::new(engine, Lane::Upload, region.bytes, op, ()).staged(staging)
         };
-        Ok(self.permit.send(message.touching(&self.to.allocation, access).labelled(label))?)
+        let message = message.touching(&self.to.allocation, access).labelled(label).due(deadline);
+        Ok(self.permit.send(message)?)
     }
 }
 

@@ -95,7 +95,7 @@ impl<'a, T: Element> Upload<'a, T> {
         // The bytes stay where they are: moving a `HostBuffer` moves its handle only.
         let op = src.map_or(Op::Nothing, |src| Op::Upload { src, dst: region });
         let message = Message::new(engine, Lane::Upload, bytes, op, buffer).staged(staging);
-        Ok(message.touching(&self.to.allocation, access).labelled(self.route.label))
+        Ok(message.touching(&self.to.allocation, access).labelled(self.route.label).due(self.route.deadline))
     }
 
     /// Copies the elements and sends the copy: the slice is the caller's again when this returns. Up to
@@ -179,7 +179,7 @@ impl<'a, T: Element> Upload<'a, T> {
         queue.owned_by(&self.device.inner.engine)?;
         let permit = queue.permit(1, region.bytes, self.route.patience)?;
         let block = self.device.inner.backend.host_alloc(region.bytes.max(GRAIN))?;
-        let target = Target { region, access, label: self.route.label };
+        let target = Target { region, access, label: self.route.label, deadline: self.route.deadline };
         Ok(Fill::new(self.device, self.to, permit, block, len, target))
     }
 }

@@ -79,7 +79,7 @@ impl Books {
 fn small(op: &Op) -> Option<u64> {
     let bytes = match op {
         Op::Nothing => 0,
-        Op::Upload { src: Source::Span(_) | Source::Inline { .. }, dst: region }
+        Op::Upload { src: Source::Span(_) | Source::Part { .. } | Source::Inline { .. }, dst: region }
         | Op::Download { src: region, .. }
         | Op::Copy { dst: region, .. }
         | Op::Clear { dst: region } => region.bytes,

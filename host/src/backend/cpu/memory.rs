@@ -154,6 +154,12 @@ impl Memories {
         unsafe { slice::from_raw_parts_mut(self.ptr(region), region.bytes as usize) }
     }
 
+    /// Whether [`Memories::adopt`] would make the block the region's memory.
+    pub(super) fn adopts(&self, block: &HostBlock, dst: Region) -> bool {
+        let memories = lock(&self.memories);
+        matches!(memories.get(&dst.mem), Some(Memory::Own(own)) if dst.offset == 0 && own.bytes() == block.bytes)
+    }
+
     /// Makes the block the region's memory where it covers the whole allocation, else copies.
     pub(super) fn adopt(&self, block: HostBlock, dst: Region) -> Path {
         let heap = lock(&self.blocks).lent.remove(&block.id).expect("a block is submitted once");

@@ -119,7 +119,9 @@ impl Worker {
                 let source = block.insert(source);
                 uploader.block(stream, source, dst)?;
             }
-            (Work::Upload(_), Op::Upload { src: Source::Span(span), dst }) if span.pinned => {
+            (Work::Upload(_), Op::Upload { src: Source::Span(span) | Source::Part { span, .. }, dst })
+                if span.pinned =>
+            {
                 // SAFETY: page-locked, and the message's own until its command is over; where the device
                 // is lost before that it is never freed.
                 unsafe { stream.upload(dst.mem.0 + dst.offset, span.ptr, dst.bytes)? };
@@ -157,7 +159,7 @@ impl Worker {
 
 fn path(op: &Op) -> Path {
     match op {
-        Op::Upload { src: Source::Block(_), .. } => Path::Filled,
+        Op::Upload { src: Source::Block(_) | Source::Part { .. }, .. } => Path::Filled,
         Op::Upload { src: Source::Span(span), .. } | Op::Download { dst: span, .. } if span.pinned => Path::Pinned,
         Op::Upload { src: Source::Inline { .. }, .. } => Path::Inline,
         Op::Upload { src: Source::Span(_), .. } | Op::Download { .. } => Path::Staged,

@@ -31,8 +31,8 @@ const KEEP_BYTES: u64 = 256 << 20;
 
 /// One mapped buffer.
 ///
-/// Invariant: while the block is in the pool or lent, the buffer is mapped for writing and
-/// `ptr..ptr + capacity` lies in the mapping, aligned to 64.
+/// Invariant: while the block is in the pool, or lent and no part of it was sent, the buffer is mapped
+/// for writing and `ptr..ptr + capacity` lies in the mapping, aligned to 64.
 #[derive(Debug)]
 pub(super) struct Block {
     id: u64,
@@ -43,6 +43,8 @@ pub(super) struct Block {
     pub(super) capacity: u64,
     /// Counts against the ring.
     ring: bool,
+    /// No part of it was sent since it was lent.
+    mapped: bool,
 }
 
 // SAFETY: the pointer is an address in the buffer's mapping, which any thread may use.
@@ -63,6 +65,7 @@ impl Block {
     fn locate(&mut self) -> bool {
         let Some(ptr) = mapped(&self.buffer) else { return false };
         (self.ptr, self.offset) = align(ptr);
+        self.mapped = true;
         true
     }
 }
@@ -110,10 +113,29 @@ impl Staging {
         Ok(lent)
     }
 
-    /// Takes a lent block back, still mapped.
-    pub(super) fn put_back(&self, id: u64) {
+    /// Takes a lent block back, of which nothing is on its way.
+    pub(super) fn put_back(self: &Arc<Self>, id: u64) {
         let block = self.reclaim(id);
-        self.store(block);
+        if block.mapped {
+            return self.store(block);
+        }
+        self.recycle(block);
+        // Its buffer is idle: the driver only has to be asked.
+        self.gpu.poll();
+    }
+
+    /// Where the part of a lent block is that begins at `offset`. From the first part on the block is the
+    /// device's to read, and not mapped.
+    pub(super) fn part(&self, id: u64, offset: u64) -> (Buffer, u64) {
+        let mut pool = lock(&self.pool);
+        let block = pool.lent.get_mut(&id).expect("a block is lent until its message is resolved");
+        let first = std::mem::take(&mut block.mapped);
+        let (buffer, offset) = (block.buffer.clone(), block.offset + offset);
+        drop(pool);
+        if first {
+            buffer.unmap();
+        }
+        (buffer, offset)
     }
 
     /// The lent block of this number, which the borrower has given up.
@@ -170,7 +192,7 @@ impl Staging {
         self.gpu.guard(|| {
             let buffer = self.gpu.device.create_buffer(&descriptor);
             let (ptr, offset) = align(mapped(&buffer).expect("the buffer was created mapped"));
-            Block { id, buffer, ptr, offset, capacity, ring: false }
+            Block { id, buffer, ptr, offset, capacity, ring: false, mapped: true }
         })
     }
 

@@ -115,6 +115,10 @@ impl Submitter {
                 self.copy(device, token, label, (src, src_offset), dst);
                 Ok(Path::Filled)
             }
+            Op::Upload { src: Source::Part { block, offset, .. }, dst } => {
+                self.copy(device, token, label, device.staging.part(block, offset), dst);
+                Ok(Path::Filled)
+            }
             Op::Upload { src: Source::Span(span), dst } => {
                 self.stage(device, token, label, span, dst).map(|()| Path::Staged)
             }

@@ -2,88 +2,148 @@
 
 use super::{Machine, root_of};
 use crate::{
-    backend::{After, Token},
-    dma::{
-        hazard::Edge,
-        model::{Action, Kind, QueueId, State},
-    },
+    backend::{After, Lane, Token},
+    dma::model::{Action, Command, Priority, QueueId, State, Submit},
     error::FailureKind,
 };
 
+/// What came of a queue's turn.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    /// It may have more to submit.
+    Moved,
+    /// The driver or the lane has no room.
+    NoRoom,
+    /// Its oldest message waits for something; the queue is woken when that happens.
+    Blocked,
+}
+
 impl Machine {
-    /// The edges of a message that is being submitted which its lane does not keep by itself.
-    pub(crate) fn after(&self, token: Token) -> After {
+    /// The commands that this one waits for and that its lane does not keep before it by itself.
+    pub(crate) fn after(&self, command: Token) -> After {
         let mut after = After::default();
-        for on in self.unfinished_on_other_lanes(token) {
-            let room = after.push(on);
-            debug_assert!(room, "a message is submitted with more edges than fit");
+        let Some(&Command { message, first: true, .. }) = self.commands.get(command) else { return after };
+        let message = self.messages.get(message).expect("it outlives its commands");
+        for edge in &message.edges {
+            let earlier = self.messages.get(edge.on);
+            let Some(earlier) = earlier.filter(|m| m.state == State::Submitted && m.kind != message.kind) else {
+                continue;
+            };
+            if after.iter().all(|known| known != earlier.last) {
+                let room = after.push(earlier.last);
+                debug_assert!(room, "a message is submitted with more edges than fit");
+            }
         }
         after
     }
 
-    fn unfinished_on_other_lanes(&self, token: Token) -> impl Iterator<Item = Token> + '_ {
-        let message = self.messages.get(token).expect("a live message");
-        message.edges.iter().map(|edge| edge.on).filter(move |&on| {
-            self.messages.get(on).is_some_and(|m| m.state == State::Submitted && m.kind != message.kind)
-        })
+    /// Submits what may be, queues of higher priority first, those of equal priority by turns.
+    pub(super) fn pump(&mut self, actions: &mut Vec<Action>) {
+        self.shut = [Priority::COUNT; 3];
+        let mut place = 0;
+        while place < Priority::COUNT {
+            self.woken = Priority::COUNT;
+            self.go_round(place, actions);
+            place = if self.woken < place { self.woken } else { place + 1 };
+        }
     }
 
-    pub(super) fn pump(&mut self, actions: &mut Vec<Action>) {
-        // Submitting in one queue may free the front of another, so go round until nothing moves.
-        let mut moved = true;
-        while moved {
-            moved = false;
-            for queue in 0..self.queues.len() {
-                while self.advance(queue, actions) {
-                    moved = true;
+    /// Gives each queue of one priority its turns, until none moves or a higher one is woken.
+    fn go_round(&mut self, place: usize, actions: &mut Vec<Action>) {
+        let mut left = self.ready[place].len();
+        while left > 0 {
+            let queue = self.ready[place].pop_front().expect("as many as were counted");
+            match self.advance(queue, actions) {
+                Progress::Moved => {
+                    self.ready[place].push_back(queue);
+                    left = self.ready[place].len();
+                    if self.woken < place {
+                        return;
+                    }
+                }
+                Progress::NoRoom => {
+                    self.ready[place].push_back(queue);
+                    left -= 1;
+                }
+                Progress::Blocked => {
+                    self.queues[queue].ready = false;
+                    left -= 1;
                 }
             }
         }
     }
 
-    fn is_running_or_waiting(&self, token: Token) -> bool {
-        self.messages.get(token).is_some_and(|m| !matches!(m.state, State::Over(_)))
+    /// Moves the first waiting message of the queue on, if it may.
+    fn advance(&mut self, id: QueueId, actions: &mut Vec<Action>) -> Progress {
+        let queue = &self.queues[id];
+        let Some(&token) = queue.waiting.front() else { return Progress::Blocked };
+        let message = self.messages.get(token).expect("a waiting message is alive");
+        if let Some(doom) = &message.doom {
+            // It ends after what it would have waited for: who waits for it waits for that, too. What
+            // the driver has of it ends first.
+            if message.unended > 0 || message.commands > 0 {
+                return Progress::Blocked;
+            }
+            let doom = doom.clone();
+            self.queues[id].waiting.pop_front();
+            self.finish(token, Err(doom), actions);
+            return Progress::Moved;
+        }
+        let Some(lane) = message.lane() else { return self.pass_fence(id, token, actions) };
+        let begun = message.state == State::Sending;
+        let known = begun || (message.unsent == 0 && message.across as usize <= After::MOST);
+        if !known || queue.in_driver >= queue.limits.window {
+            return Progress::Blocked;
+        }
+        let bytes = queue.limits.chunk_on(lane).min(message.moves - message.sent);
+        let before = self.lanes[lane as usize];
+        let room = before == 0 || before.saturating_add(bytes) <= queue.limits.ahead_on(lane);
+        let (place, shut) = (queue.limits.priority.place(), &mut self.shut[lane as usize]);
+        if !room || *shut <= place || self.in_driver >= self.max_in_driver {
+            // Who comes after it would take, with less, the room that it waits for.
+            *shut = place.min(*shut);
+            return Progress::NoRoom;
+        }
+        self.submit(token, lane, bytes, actions);
+        Progress::Moved
     }
 
-    /// Moves the first waiting message of the queue on, if it may.
-    fn advance(&mut self, queue: QueueId, actions: &mut Vec<Action>) -> bool {
-        let state = &self.queues[queue];
-        let Some(&token) = state.waiting.front() else { return false };
-        let message = self.messages.get(token).expect("a waiting message is alive");
-        if let Some(doom) = message.doom.clone() {
-            // It ends after what it would have waited for: who waits for it waits for that, too.
-            if message.edges.iter().any(|edge| self.is_running_or_waiting(edge.on)) {
-                return false;
-            }
-            self.queues[queue].waiting.pop_front();
-            self.finish(token, Err(doom), actions);
-            return true;
+    /// A fence is over when it is the oldest: everything before it has been resolved.
+    fn pass_fence(&mut self, id: QueueId, token: Token, actions: &mut Vec<Action>) -> Progress {
+        let queue = &mut self.queues[id];
+        if queue.order.front() != Some(&token) {
+            return Progress::Blocked;
         }
-        if message.kind == Some(Kind::Fence) {
-            // A fence is over when it is the oldest: everything before it has been resolved.
-            if state.order.front() != Some(&token) {
-                return false;
-            }
-            let result = match self.queues[queue].fence_failure.take() {
-                Some(error) => Err(FailureKind::Upstream { root: root_of(error) }),
-                None => Ok(()),
-            };
-            self.queues[queue].waiting.pop_front();
-            self.finish(token, result, actions);
-            return true;
-        }
-        let room = state.in_driver < state.limits.window && self.in_driver < self.max_in_driver;
-        let known = |edge: &Edge| self.messages.get(edge.on).is_none_or(|m| m.state != State::Waiting);
-        let few = || self.unfinished_on_other_lanes(token).take(After::MOST + 1).count() <= After::MOST;
-        if !(room && message.edges.iter().all(known) && few()) {
-            return false;
-        }
-        self.messages.get_mut(token).expect("alive").state = State::Submitted;
-        let state = &mut self.queues[queue];
-        state.waiting.pop_front();
-        state.in_driver += 1;
+        let result = match queue.fence_failure.take() {
+            Some(error) => Err(FailureKind::Upstream { root: root_of(error) }),
+            None => Ok(()),
+        };
+        queue.waiting.pop_front();
+        self.finish(token, result, actions);
+        Progress::Moved
+    }
+
+    /// Hands the next `bytes` of the message to the driver.
+    fn submit(&mut self, token: Token, lane: Lane, bytes: u64, actions: &mut Vec<Action>) {
+        let name = self.commands.take();
+        let message = self.messages.get_mut(token).expect("alive");
+        let first = message.state == State::Waiting;
+        *self.commands.get_mut(name).expect("just taken") = Command { message: token, bytes, first };
+        let part = message.sent..message.sent + bytes;
+        message.sent = part.end;
+        message.commands += 1;
+        message.last = name;
+        let all = message.sent == message.moves;
+        message.state = if all { State::Submitted } else { State::Sending };
+        let queue = &mut self.queues[message.queue];
+        queue.in_driver += 1;
         self.in_driver += 1;
-        actions.push(Action::Submit(token));
-        true
+        self.lanes[lane as usize] += bytes;
+        if all {
+            queue.waiting.pop_front();
+            self.announce(token, true, false);
+        }
+        let part = Some(part).filter(|_| !(first && all));
+        actions.push(Action::Submit(Submit { message: token, command: name, part }));
     }
 }

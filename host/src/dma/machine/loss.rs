@@ -12,34 +12,37 @@ use crate::{
 };
 
 impl Machine {
+    /// Resolves everything, in order; nothing that is reported later is listened to.
     pub(super) fn lose(&mut self, cause: Arc<str>, actions: &mut Vec<Action>) {
         if self.lost.is_some() {
             return;
         }
         self.lost = Some(cause.clone());
-        for queue in 0..self.queues.len() {
-            let name = self.queues[queue].name.clone();
-            let device = self.device.clone();
-            let error = |id, label, bytes| {
-                let (kind, device) = (FailureKind::DeviceLost(cause.clone()), device.clone());
-                Arc::new(TransferError { kind, device, queue: name.clone(), id, label, bytes })
-            };
-            let refusal = self.lost_error(cause.clone(), &name);
-            while let Some(&token) = self.queues[queue].order.front() {
+        for id in 0..self.queues.len() {
+            while let Some(&token) = self.queues[id].order.front() {
                 let message = self.messages.get_mut(token).expect("alive");
-                let in_driver = message.state == State::Submitted;
+                let in_driver = message.commands > 0;
                 let result = match std::mem::take(&mut message.state) {
                     State::Over(result) => result,
-                    _ => Err(error(MessageId(message.id), message.label.take(), message.bytes)),
+                    _ => {
+                        let message = self.messages.get(token).expect("alive");
+                        Err(self.error_of(message, FailureKind::DeviceLost(cause.clone())))
+                    }
                 };
                 self.resolve(token, result, in_driver, actions);
             }
-            let state = &mut self.queues[queue];
-            state.waiting.clear();
-            state.in_driver = 0;
-            state.failed = Some(refusal);
+            let refusal = self.lost_error(cause.clone(), &self.queues[id].name);
+            let queue = &mut self.queues[id];
+            queue.waiting.clear();
+            queue.in_driver = 0;
+            queue.ready = false;
+            queue.failed = Some(refusal);
         }
+        self.ready.iter_mut().for_each(|ready| ready.clear());
+        self.commands.clear();
+        self.deadlines.clear();
         self.in_driver = 0;
+        self.lanes = [0; 3];
     }
 
     /// What a queue of a lost device refuses messages with.
@@ -51,6 +54,7 @@ impl Machine {
             id: MessageId(self.next_id),
             label: None,
             bytes: 0,
+            bytes_done: 0,
         })
     }
 }

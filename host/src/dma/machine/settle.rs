@@ -7,76 +7,116 @@ use crate::{
     backend::Token,
     dma::{
         MessageId,
-        model::{Action, FailPolicy, Kind, Message, QueueId, State},
+        model::{Action, Command, FailPolicy, Kind, Message, QueueId, State},
     },
     error::{FailureKind, TransferError},
 };
 
 impl Machine {
-    pub(super) fn over(&mut self, token: Token, result: Result<(), FailureKind>, actions: &mut Vec<Action>) {
-        // A token that is dead, or that was never submitted, is a late or doubled report.
-        let Some(message) = self.messages.get(token).filter(|m| m.state == State::Submitted) else {
-            return;
-        };
-        let result = match &message.doom {
-            Some(doom) => Err(doom.clone()),
-            None => result,
-        };
+    pub(super) fn over(&mut self, command: Token, result: Result<(), FailureKind>, actions: &mut Vec<Action>) {
+        // A name that is dead is a late or doubled report.
+        let Some(&Command { message: token, bytes, .. }) = self.commands.get(command) else { return };
+        self.commands.free(command);
+        let message = self.messages.get_mut(token).expect("it outlives its commands");
+        let lane = message.lane().expect("only work has commands");
+        message.commands -= 1;
+        match result {
+            // Behind a chunk that failed nothing counts; chunks of a message taken back do.
+            Ok(()) if !message.torn => message.done += bytes,
+            Ok(()) => {}
+            Err(kind) => {
+                message.torn = true;
+                message.doom.get_or_insert(kind);
+            }
+        }
+        let last = message.state == State::Submitted && message.commands == 0;
+        let (queue, result) = (message.queue, message.doom.clone().map_or(Ok(()), Err));
         self.in_driver -= 1;
-        self.queues[message.queue].in_driver -= 1;
-        self.finish(token, result, actions);
+        self.lanes[lane as usize] -= bytes;
+        self.queues[queue].in_driver -= 1;
+        if last {
+            self.finish(token, result, actions);
+        }
+        self.wake(queue);
     }
 
     /// The message is over; resolves what may be resolved in its queue.
     pub(super) fn finish(&mut self, token: Token, result: Result<(), FailureKind>, actions: &mut Vec<Action>) {
         let message = self.messages.get(token).expect("alive");
-        let queue = message.queue;
-        let result = result.map_err(|kind| {
-            Arc::new(TransferError {
-                kind,
-                device: self.device.clone(),
-                queue: self.queues[queue].name.clone(),
-                id: MessageId(message.id),
-                label: message.label.clone(),
-                bytes: message.bytes,
-            })
-        });
+        let (queue, sent) = (message.queue, message.state == State::Submitted);
+        let result = result.map_err(|kind| self.error_of(message, kind));
         self.messages.get_mut(token).expect("alive").state = State::Over(result.clone());
         if let Err(error) = result {
             self.spread(token, &error);
         }
+        self.announce(token, !sent, true);
         self.settle(queue, actions);
+    }
+
+    pub(super) fn error_of(&self, message: &Message, kind: FailureKind) -> Arc<TransferError> {
+        let bytes = message.bytes.max(message.moves);
+        Arc::new(TransferError {
+            kind,
+            device: self.device.clone(),
+            queue: self.queues[message.queue].name.clone(),
+            id: MessageId(message.id),
+            label: message.label.clone(),
+            bytes,
+            // The last grain may be longer than what the user sent.
+            bytes_done: message.done.min(bytes),
+        })
     }
 
     /// Dooms what reads the failed message's data, and what stands behind it where the queue stops.
     fn spread(&mut self, failed: Token, error: &Arc<TransferError>) {
-        let Message { queue, id, kind, ref accesses, .. } = *self.messages.get(failed).expect("alive");
-        for &(resource, _) in accesses.iter().filter(|(_, access)| access.writes()) {
+        let message = self.messages.get_mut(failed).expect("alive");
+        let Message { queue, id, kind, .. } = *message;
+        for &(resource, _) in message.accesses.iter().filter(|(_, access)| access.writes()) {
             if let Some(resource) = self.resources.get_mut(resource) {
                 resource.fail(failed, error);
             }
         }
         let root = root_of(error.clone());
-        let state = &mut self.queues[queue];
+        let dependants = std::mem::take(&mut message.dependants);
+        for &(dependant, _) in dependants.iter().filter(|(_, data)| *data) {
+            self.doom(dependant, || FailureKind::Upstream { root: root.clone() });
+        }
+        self.messages.get_mut(failed).expect("alive").dependants = dependants;
         // A fence only reports what failed before it.
-        let own = kind != Some(Kind::Fence);
-        if own {
-            state.fence_failure.get_or_insert_with(|| error.clone());
+        if kind == Some(Kind::Fence) {
+            return;
         }
-        let stop = own && state.limits.policy == FailPolicy::FailStop;
-        if stop && state.failed.is_none() {
-            state.failed = Some(error.clone());
+        let state = &mut self.queues[queue];
+        state.fence_failure.get_or_insert_with(|| error.clone());
+        // One stop is for all that was accepted before it: what it aborts does not stop the queue again.
+        if state.limits.policy == FailPolicy::FailStop && !is_wish(&root.kind) && id >= state.stopped {
+            state.failed.get_or_insert_with(|| error.clone());
+            state.stopped = self.next_id;
+            self.abort_behind(queue, id);
         }
-        for (_, message) in self.messages.iter_mut() {
-            if matches!(message.state, State::Over(_)) || message.doom.is_some() {
-                continue;
+    }
+
+    /// Dooms what the queue has accepted after this message.
+    fn abort_behind(&mut self, queue: QueueId, id: u64) {
+        for place in (0..self.queues[queue].order.len()).rev() {
+            let token = self.queues[queue].order[place];
+            let message = self.messages.get(token).expect("an unresolved message is alive");
+            if message.id <= id {
+                return;
             }
-            let fence = message.kind == Some(Kind::Fence);
-            if message.edges.iter().any(|edge| edge.data && edge.on == failed) {
-                message.doom = Some(FailureKind::Upstream { root: root.clone() });
-            } else if stop && message.queue == queue && message.id > id && !fence {
-                message.doom = Some(FailureKind::Aborted { after: MessageId(id) });
+            if message.kind != Some(Kind::Fence) {
+                self.doom(token, || FailureKind::Aborted { after: MessageId(id) });
             }
+        }
+    }
+
+    /// The message will fail, unless it is over or has a reason already.
+    fn doom(&mut self, token: Token, why: impl FnOnce() -> FailureKind) {
+        let Some(message) = self.messages.get_mut(token) else { return };
+        if message.doom.is_none() && !matches!(message.state, State::Over(_)) {
+            message.doom = Some(why());
+            let queue = message.queue;
+            self.wake(queue);
         }
     }
 
@@ -88,6 +128,8 @@ impl Machine {
             let result = std::mem::replace(result, Ok(()));
             self.resolve(token, result, false, actions);
         }
+        // A fence may have become the oldest.
+        self.wake(queue);
     }
 
     pub(super) fn resolve(
@@ -98,12 +140,16 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         let message = self.messages.get_mut(token).expect("alive");
-        let queue = &mut self.queues[message.queue];
+        let id = message.queue;
+        let queue = &mut self.queues[id];
         queue.order.pop_front();
         queue.ops -= 1;
         queue.bytes -= message.bytes;
         message.label = None;
         message.doom = None;
+        if std::mem::take(&mut message.timed) {
+            self.deadlines.forget();
+        }
         let accesses = std::mem::take(&mut message.accesses);
         actions.push(Action::Resolve { token, result, in_driver });
         for &(name, _) in &accesses {
@@ -117,6 +163,7 @@ impl Machine {
         // The slot keeps the list's memory for its next message.
         self.messages.get_mut(token).expect("alive").accesses = accesses;
         self.messages.free(token);
+        self.vacate(id);
     }
 }
 
@@ -126,4 +173,9 @@ pub(super) fn root_of(error: Arc<TransferError>) -> Arc<TransferError> {
         FailureKind::Upstream { root } => root.clone(),
         _ => error,
     }
+}
+
+/// Somebody wanted it so.
+pub(super) fn is_wish(kind: &FailureKind) -> bool {
+    matches!(kind, FailureKind::Cancelled | FailureKind::Deadline)
 }
