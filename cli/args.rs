@@ -28,7 +28,8 @@ Exit codes: 0 done; 1 something was found or fell short; 2 wrong usage or input,
 3 a device or a kernel failed; 130 Ctrl-C. `batch` has two more, see `wharf help batch`.
 
 Environment: WHARF_DEVICE names the device that is used where --device names none;
-WHARF_THREADS bounds the threads of the CPU device, 1 to 1024.";
+WHARF_THREADS bounds the threads of the CPU device, 1 to 1024; WHARF_CACHE is the folder where it keeps
+what it measured.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

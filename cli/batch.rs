@@ -48,6 +48,10 @@ pub(crate) struct Batch {
     /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
     #[arg(long, value_name = "D")]
     device: Option<String>,
+    /// On the device cpu, run only this form of the kernel; unless said otherwise the one that was measured
+    /// to be faster.
+    #[arg(long, value_name = "native|simt", value_enum, hide_possible_values = true)]
+    twin: Option<devices::Form>,
     /// Staging memory it may hold, e.g. 64MiB; 256MiB unless said otherwise.
     #[arg(long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
     memory: Option<u64>,
@@ -94,7 +98,7 @@ impl Batch {
             None => Some(Lineitem::new(self.scale).map_err(|e| Failure::usage(format_args!("--{e}")))?),
             Some(_) => None,
         };
-        let device = devices::open(self.device.as_deref())?;
+        let device = devices::open_with(self.device.as_deref(), self.twin)?;
         let file = self.input.as_ref().map(ParquetFile::open).transpose().map_err(failure)?;
         let source: &dyn Source = match (&made, &file) {
             (Some(made), _) => made,

@@ -1,10 +1,13 @@
 //! `wharf devices`: every door that was tried, and why some are closed.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wharf::{Capabilities, Device, Found};
+use wharf::{BackendKind, Capabilities, Device, Found, Twin};
 
-use crate::{exit::Outcome, output};
+use crate::{
+    exit::{Failure, Outcome},
+    output,
+};
 
 /// List the devices of this machine.
 #[derive(Debug, Args)]
@@ -146,8 +149,37 @@ pub(crate) fn named() -> Option<String> {
 
 /// The device of this name, or the best one.
 pub(crate) fn open(name: Option<&str>) -> Outcome<Device> {
-    Ok(match name {
-        Some(name) => Device::open(name)?,
-        None => Device::best()?,
-    })
+    open_with(name, None)
+}
+
+/// Like [`open`]; `twin` is for the CPU device, and no other device may be meant.
+pub(crate) fn open_with(name: Option<&str>, twin: Option<Form>) -> Outcome<Device> {
+    let options = twin.map_or(Twin::Any, Form::twin);
+    let device = match name {
+        Some(name) => Device::open_with(name, options)?,
+        None => Device::best_with(options)?,
+    };
+    if twin.is_some() && device.capabilities().backend != BackendKind::Cpu {
+        let id = device.id();
+        return Err(Failure::usage(format_args!("--twin is for the device cpu: on {id} a kernel has one form only")));
+    }
+    Ok(device)
+}
+
+/// What `--twin` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The native twin.
+    Native,
+    /// The WGSL, through simt.
+    Simt,
+}
+
+impl Form {
+    fn twin(self) -> Twin {
+        match self {
+            Self::Native => Twin::Native,
+            Self::Simt => Twin::Simt,
+        }
+    }
 }

@@ -36,6 +36,10 @@ pub(crate) struct Run {
     /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
     #[arg(long, value_name = "D")]
     device: Option<String>,
+    /// On the device cpu, run only this form of the kernel; unless said otherwise the one that was measured
+    /// to be faster.
+    #[arg(long, value_name = "native|simt", value_enum, hide_possible_values = true)]
+    twin: Option<devices::Form>,
     /// Where a binding is written to afterwards: a .npy or .bin file.
     #[arg(long = "out", value_name = "NAME=FILE")]
     outs: Vec<String>,
@@ -167,7 +171,7 @@ impl Run {
         for output in &outputs {
             output::check(&output.path)?;
         }
-        let device = devices::open(self.device.as_deref())?;
+        let device = devices::open_with(self.device.as_deref(), self.twin)?;
         bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
         let limit = device.capabilities().max_binding_bytes.min(device.capabilities().max_buffer_bytes);
         let sizes = memory::check(&device, &entry.bindings, &specs, &outputs, limit)?;

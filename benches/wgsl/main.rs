@@ -144,12 +144,10 @@ impl Bench {
 
     fn row(&self, name: &str, row: &Row) -> Result<(), Error> {
         let mut arms: Vec<(String, Box<dyn Arm + '_>, Goal)> = Vec::new();
-        if row.checked {
-            arms.push(("simt check".into(), Box::new(Simt::new(row, Engine::Interpreter, &self.pool)?), Goal::Print));
-        } else {
-            for engine in simt::engines() {
-                arms.push((simt::label(engine), Box::new(Simt::new(row, engine, &self.pool)?), Goal::Print));
-            }
+        let engines = if row.checked { vec![Engine::Interpreter] } else { simt::engines() };
+        for engine in engines {
+            let arm = Simt::new(row, engine, &self.pool)?;
+            arms.push((arm.label(), Box::new(arm), Goal::Print));
         }
         if let Some(gpu) = &self.gpu {
             arms.push(("lavapipe".into(), Box::new(Lavapipe::new(row, gpu)?), row.lavapipe));

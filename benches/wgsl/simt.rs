@@ -16,9 +16,9 @@ pub(crate) fn engines() -> Vec<Engine> {
     engines
 }
 
-/// `simt interpreter`.
-pub(crate) fn label(engine: Engine) -> String {
-    format!("simt {engine:?}").to_lowercase()
+/// `simt interpreter`: what really runs, which may be less than what was asked for.
+pub(crate) fn label(program: &Program) -> String {
+    format!("simt {:?}", program.engine()).to_lowercase()
 }
 
 /// One engine on buffers of its own.
@@ -36,6 +36,12 @@ impl<'a> Simt<'a> {
         let compile = |&(entry, groups): &(&str, [u32; 3])| Ok((module.compile(entry, &[], engine)?, groups));
         let steps = row.steps.iter().map(compile).collect::<Result<_, Error>>()?;
         Ok(Self { steps, buffers: row.buffers.clone(), output: row.output, pool, checked: row.checked })
+    }
+}
+
+impl Simt<'_> {
+    pub(crate) fn label(&self) -> String {
+        if self.checked { "simt check".into() } else { label(&self.steps[0].0) }
     }
 }
 

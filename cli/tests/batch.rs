@@ -21,6 +21,18 @@ fn the_main_job_gives_the_published_answer() {
 }
 
 #[test]
+fn both_forms_of_the_kernel_give_the_same_answer() {
+    let folder = folder();
+    let answers = [("native", "native twin: forced"), ("simt", "simt ")].map(|(twin, form)| {
+        let args = ["batch", "q6", "--scale", "0.01", "--twin", twin, "--json"];
+        let document = checked("batch", &done(folder.path(), &args));
+        assert!(document["form"].as_str().is_some_and(|ran| ran.starts_with(form)), "{document}");
+        document["answer"].clone()
+    });
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
 fn a_comparison_has_its_samples() {
     let folder = folder();
     let document = checked("batch", &done(folder.path(), &["batch", "q6", "--scale", "0.1", "--compare", "--json"]));

@@ -37,6 +37,7 @@ impl From<Output> for Ended {
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
     command.args(args).current_dir(folder).env("WHARF_DEVICE", "cpu").stdin(Stdio::null());
+    command.env("WHARF_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
     command
 }
 

@@ -37,9 +37,9 @@ fn help_and_version_are_data() {
         let text = done(folder.path(), command);
         assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
     };
-    says(&["help"], &["Exit codes:", "130", "WHARF_DEVICE", "WHARF_THREADS"]);
+    says(&["help"], &["Exit codes:", "130", "WHARF_DEVICE", "WHARF_THREADS", "WHARF_CACHE"]);
     says(&["batch", "--help"], &["42", "75", "<JOB>\n"]);
-    says(&["help", "run"], &["--bind", "vec3<T>", "in the order in which"]);
+    says(&["help", "run"], &["--twin <native|simt>", "--bind", "vec3<T>", "in the order in which"]);
     says(&["trace", "--help"], &["also where it failed", "After Ctrl-C"]);
     says(&["bench", "--help"], &["WHARF_DEVICE"]);
     assert!(done(folder.path(), &["--version"]).contains(env!("CARGO_PKG_VERSION")));

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{documents::checked, files, folder, refused, wharf};
+use crate::{documents::checked, done, files, folder, refused, wharf};
 
 const SCALE: &str = "
     struct Params { n: u32, by: f32 }
@@ -252,4 +252,18 @@ fn an_output_that_cannot_be_written_leaves_nothing_behind() {
     refused(at, 2, &with(&["--out", "z=z.bin"]), &["`z`"]);
     refused(at, 2, &with(&["--out", "y=a.bin", "--out", "x=a.bin"]), &["a.bin", "twice"]);
     assert_eq!(files(at), before);
+}
+
+#[test]
+fn the_form_that_is_asked_for_runs() {
+    let folder = with_scale();
+    let with = |more: &[&'static str]| [&RIGHT[..], more].concat();
+    let text = done(folder.path(), &with(&["--twin", "simt"]));
+    assert!(text.contains(", simt ") && text.contains(": forced, "), "{text}");
+    refused(folder.path(), 2, &with(&["--twin", "native"]), &["scale.wgsl", "no native twin"]);
+    refused(folder.path(), 2, &with(&["--twin", "gpu"]), &["--twin", "native", "simt"]);
+    if devices(folder.path()).contains(&"wgpu") {
+        let args = with(&["--twin", "simt", "--device", "wgpu"]);
+        refused(folder.path(), 2, &args, &["--twin is for the device cpu", "wgpu:0"]);
+    }
 }

@@ -223,7 +223,7 @@ pub(crate) struct Done {
     /// Seconds on the device's own clock, where it has one.
     pub(crate) device_seconds: Option<f64>,
     pub(crate) path: Path,
-    /// Which form of the kernel ran, e.g. `native twin`, `simt`, `WGSL`, `PTX`.
+    /// Which form of the kernel ran, and why where there are several: `native twin: forced`, `WGSL`, `PTX`.
     pub(crate) form: Option<&'static str>,
 }
 

@@ -112,12 +112,20 @@ impl Device {
     /// As [`Device::open`], for the device that the variable names; [`Error::Argument`] where
     /// `WHARF_THREADS` is wrong and the CPU device is the only one.
     pub fn best() -> Result<Self> {
+        Self::best_with(Options::default())
+    }
+
+    /// Like [`Device::best`], otherwise than by default.
+    ///
+    /// # Errors
+    /// As [`Device::best`] and [`Device::open_with`].
+    pub fn best_with(options: impl Into<Options>) -> Result<Self> {
         if let Some(name) = std::env::var_os(DEVICE_VARIABLE).filter(|name| !name.is_empty()) {
-            return Self::open(&name.to_string_lossy());
+            return Self::open_with(&name.to_string_lossy(), options);
         }
         // The CPU device comes before every software adapter, also where it cannot be opened.
         let best = Self::discover().into_iter().find(|found| found.rank() < Found::SOFTWARE);
-        Self::open(best.as_ref().map_or("cpu", |found| &found.id))
+        Self::open_with(best.as_ref().map_or("cpu", |found| &found.id), options)
     }
 
     /// Opens a device: `cpu`, `cuda`, `wgpu`, or one of several by number (`wgpu:1`).

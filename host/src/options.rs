@@ -5,7 +5,14 @@ use std::{thread, time::Duration};
 /// Which form of a kernel the CPU device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Twin {
-    /// The native twin where a kernel has one, else its WGSL.
+    /// The faster one, as it was measured on this machine; until then, the native twin where a kernel has
+    /// one, else its WGSL.
+    ///
+    /// The first launch of a kernel that binds 64 KiB to 64 MiB, and takes at most 0.1 s, is followed by the
+    /// measurement: both forms run on copies of what it was given, for some times as long as it took and
+    /// 0.5 s at most, before the launch completes. The device keeps the form it has, so that answers repeat;
+    /// devices that are opened later, by whatever program, have the faster one. What was measured is kept
+    /// in the folder that the environment variable `WHARF_CACHE` names, else in the user's cache folder.
     #[default]
     Any,
     /// Native twins only: a kernel without one is refused.

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use wharf::{Device, Found, Grid, Job, Kernel, native::Dispatch};
+use wharf::{Device, Found, Grid, Job, Kernel, Twin, native::Dispatch};
 use wharf_kernels::{
     ALL, Case, Data, Expected, Inputs, Near, SAXPY, Spec,
     conformance::{self, Mismatch},
@@ -13,8 +13,8 @@ use wharf_kernels::{
 
 const INPUTS: [Inputs; 3] = [Inputs::Exact, Inputs::Random(1), Inputs::Random(2)];
 
-/// Every device of every backend of this build (the CPU device runs a kernel's native twin where it has
-/// one); panics where a required one is not there.
+/// Every device of every backend of this build, the CPU device with native twins (`wgsl.rs` has the other
+/// form); panics where a required one is not there.
 fn devices() -> Vec<Device> {
     let required = std::env::var("WHARF_REQUIRE").unwrap_or_default();
     let survey = Device::survey();
@@ -23,7 +23,7 @@ fn devices() -> Vec<Device> {
         assert!(there, "WHARF_REQUIRE asks for {name}: {survey:?}");
     }
     let open = |found: &Found| match &found.why_not {
-        None => Some(Device::open(&found.id).unwrap_or_else(|e| panic!("{}: {e}", found.id))),
+        None => Some(Device::open_with(&found.id, Twin::Native).unwrap_or_else(|e| panic!("{}: {e}", found.id))),
         Some(why_not) => {
             eprintln!("SKIP {}: {why_not}", found.id);
             None
@@ -124,7 +124,7 @@ fn a_wrong_twin_is_caught() {
         .with_native(wrong)
         .with_grid(Grid::Elements { of: "x", per_group: 1024 });
     let spec = Spec { job: Job::Kernel(&WRONG), ..*find("saxpy").expect("in the library") };
-    let device = Device::open("cpu").expect("the CPU device is always there");
+    let device = Device::open_with("cpu", Twin::Native).expect("the CPU device is always there");
     let case = (spec.case)(1025, Inputs::Exact);
     check(&spec, &device, &case).expect("not broken yet");
     BROKEN.store(true, SeqCst);

@@ -24,13 +24,16 @@ use crate::{
     options::{Options, Progress, Twin},
 };
 
+mod choice;
 mod lanes;
 mod memory;
 mod program;
+mod trial;
 
 use lanes::{Lanes, Run};
 use memory::Memories;
 use program::Program;
+use trial::Trial;
 
 /// Bounds the threads of the CPU device.
 const THREADS_VARIABLE: &str = "WHARF_THREADS";
@@ -149,24 +152,30 @@ impl Shared {
     /// Does the command.
     fn execute(&self, command: Command, started: Instant) -> Event {
         // A native twin may panic on its data: that is this message's failure and nobody else's.
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op)));
+        let mut trial = None;
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op, &mut trial)));
+        let finished = Instant::now();
         let (result, path, form) = match outcome {
             Ok(Ok((path, form))) => (Ok(()), path, form),
             Ok(Err(kind)) => (Err(kind), Path::None, None),
             Err(cause) => (Err(FailureKind::Backend(words_of(&*cause).into())), Path::None, None),
         };
+        if let Some(trial) = trial {
+            // A twin that panics only now leaves the question open.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| trial.run(&self.pool)));
+        }
         Event::Done(Done {
             token: command.token,
             result,
             started: Some(started),
-            finished: Instant::now(),
+            finished,
             device_seconds: None,
             path,
             form,
         })
     }
 
-    fn perform(&self, op: Op) -> Result<(Path, Option<&'static str>), FailureKind> {
+    fn perform(&self, op: Op, trial: &mut Option<Trial>) -> Result<(Path, Option<&'static str>), FailureKind> {
         if self.memories.are_kept().load(Relaxed) {
             return Err(FailureKind::DeviceLost("given up".into()));
         }
@@ -197,15 +206,15 @@ impl Shared {
                 self.memories.clear(dst);
                 Ok((Path::Device, None))
             }
-            Op::Launch(launch) => self.launch(&launch).map(|form| (Path::None, Some(form))),
+            Op::Launch(launch) => self.launch(&launch, trial).map(|form| (Path::None, Some(form))),
         }
     }
 
-    fn launch(&self, launch: &Launch) -> Result<&'static str, FailureKind> {
+    fn launch(&self, launch: &Launch, trial: &mut Option<Trial>) -> Result<&'static str, FailureKind> {
         let programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         let program = programs[launch.pipeline.0 as usize].clone();
         drop(programs);
-        program.run(launch, &self.memories, &self.pool)
+        program.run(launch, &self.memories, &self.pool, trial)
     }
 }
 
@@ -244,7 +253,7 @@ impl Backend for Cpu {
     }
 
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
-        let program = Program::new(kernel, overrides, self.twin)?;
+        let program = Program::new(kernel, overrides, self.twin, self.shared.pool.current_num_threads())?;
         let mut programs = self.shared.programs.lock().unwrap_or_else(PoisonError::into_inner);
         programs.push(Arc::new(program));
         Ok(PipelineId(programs.len() as u64 - 1))

@@ -22,7 +22,7 @@ pub struct Receipt {
     pub lane: Option<Lane>,
     /// Which way the bytes took.
     pub path: Path,
-    /// Which form of the kernel ran, for launches.
+    /// Which form of the kernel ran, for launches; on the CPU device also why, e.g. `simt jit: forced`.
     pub form: Option<&'static str>,
     /// Bytes that were moved; 0 for launches.
     pub bytes: u64,

@@ -1,8 +1,20 @@
 //! A kernel as the CPU device runs it: its native twin, or its WGSL through `simt`.
+//!
+//! Where both are allowed and nothing is known, the native twin runs, and its first launch of some size is
+//! followed by a [`Trial`]; its answer is for the next device that is opened. A device never changes its
+//! mind: its answers repeat to the last bit.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    time::Instant,
+};
 
 use wharf_simt::{Access, Engine, Memory, Slot};
 
-use super::memory::Memories;
+use super::{
+    memory::Memories,
+    trial::{Trial, Undecided},
+};
 use crate::{
     backend::Launch,
     error::{BackendKind, Error, FailureKind, Result},
@@ -15,7 +27,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Program {
     form: Form,
+    why: Why,
     bindings: Vec<Slot>,
+    /// Until a launch has been measured.
+    undecided: Mutex<Option<Undecided>>,
 }
 
 #[derive(Debug)]
@@ -24,71 +39,101 @@ enum Form {
     Simt(Box<wharf_simt::Program>),
 }
 
+/// Why this form runs.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    /// It was asked for.
+    Forced,
+    /// It was measured.
+    Faster,
+    /// There is no other, or nothing is known of the other yet.
+    Alone,
+}
+
 impl Program {
-    /// The native twin where there is one, unless `twin` says otherwise. A native twin knows no
-    /// overrides, so a kernel with overrides runs as WGSL.
-    pub(super) fn new(kernel: &Kernel, overrides: &[(String, f64)], twin: Twin) -> Result<Self> {
-        let bindings = kernel.entry()?.bindings.clone();
+    /// The form that `twin` asks for; with [`Twin::Any`] that which was measured to be the faster one. A
+    /// native twin knows no overrides, so a kernel with overrides runs as WGSL.
+    pub(super) fn new(kernel: &Kernel, overrides: &[(String, f64)], twin: Twin, threads: usize) -> Result<Self> {
         let native = kernel.native().filter(|_| overrides.is_empty());
-        let form = match (twin, native) {
-            (Twin::Any | Twin::Native, Some(native)) => Form::Native(native),
-            (Twin::Any | Twin::Simt, _) => Form::Simt(Box::new(compile(kernel, overrides)?)),
+        let simt = || Ok::<_, Error>(Form::Simt(Box::new(compile(kernel, overrides)?)));
+        let (form, why, undecided) = match (twin, native) {
+            (Twin::Native, Some(native)) => (Form::Native(native), Why::Forced, None),
+            (Twin::Simt, _) => (simt()?, Why::Forced, None),
+            (Twin::Any, None) => (simt()?, Why::Alone, None),
+            (Twin::Any, Some(native)) => match Undecided::new(kernel, native, threads)? {
+                None => (Form::Native(native), Why::Alone, None),
+                Some(undecided) => match undecided.answer() {
+                    None => (Form::Native(native), Why::Alone, Some(undecided)),
+                    Some(answer) if answer.simt_is_faster() => (simt()?, Why::Faster, None),
+                    Some(_) => (Form::Native(native), Why::Faster, None),
+                },
+            },
             (Twin::Native, None) => {
+                let what = if kernel.native().is_some() {
+                    "its native twin knows no overrides"
+                } else {
+                    "it has no native twin"
+                };
                 return Err(Error::NoForm {
                     kernel: kernel.name().to_owned(),
                     backend: BackendKind::Cpu,
-                    reason: "it has no native twin for these overrides, and only native twins were asked for".into(),
+                    reason: format!("{what}, and only native twins were asked for"),
                 });
             }
         };
-        Ok(Self { form, bindings })
+        let bindings = kernel.entry()?.bindings.clone();
+        Ok(Self { form, why, bindings, undecided: Mutex::new(undecided) })
     }
 
-    /// Runs a dispatch; gives the form that ran.
+    /// Runs a dispatch; gives the form that ran and why, and what is to be measured then.
     pub(super) fn run(
         &self,
         launch: &Launch,
         memories: &Memories,
         pool: &rayon::ThreadPool,
+        trial: &mut Option<Trial>,
     ) -> Result<&'static str, FailureKind> {
+        let storage = self.bindings.iter().filter(|slot| slot.access != Access::Uniform);
+        let mut args: Vec<Arg<'_>> = storage
+            .zip(&launch.storage)
+            .map(|(slot, &region)| match slot.access {
+                Access::ReadWrite => Arg::Write(memories.bytes_mut(region)),
+                _ => Arg::Read(memories.bytes(region)),
+            })
+            .collect();
         match &self.form {
             Form::Native(native) => {
-                let storage = self.bindings.iter().filter(|slot| slot.access != Access::Uniform);
-                let mut args: Vec<Arg<'_>> = storage
-                    .zip(&launch.storage)
-                    .map(|(slot, &region)| match slot.access {
-                        Access::ReadWrite => Arg::Write(memories.bytes_mut(region)),
-                        _ => Arg::Read(memories.bytes(region)),
-                    })
-                    .collect();
-                native(&mut Dispatch { groups: launch.groups, args: &mut args, uniform: &launch.uniform, pool });
-                Ok("native twin")
+                let copied = self.undecided().take_if(|_| Trial::is_worth_it(&args));
+                let copied = copied.map(|known| Trial::new(known, launch, &args));
+                let start = Instant::now();
+                run_native(*native, launch.groups, &mut args, &launch.uniform, pool);
+                *trial = copied.and_then(|trial| trial.after(start.elapsed()));
             }
             Form::Simt(program) => {
-                // Bindings are aligned to 16 bytes, which a vector of bytes need not be.
-                let mut uniform = vec![0_u128; launch.uniform.len().div_ceil(16)];
-                bytemuck::cast_slice_mut(&mut uniform)[..launch.uniform.len()].copy_from_slice(&launch.uniform);
-                let uniform: &[u8] = bytemuck::cast_slice(&uniform);
-                let (mut storage, mut at) = (launch.storage.iter(), 0);
-                let args: Vec<Memory<'_>> = self
-                    .bindings
-                    .iter()
-                    .map(|slot| match slot.access {
-                        Access::Uniform => {
-                            let start = usize::next_multiple_of(at, 16);
-                            at = start + slot.min_bytes as usize;
-                            Memory::read(&uniform[start..at])
-                        }
-                        Access::Read => Memory::read(memories.bytes(*storage.next().expect("one for each"))),
-                        Access::ReadWrite => {
-                            Memory::read_write(memories.bytes_mut(*storage.next().expect("one for each")))
-                        }
-                    })
-                    .collect();
-                program
-                    .dispatch(launch.groups, &args, pool, memories.are_kept())
-                    .map_err(|e| FailureKind::Backend(e.to_string().into()))?;
-                Ok("simt")
+                let ran = run_simt(program, launch.groups, args, &launch.uniform, pool, memories.are_kept());
+                ran.map_err(|e| FailureKind::Backend(e.to_string().into()))?;
+            }
+        }
+        Ok(self.says())
+    }
+
+    fn undecided(&self) -> MutexGuard<'_, Option<Undecided>> {
+        self.undecided.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the receipt says.
+    fn says(&self) -> &'static str {
+        match (&self.form, self.why) {
+            (Form::Native(_), Why::Forced) => "native twin: forced",
+            (Form::Native(_), Why::Faster) => "native twin: measured faster",
+            (Form::Native(_), Why::Alone) => "native twin: not measured",
+            (Form::Simt(program), why) => {
+                let (interpreter, jit) = match why {
+                    Why::Forced => ("simt interpreter: forced", "simt jit: forced"),
+                    Why::Faster => ("simt interpreter: measured faster", "simt jit: measured faster"),
+                    Why::Alone => ("simt interpreter: no native twin", "simt jit: no native twin"),
+                };
+                if program.engine() == Engine::Interpreter { interpreter } else { jit }
             }
         }
     }
@@ -102,4 +147,42 @@ fn compile(kernel: &Kernel, overrides: &[(String, f64)]) -> Result<wharf_simt::P
         log: source.to_string(),
         source: Some(source.into()),
     })
+}
+
+pub(super) fn run_native<'a>(
+    native: Native,
+    groups: [u32; 3],
+    args: &'a mut [Arg<'a>],
+    uniform: &'a [u8],
+    pool: &'a rayon::ThreadPool,
+) {
+    native(&mut Dispatch { groups, args, uniform, pool });
+}
+
+/// `args` are the storage bindings, `uniform` the others' bytes.
+pub(super) fn run_simt(
+    program: &wharf_simt::Program,
+    groups: [u32; 3],
+    args: Vec<Arg<'_>>,
+    uniform: &[u8],
+    pool: &rayon::ThreadPool,
+    stop: &AtomicBool,
+) -> Result<(), wharf_simt::Error> {
+    // Bindings are aligned to 16 bytes, which a vector of bytes need not be.
+    let mut aligned = vec![0_u128; uniform.len().div_ceil(16)];
+    bytemuck::cast_slice_mut(&mut aligned)[..uniform.len()].copy_from_slice(uniform);
+    let uniform: &[u8] = bytemuck::cast_slice(&aligned);
+    let (mut storage, mut at) = (args.into_iter(), 0);
+    let memories = program.bindings().iter().map(|slot| match slot.access {
+        Access::Uniform => {
+            let start = usize::next_multiple_of(at, 16);
+            at = start + slot.min_bytes as usize;
+            Memory::read(&uniform[start..at])
+        }
+        _ => match storage.next().expect("one for each") {
+            Arg::Read(bytes) => Memory::read(bytes),
+            Arg::Write(bytes) => Memory::read_write(bytes),
+        },
+    });
+    program.dispatch(groups, &memories.collect::<Vec<_>>(), pool, stop).map(drop)
 }
