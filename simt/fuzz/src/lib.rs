@@ -33,7 +33,7 @@ mod tree;
 mod ty;
 
 pub use generator::{Counts, Features};
-pub use program::Program;
+pub use program::{Program, filled};
 pub use run::{ENGINES, difference, disagreement, enter, findings, run, run_program};
 
 /// Every construct that is counted, those of [`Features::ALL`] too.

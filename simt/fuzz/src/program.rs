@@ -77,10 +77,10 @@ impl Program {
         (entry.bindings.iter())
             .map(|slot| {
                 let length = self.length(slot.group, slot.binding);
-                let mut words = vec![0; (slot.layout.bytes(length).max(slot.min_bytes)).div_ceil(4) as usize];
-                if !matches!(slot.name.as_str(), "out" | "reals") {
-                    let seed = u64::from(self.fill) << 8 | u64::from(slot.group * 6 + slot.binding);
-                    fill(&mut words, &slot.layout, length, &mut Choices::from_seed(seed));
+                let seed = u64::from(self.fill) << 8 | u64::from(slot.group * 6 + slot.binding);
+                let mut words = filled(&slot.layout, length, seed);
+                if matches!(slot.name.as_str(), "out" | "reals") {
+                    words.fill(0);
                 }
                 words
             })
@@ -109,8 +109,14 @@ impl Program {
     }
 }
 
-/// Fills a buffer: words from all over the range and its edges, floats that are multiples of a quarter
-/// (of a half, for `f16`) and small.
+/// A buffer with `length` elements in its runtime-sized array: words from all over the range and its
+/// edges, floats that are multiples of a quarter (of a half, for `f16`) and small.
+pub fn filled(layout: &Layout, length: u64, seed: u64) -> Vec<u32> {
+    let mut words = vec![0; layout.bytes(length).max(layout.min_bytes()).div_ceil(4) as usize];
+    fill(&mut words, layout, length, &mut Choices::from_seed(seed));
+    words
+}
+
 fn fill(words: &mut [u32], layout: &Layout, length: u64, choices: &mut Choices<'_>) {
     for leaf in layout.scalars(length) {
         let at = leaf.offset as usize / 4;

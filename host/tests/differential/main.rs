@@ -4,6 +4,8 @@
 
 #![cfg(feature = "wgpu")]
 
+mod corpus;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wharf::{Device, Kernel};
