@@ -35,6 +35,8 @@
 #[cfg(feature = "interp")]
 mod check;
 mod depth;
+#[cfg(feature = "interp")]
+mod dispatch;
 mod error;
 #[cfg(feature = "interp")]
 mod finding;
@@ -45,6 +47,8 @@ mod half;
 mod interp;
 #[cfg(feature = "interp")]
 mod ir;
+#[cfg(feature = "jit")]
+mod jit;
 mod layout;
 #[cfg(feature = "interp")]
 mod lower;

@@ -97,6 +97,12 @@ impl<'a> Memory<'a> {
         self.start.addr().get().is_multiple_of(Self::ALIGN)
     }
 
+    /// The first byte.
+    #[cfg(feature = "jit")]
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
     /// The words that lie wholly inside, if the address is aligned. They may be written only where
     /// [`Memory::is_writable`]; the engines check that before they run.
     pub(crate) fn words(&self) -> &'a [AtomicU32] {

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::dispatch::Job;
 use crate::error::{Error, Location};
 use crate::finding::{Budget, Finding};
 use crate::interp;
 use crate::ir;
+#[cfg(feature = "jit")]
+use crate::jit;
 use crate::lower;
 use crate::memory::Memory;
 use crate::reflect::{Access, Module, Slot};
@@ -14,8 +17,11 @@ use crate::reflect::{Access, Module, Slot};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Engine {
-    /// Each instruction runs over all invocations of a workgroup before the next. Needs no code generation.
+    /// Machine code, made when the entry point is compiled. What the machine, the build or the size of the
+    /// kernel does not allow it for is interpreted; [`Program::engine`] tells which it was.
     #[default]
+    Jit,
+    /// Each instruction runs over all invocations of a workgroup before the next. Needs no code generation.
     Interpreter,
 }
 
@@ -26,7 +32,8 @@ pub struct Program {
     source: String,
     slots: Vec<Slot>,
     workgroup: [u32; 3],
-    engine: Engine,
+    #[cfg(feature = "jit")]
+    code: Option<jit::Compiled>,
     rows: interp::Rows,
 }
 
@@ -56,8 +63,12 @@ impl Module {
             source: self.source().to_owned(),
             slots: found.bindings.clone(),
             workgroup: kernel.workgroup,
-            engine,
             rows: interp::Rows::new(&kernel)?,
+            #[cfg(feature = "jit")]
+            code: match engine {
+                Engine::Jit => jit::Compiled::new(&kernel, &found.bindings),
+                Engine::Interpreter => None,
+            },
         })
     }
 }
@@ -73,7 +84,11 @@ impl Program {
 
     /// The engine that runs it.
     pub fn engine(&self) -> Engine {
-        self.engine
+        #[cfg(feature = "jit")]
+        if self.code.is_some() {
+            return Engine::Jit;
+        }
+        Engine::Interpreter
     }
 
     /// Invocations of a workgroup along x, y and z, overrides applied.
@@ -105,10 +120,17 @@ impl Program {
     ) -> Result<Stats, Error> {
         self.check_arguments(args)?;
         let locate = |span| Location::of(span, &self.source);
-        interp::dispatch(&self.rows, &self.slots, groups, args, pool, stop, &locate)?;
+        let lanes = self.workgroup.iter().product();
+        let job = Job { groups, lanes, pool, stop, locate: &locate };
+        #[cfg(feature = "jit")]
+        match &self.code {
+            Some(code) => code.dispatch(&self.slots, args, &job)?,
+            None => interp::dispatch(&self.rows, &self.slots, args, &job)?,
+        }
+        #[cfg(not(feature = "jit"))]
+        interp::dispatch(&self.rows, &self.slots, args, &job)?;
         let workgroups = groups.iter().map(|&side| u64::from(side)).product::<u64>();
-        let lanes: u64 = self.workgroup.iter().map(|&side| u64::from(side)).product();
-        Ok(Stats { workgroups, invocations: workgroups.saturating_mul(lanes) })
+        Ok(Stats { workgroups, invocations: workgroups.saturating_mul(lanes.into()) })
     }
 
     /// Runs `groups` workgroups one after another as [`Program::dispatch`] would, and answers what is wrong

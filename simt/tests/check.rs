@@ -3,10 +3,10 @@
 mod common;
 
 use common::{Buffer, compile, floats};
-use wharf_simt::{Budget, Finding, Invocation, Kind, Location, Memory, Severity};
+use wharf_simt::{Budget, Engine, Finding, Invocation, Kind, Location, Memory, Severity};
 
 fn check(wgsl: &str, entry: &str, set: &[(&str, f64)], groups: [u32; 3], buffers: &[Vec<u32>]) -> Vec<Finding> {
-    let program = compile(wgsl, entry, set);
+    let program = compile(wgsl, entry, set, Engine::default());
     let buffers: Vec<Buffer> = buffers.iter().map(|content| Buffer::new(content)).collect();
     let args: Vec<Memory<'_>> = buffers.iter().map(Buffer::memory).collect();
     program.check(groups, &args, Budget { max_steps: 100_000 }).unwrap()
@@ -179,7 +179,7 @@ fn memory_that_was_never_written_is_a_matter_of_portability() {
     let wgsl = "@group(0) @binding(0) var<storage, read_write> data: array<u32>;
 @compute @workgroup_size(2)
 fn main(@builtin(local_invocation_index) i: u32) { data[i] += 1u; data[i] += 1u; }";
-    let program = compile(wgsl, "main", &[]);
+    let program = compile(wgsl, "main", &[], Engine::default());
     let buffer = Buffer::new(&[0; 2]);
     let budget = Budget::default();
     assert_eq!(program.check([1, 1, 1], &[buffer.memory()], budget).unwrap(), []);
@@ -199,7 +199,7 @@ fn an_endless_loop_uses_up_its_steps() {
 
 #[test]
 fn a_checked_run_computes_what_a_plain_one_does() {
-    let program = compile(REDUCE, "main", &[]);
+    let program = compile(REDUCE, "main", &[], Engine::default());
     let input: Vec<f32> = (0..128).map(|i| i as f32).collect();
     let (input, sums) = (Buffer::new(&floats(&input)), Buffer::new(&[0; 2]));
     program.check([2, 1, 1], &[input.memory(), sums.memory()], Budget::default()).unwrap();

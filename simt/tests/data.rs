@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::AtomicBool;
 
 use common::{Buffer, as_floats, assert_close, compile, floats, pool, run};
-use wharf_simt::{Error, Memory};
+use wharf_simt::{Engine, Error, Memory};
 
 type V3 = [f32; 3];
 fn dot(a: V3, b: V3) -> f32 {
@@ -227,7 +227,7 @@ fn out_of_bounds_loads_zero_and_stores_nothing() {
 
 #[test]
 fn arguments_that_do_not_fit_are_refused_before_anything_runs() {
-    let program = compile(include_str!("corpus/atomics.wgsl"), "main", &[]);
+    let program = compile(include_str!("corpus/atomics.wgsl"), "main", &[], Engine::default());
     let stop = AtomicBool::new(false);
     let run = |args: &[Memory<'_>]| program.dispatch([1, 1, 1], args, pool(), &stop).unwrap_err();
     let (counters, out, histogram) = (Buffer::new(&[0; 10]), Buffer::new(&[0; 16]), Buffer::new(&[0; 10]));
@@ -256,7 +256,7 @@ fn one_buffer_may_be_bound_twice() {
     let source = "@group(0) @binding(0) var<storage, read_write> a: array<u32>;
         @group(0) @binding(1) var<storage, read_write> b: array<u32>;
         @compute @workgroup_size(4) fn main(@builtin(local_invocation_index) i: u32) { a[i] = i; b[i + 4u] = i; }";
-    let program = compile(source, "main", &[]);
+    let program = compile(source, "main", &[], Engine::default());
     let buffer = Buffer::new(&[0; 8]);
     let args = [buffer.memory(), buffer.memory()];
     let stats = program.dispatch([1, 1, 1], &args, pool(), &AtomicBool::new(false)).unwrap();
@@ -266,8 +266,41 @@ fn one_buffer_may_be_bound_twice() {
 
 #[test]
 fn nothing_runs_when_there_is_no_workgroup() {
-    let program = compile(include_str!("corpus/builtins.wgsl"), "main", &[]);
+    let program = compile(include_str!("corpus/builtins.wgsl"), "main", &[], Engine::default());
     let buffer = Buffer::new(&[5; 4]);
     program.dispatch([4, 0, 1], &[buffer.memory()], pool(), &AtomicBool::new(false)).unwrap();
     assert_eq!(buffer.content(), [5; 4]);
+}
+
+#[test]
+fn an_address_made_before_a_barrier_keeps_its_bounds() {
+    let source = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(32)
+        fn main(@builtin(local_invocation_index) i: u32) {
+            let place = &out[i * 6u + 1u];
+            workgroupBarrier();
+            *place = i + 1u;
+        }";
+    let mut expected = vec![0; 20];
+    (0..4).for_each(|i| expected[i * 6 + 1] = i as u32 + 1);
+    assert_eq!(run(source, "main", [1, 1, 1], &[vec![0; 20]])[0], expected);
+}
+
+#[test]
+fn what_an_exit_guards_is_not_done_before_it() {
+    let source = "@group(0) @binding(0) var<storage, read> index: array<u32>;
+        @group(0) @binding(1) var<storage, read_write> out: array<u32>;
+        var<workgroup> table: array<u32, 4>;
+        @compute @workgroup_size(16)
+        fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) i: u32) {
+            table[i % 4u] = 5u;
+            workgroupBarrier();
+            let at = index[group.x];
+            for (var n = 0u; n < 2u; n++) {
+                if at >= 4u { break; }
+                out[group.x * 16u + i] += table[at];
+            }
+        }";
+    let got = run(source, "main", [2, 1, 1], &[vec![3, 1 << 28], vec![0; 32]]);
+    assert_eq!(got[1], [[10; 16], [0; 16]].concat());
 }

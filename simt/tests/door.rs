@@ -31,7 +31,7 @@ const CORPUS: [&str; 15] = [
 fn enter(wgsl: &str) -> Result<(), Error> {
     let module = Module::new(wgsl)?;
     for entry in module.entries() {
-        let Ok(program) = module.compile(&entry.name, &[], Engine::Interpreter) else {
+        let Ok(program) = module.compile(&entry.name, &[], Engine::default()) else {
             continue;
         };
         if entry.bindings.iter().any(|slot| slot.min_bytes > 1 << 20) {
@@ -145,7 +145,7 @@ fn what_is_too_large_is_refused_with_its_place() {
             1,
         ),
     ] {
-        let compiled = Module::new(wgsl).and_then(|module| module.compile("main", &[], Engine::Interpreter));
+        let compiled = Module::new(wgsl).and_then(|module| module.compile("main", &[], Engine::default()));
         match compiled.map(|_| ()) {
             Err(Error::Limit { at: place, .. }) => {
                 assert_eq!(place.map_or(0, |place| place.line), at, "{wgsl}");

@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Buffer, as_floats, compile, floats, pool, run, try_run};
-use wharf_simt::{Error, Location};
+use wharf_simt::{Engine, Error, Location};
 
 fn collatz(mut n: u32) -> u32 {
     let mut steps = 0;
@@ -130,7 +130,7 @@ fn a_barrier_that_only_some_reach_is_an_error_with_its_place() {
 
 #[test]
 fn an_endless_kernel_stops_when_told() {
-    let program = compile(include_str!("corpus/workgroup.wgsl"), "endless", &[]);
+    let program = compile(include_str!("corpus/workgroup.wgsl"), "endless", &[], Engine::default());
     let buffer = Buffer::new(&[0; 8]);
     let stop = AtomicBool::new(false);
     let result = std::thread::scope(|scope| {

@@ -3,11 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 
+use super::Context;
 use super::lanes::Row;
 use super::state::State;
 use super::vector;
-use super::{Context, Halt};
 use crate::check::Checker;
+use crate::dispatch::Halt;
 use crate::ir::{Input, Inst, Label, Node, Op, Reg};
 
 /// A thread that runs workgroups of a dispatch.
@@ -206,7 +207,7 @@ impl<'a> Run<'a> {
         self.active == self.lanes
     }
 
-    fn inst(&mut self, inst: &Inst) -> Result<(), Halt> {
+    pub(super) fn inst(&mut self, inst: &Inst) -> Result<(), Halt> {
         let file = &self.state.file;
         match &inst.op {
             Op::Copy { dst, src, words } => each(file.rows(*dst, *words), file.rows(*src, *words), |_, b| b),

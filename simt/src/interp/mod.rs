@@ -5,6 +5,8 @@
 
 mod arith;
 mod atomic;
+#[cfg(feature = "jit")]
+mod block;
 mod exec;
 mod float;
 mod index;
@@ -19,35 +21,24 @@ mod vector;
 pub(crate) mod watch;
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-use naga::Span;
+use std::sync::atomic::AtomicBool;
 
 use crate::check::Checker;
-use crate::error::{Error, Location};
+use crate::dispatch::{Halt, Job};
+use crate::error::Error;
 use crate::finding::{Budget, Finding};
 use crate::ir::{Kernel, alloc};
 use crate::memory::Memory;
 use crate::reflect::Slot;
+#[cfg(feature = "jit")]
+pub(crate) use block::Block;
 use exec::Run;
 use state::Pool;
+#[cfg(feature = "jit")]
+pub(crate) use state::State;
 
 /// Bytes of registers that one workgroup may take.
 const MOST_BYTES: u64 = 1 << 30;
-
-/// Why a workgroup did not reach its end.
-#[derive(Clone, Copy, Debug)]
-enum Halt {
-    /// Only so many invocations came to a barrier.
-    Diverged { at: Span, arrived: u32 },
-    /// A uniform load at different places.
-    NotUniform { at: Span },
-    /// A checked workgroup has used up its steps.
-    Budget,
-    /// Somebody said stop, or the checker has said where the steps went.
-    Stopped,
-}
 
 /// A kernel as the interpreter runs it: on the rows of its register file.
 #[derive(Debug)]
@@ -94,58 +85,17 @@ fn check_size(kernel: &Kernel) -> Result<(), Error> {
 pub(crate) fn dispatch(
     Rows { kernel, states }: &Rows,
     slots: &[Slot],
-    groups: [u32; 3],
     args: &[Memory<'_>],
-    pool: &rayon::ThreadPool,
-    stop: &AtomicBool,
-    locate: &(dyn Fn(Span) -> Option<Location> + Sync),
+    job: &Job<'_>,
 ) -> Result<(), Error> {
-    let [nx, ny, nz] = groups.map(u64::from);
-    let total = nx.checked_mul(ny).and_then(|plane| plane.checked_mul(nz));
-    let total = total.ok_or_else(|| Error::Limit {
-        at: None,
-        what: format!("{groups:?} workgroups are more than can be counted"),
-    })?;
-    let context = Context { kernel, args, lengths: lengths(slots, args), groups, stop };
-    let next = AtomicU64::new(0);
-    let failed = AtomicBool::new(false);
-    let first: Mutex<Option<Error>> = Mutex::new(None);
-    let threads = pool.current_num_threads() as u64;
-    let chunk = (total / (threads * 16)).clamp(1, 64);
-    let work = || {
+    let context = Context { kernel, args, lengths: lengths(slots, args), groups: job.groups, stop: job.stop };
+    job.run(|all| {
         let mut state = states.take(kernel);
         let mut run = Run::new(&context, &mut state);
-        while !failed.load(Ordering::Relaxed) {
-            let start = next.fetch_add(chunk, Ordering::Relaxed);
-            if start >= total {
-                break;
-            }
-            for index in start..(start + chunk).min(total) {
-                let group = [index % nx, index / nx % ny, index / nx / ny].map(|at| at as u32);
-                if let Err(halt) = run.workgroup(group) {
-                    failed.store(true, Ordering::Relaxed);
-                    let error = explain(kernel, halt, group, locate);
-                    first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    break;
-                }
-            }
-        }
+        let done = all.try_for_each(|group| run.workgroup(group).map_err(|halt| (halt, group)));
         states.give(state);
-    };
-    let workers = total.div_ceil(chunk).min(threads);
-    match workers {
-        0 => {}
-        1 => work(),
-        _ => pool.scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|_| work());
-            }
-        }),
-    }
-    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+        done
+    })
 }
 
 /// Runs the workgroups one after another and answers what was found. A workgroup that diverges is left
@@ -177,20 +127,10 @@ pub(crate) fn check<'a>(
 }
 
 /// Elements of the runtime-sized array of each binding.
-fn lengths(slots: &[Slot], args: &[Memory<'_>]) -> Vec<u32> {
+pub(crate) fn lengths(slots: &[Slot], args: &[Memory<'_>]) -> Vec<u32> {
     let elements = |(slot, memory): (&Slot, &Memory<'_>)| {
         let elements = slot.layout.elements_in(memory.len() as u64).unwrap_or(0);
         u32::try_from(elements).unwrap_or(u32::MAX)
     };
     slots.iter().zip(args).map(elements).collect()
-}
-
-fn explain(kernel: &Kernel, halt: Halt, workgroup: [u32; 3], locate: &dyn Fn(Span) -> Option<Location>) -> Error {
-    match halt {
-        Halt::Diverged { at, arrived } => {
-            Error::Divergence { at: locate(at), workgroup, arrived, of: kernel.workgroup.iter().product() }
-        }
-        Halt::NotUniform { at } => Error::NotUniform { at: locate(at), workgroup },
-        Halt::Budget | Halt::Stopped => Error::Stopped,
-    }
 }

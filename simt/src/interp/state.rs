@@ -33,7 +33,7 @@ pub(crate) struct State {
 
 impl State {
     /// Registers with the constants and what an invocation's place gives; both stay.
-    pub(super) fn new(kernel: &Kernel) -> Self {
+    pub(crate) fn new(kernel: &Kernel) -> Self {
         let lanes = padded(kernel) as usize;
         let file = File::new(kernel.regs.len(), lanes);
         for &(reg, bits) in &kernel.consts {

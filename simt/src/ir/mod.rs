@@ -10,7 +10,8 @@
 //! [`Node::Exit`] are what `break`, `continue`, `return` and `switch` have become.
 
 pub(crate) mod alloc;
-#[cfg_attr(not(test), expect(dead_code, reason = "the compiler that asks is on its way"))]
+#[cfg(feature = "jit")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests hold more of it against runs than the compiler asks for"))]
 pub(crate) mod facts;
 pub(crate) mod forward;
 pub(crate) mod op;
@@ -19,6 +20,7 @@ mod visit;
 pub(crate) use alloc::Info;
 use naga::Span;
 pub(crate) use op::{Atomic, Binary, Collective, Combine, Gather, Lane, Op, Unary};
+#[cfg(feature = "jit")]
 pub(crate) use visit::Use;
 
 use crate::layout::Layout;

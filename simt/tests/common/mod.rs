@@ -39,12 +39,14 @@ impl Buffer {
     }
 }
 
-pub(crate) fn compile(wgsl: &str, entry: &str, set: &[(&str, f64)]) -> Program {
+pub(crate) fn compile(wgsl: &str, entry: &str, set: &[(&str, f64)], engine: Engine) -> Program {
     let module = Module::new(wgsl).unwrap_or_else(|error| panic!("{error}"));
-    module.compile(entry, set, Engine::Interpreter).unwrap_or_else(|error| panic!("{entry}: {error}"))
+    let program = module.compile(entry, set, engine).unwrap_or_else(|error| panic!("{entry}: {error}"));
+    assert!(program.engine() == engine || !cfg!(feature = "jit"), "{entry} is not compiled");
+    program
 }
 
-/// Runs an entry point; what the buffers hold afterwards.
+/// Runs an entry point on both engines, which must agree; what the buffers hold afterwards.
 pub(crate) fn try_run(
     wgsl: &str,
     entry: &str,
@@ -52,11 +54,26 @@ pub(crate) fn try_run(
     groups: [u32; 3],
     buffers: &[Vec<u32>],
 ) -> Result<Vec<Vec<u32>>, Error> {
-    let program = compile(wgsl, entry, set);
-    let buffers: Vec<Buffer> = buffers.iter().map(|content| Buffer::new(content)).collect();
-    let args: Vec<Memory<'_>> = buffers.iter().map(Buffer::memory).collect();
-    program.dispatch(groups, &args, pool(), &AtomicBool::new(false))?;
-    Ok(buffers.iter().map(Buffer::content).collect())
+    let [compiled, interpreted] = [Engine::Jit, Engine::Interpreter].map(|engine| {
+        let program = compile(wgsl, entry, set, engine);
+        let buffers: Vec<Buffer> = buffers.iter().map(|content| Buffer::new(content)).collect();
+        let args: Vec<Memory<'_>> = buffers.iter().map(Buffer::memory).collect();
+        program.dispatch(groups, &args, pool(), &AtomicBool::new(false))?;
+        Ok(buffers.iter().map(Buffer::content).collect::<Vec<_>>())
+    });
+    match (&compiled, &interpreted) {
+        (Ok(compiled), Ok(interpreted)) => {
+            for (binding, (compiled, interpreted)) in compiled.iter().zip(interpreted).enumerate() {
+                let differs = |&i: &usize| compiled[i] != interpreted[i];
+                if let Some(i) = (0..compiled.len()).find(differs) {
+                    let (a, b) = (compiled[i], interpreted[i]);
+                    panic!("{entry}: word {i} of buffer {binding} is {a:#x} compiled and {b:#x} interpreted");
+                }
+            }
+        }
+        _ => assert_eq!(format!("{compiled:?}"), format!("{interpreted:?}"), "{entry}"),
+    }
+    compiled
 }
 
 pub(crate) fn run(wgsl: &str, entry: &str, groups: [u32; 3], buffers: &[Vec<u32>]) -> Vec<Vec<u32>> {

@@ -1,0 +1,346 @@
+//! Control flow within a block of lanes.
+//!
+//! Lanes that go different ways are kept apart by a mask; code runs only while some lane is active. A
+//! scope that all active lanes leave together is left by a jump, another by taking lanes out of the mask.
+
+use super::value::Kind;
+use super::*;
+use crate::ir::{Node, Reg};
+use crate::jit::plan;
+
+/// What is known of the mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mask {
+    /// Every lane is active, and no mask is kept.
+    Full,
+    /// It is in variables.
+    Kept,
+}
+
+/// A scope of the region.
+pub(super) struct Scope {
+    label: Label,
+    how: Leave,
+}
+
+enum Leave {
+    /// All active lanes at once, to this block.
+    Together(Block),
+    /// Each for itself: the lanes that have left.
+    Apart([Variable; 4]),
+}
+
+impl Emit<'_, '_> {
+    /// One vector of the mask, if one is kept.
+    pub(super) fn mask_quad(&mut self, i: usize) -> Option<Value> {
+        (self.mask == Mask::Kept).then(|| self.b.use_var(self.mask_vars[i]))
+    }
+
+    pub(super) fn mask_lanes(&mut self) -> Option<Lanes> {
+        (self.mask == Mask::Kept).then(|| {
+            let vars = self.mask_vars;
+            self.each(|e, i| e.b.use_var(vars[i]))
+        })
+    }
+
+    pub(super) fn set_mask(&mut self, mask: Lanes) {
+        self.define(self.mask_vars, mask);
+        self.mask = Mask::Kept;
+    }
+
+    /// Begins to keep a mask.
+    pub(super) fn keep_mask(&mut self) -> Lanes {
+        if let Some(mask) = self.mask_lanes() {
+            return mask;
+        }
+        let ones = self.quad([u32::MAX; 4]);
+        self.set_mask([ones; 4]);
+        [ones; 4]
+    }
+
+    /// Whether any lane has the condition.
+    pub(super) fn any(&mut self, lanes: Lanes) -> Value {
+        let any = (1..self.vectors).fold(lanes[0], |any, i| self.b.ins().bor(any, lanes[i]));
+        self.b.ins().vany_true(any)
+    }
+
+    /// Whether lanes may leave `node` for somewhere behind its end, by the mask.
+    fn loses(&self, node: &Node) -> bool {
+        self.loses_to(node, &mut Vec::new())
+    }
+
+    fn loses_to(&self, node: &Node, inner: &mut Vec<Label>) -> bool {
+        match node {
+            Node::Exit(label) => !inner.contains(label) && self.is_apart(*label),
+            Node::If { accept, reject, .. } => accept.iter().chain(reject).any(|node| self.loses_to(node, inner)),
+            Node::Scope { label, body } => {
+                inner.push(*label);
+                let loses = body.iter().any(|node| self.loses_to(node, inner));
+                inner.pop();
+                loses
+            }
+            Node::Loop { body, .. } => body.iter().any(|node| self.loses_to(node, inner)),
+            Node::Inst(_) | Node::Barrier { .. } => false,
+        }
+    }
+
+    /// Whether a scope is left by the mask: some lanes leave it and others stay, or it is not of the region.
+    fn is_apart(&self, label: Label) -> bool {
+        self.whole.iter().any(|scope| scope.label == label) || self.input.plan.shapes.is_apart(label)
+    }
+
+    /// Runs nodes in order. Answers whether anything reaches their end.
+    pub(super) fn list<'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node>) -> bool {
+        self.ends.push(None);
+        let mut live = true;
+        for node in nodes {
+            live = self.node(node);
+            if !live {
+                break;
+            }
+        }
+        match self.ends.pop().flatten() {
+            Some(end) => {
+                if live {
+                    self.b.ins().jump(end, &[]);
+                }
+                self.start(end);
+                true
+            }
+            None => live,
+        }
+    }
+
+    /// Goes to the end of the list, as no lane is left for the rest of it.
+    fn skip_rest(&mut self) {
+        let end = self.end();
+        self.b.ins().jump(end, &[]);
+    }
+
+    pub(super) fn end(&mut self) -> Block {
+        let known = self.ends.last().copied().flatten();
+        let block = known.unwrap_or_else(|| self.b.create_block());
+        if let Some(end) = self.ends.last_mut() {
+            *end = Some(block);
+        }
+        block
+    }
+
+    /// Goes on only if a lane is left.
+    fn skip_unless_any(&mut self) {
+        let mask = self.keep_mask();
+        let any = self.any(mask);
+        let (end, go_on) = (self.end(), self.b.create_block());
+        self.b.ins().brif(any, go_on, &[], end, &[]);
+        self.start(go_on);
+    }
+
+    fn node(&mut self, node: &Node) -> bool {
+        match node {
+            Node::Inst(inst) => self.inst(inst),
+            Node::Barrier { .. } => {}
+            Node::If { cond, accept, reject } => {
+                let loses = self.loses(node);
+                return self.branch(*cond, accept, reject, loses);
+            }
+            Node::Scope { label, body } => return self.scope(*label, body, self.loses(node)),
+            Node::Loop { body, .. } => return self.repeat(body, self.loses(node)),
+            Node::Exit(label) => {
+                self.exit(*label);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn branch(&mut self, cond: Reg, accept: &[Node], reject: &[Node], loses: bool) -> bool {
+        let cond = self.get(cond);
+        if loses {
+            self.keep_mask();
+        }
+        let before = self.mask;
+        let join = self.b.create_block();
+        let (yes, no) = (self.b.create_block(), self.b.create_block());
+        if let super::value::Val::One(_) = cond {
+            let cond = self.one_of(&cond, Kind::Truth);
+            self.b.ins().brif(cond, yes, &[], no, &[]);
+            let mut live = false;
+            for (block, nodes) in [(yes, accept), (no, reject)] {
+                self.start(block);
+                self.mask = before;
+                if self.list(nodes) {
+                    live = true;
+                    self.b.ins().jump(join, &[]);
+                }
+            }
+            self.mask = before;
+            if !live {
+                return false;
+            }
+            self.start(join);
+            if loses {
+                self.skip_unless_any();
+            }
+            return true;
+        }
+        let cond = self.lanes_of(&cond, Kind::Truth);
+        let all = self.mask_lanes();
+        let taken = match all {
+            Some(mask) => self.each(|e, i| e.b.ins().band(mask[i], cond[i])),
+            None => cond,
+        };
+        let others = match all {
+            Some(mask) => self.each(|e, i| e.b.ins().band_not(mask[i], cond[i])),
+            None => self.each(|e, i| e.b.ins().bnot(cond[i])),
+        };
+        // What is left of each side at its end.
+        let ends = [taken, others].map(|mask| {
+            let vars = [(); 4].map(|()| self.b.declare_var(I32X4));
+            self.define(vars, mask);
+            vars
+        });
+        let any = self.any(taken);
+        let between = self.b.create_block();
+        self.b.ins().brif(any, yes, &[], between, &[]);
+        self.side(yes, taken, accept, ends[0], between);
+        self.start(between);
+        if reject.is_empty() {
+            self.b.ins().jump(join, &[]);
+        } else {
+            let any = self.any(others);
+            self.b.ins().brif(any, no, &[], join, &[]);
+            self.side(no, others, reject, ends[1], join);
+        }
+        self.start(join);
+        if loses {
+            let [a, b] = ends;
+            let left = self.each(|e, i| {
+                let (a, b) = (e.b.use_var(a[i]), e.b.use_var(b[i]));
+                e.b.ins().bor(a, b)
+            });
+            self.set_mask(left);
+            self.skip_unless_any();
+        } else if let Some(mask) = all {
+            self.set_mask(mask);
+        } else {
+            self.mask = Mask::Full;
+        }
+        true
+    }
+
+    /// One side of a condition on which lanes differ.
+    fn side(&mut self, block: Block, mask: Lanes, nodes: &[Node], end: [Variable; 4], next: Block) {
+        self.start(block);
+        self.set_mask(mask);
+        if self.list(nodes) {
+            let mask = self.keep_mask();
+            self.define(end, mask);
+            self.b.ins().jump(next, &[]);
+        }
+    }
+
+    fn scope(&mut self, label: Label, body: &[Node], loses: bool) -> bool {
+        if loses {
+            self.keep_mask();
+        }
+        let before = self.mask;
+        if !self.input.plan.shapes.is_apart(label) {
+            let end = self.b.create_block();
+            self.scopes.push(Scope { label, how: Leave::Together(end) });
+            let live = self.list(body);
+            self.scopes.pop();
+            if live {
+                self.b.ins().jump(end, &[]);
+            }
+            // A scope that is never left and whose end is not reached has no end.
+            let reached = live || body.iter().any(|node| plan::exits(node, label));
+            if !reached {
+                return false;
+            }
+            self.start(end);
+            self.mask = before;
+            if loses {
+                self.skip_unless_any();
+            }
+            return true;
+        }
+        let all = self.mask_lanes();
+        let zero = self.quad([0; 4]);
+        let left = [(); 4].map(|()| self.b.declare_var(I32X4));
+        self.define(left, [zero; 4]);
+        self.scopes.push(Scope { label, how: Leave::Apart(left) });
+        // Exits end a list by its end block, so the end is reached.
+        let live = self.list(body);
+        self.scopes.pop();
+        if !live {
+            return false;
+        }
+        if loses {
+            let mask = self.keep_mask();
+            let joined = self.each(|e, i| {
+                let left = e.b.use_var(left[i]);
+                e.b.ins().bor(mask[i], left)
+            });
+            self.set_mask(joined);
+            self.skip_unless_any();
+        } else if let Some(mask) = all {
+            self.set_mask(mask);
+        } else {
+            self.mask = Mask::Full;
+        }
+        true
+    }
+
+    fn repeat(&mut self, body: &[Node], loses: bool) -> bool {
+        if loses {
+            self.keep_mask();
+        }
+        let before = self.mask;
+        let head = self.b.create_block();
+        self.b.ins().jump(head, &[]);
+        self.b.switch_to_block(head);
+        let live = self.list(body);
+        if live {
+            self.poll();
+            if loses {
+                let mask = self.keep_mask();
+                let any = self.any(mask);
+                let done = self.end();
+                self.b.ins().brif(any, head, &[], done, &[]);
+            } else {
+                self.b.ins().jump(head, &[]);
+            }
+        }
+        self.b.seal_block(head);
+        self.mask = before;
+        false
+    }
+
+    fn exit(&mut self, label: Label) {
+        let inner = self.scopes.iter().rev().find(|scope| scope.label == label);
+        if let Some(Scope { how: Leave::Together(end), .. }) = inner {
+            let end = *end;
+            self.b.ins().jump(end, &[]);
+            return;
+        }
+        let own = match inner {
+            Some(Scope { how: Leave::Apart(left), .. }) => Some(*left),
+            _ => None,
+        };
+        let mask = self.keep_mask();
+        if let Some(left) = own {
+            for i in 0..self.vectors {
+                let so_far = self.b.use_var(left[i]);
+                let all = self.b.ins().bor(so_far, mask[i]);
+                self.b.def_var(left[i], all);
+            }
+        } else if let Some(row) = self.scope_row(label) {
+            let so_far = self.load_row(row);
+            let all = self.each(|e, i| e.b.ins().bor(so_far[i], mask[i]));
+            self.store_row(row, all);
+        }
+        let zero = self.quad([0; 4]);
+        self.set_mask([zero; 4]);
+        self.skip_rest();
+    }
+}
