@@ -26,8 +26,11 @@ pub(crate) mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 mod heap;
+mod pool;
 #[cfg(feature = "wgpu")]
 pub(crate) mod wgpu;
+
+pub(crate) use pool::{Pool, Pooled};
 
 /// Names a command, a message or whatever has a slot; one that is used again has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -41,7 +44,7 @@ pub(crate) struct Token {
 pub(crate) struct MemId(pub(crate) u64);
 
 /// A compiled kernel of one backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct PipelineId(pub(crate) u64);
 
 /// What runs side by side on a device that can: streams on CUDA, worker threads on the CPU.
@@ -124,13 +127,13 @@ pub(crate) enum Op {
     /// Zeroes.
     Clear { dst: Region },
     /// One dispatch.
-    Launch(Box<Launch>),
+    Launch(Pooled<Launch>),
     /// No work: a message of no bytes or no workgroups, which still takes its place in the order.
     Nothing,
 }
 
 /// One dispatch: all workgroup counts are at least 1 and within the device's limits.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Launch {
     pub(crate) pipeline: PipelineId,
     pub(crate) groups: [u32; 3],

@@ -4,13 +4,13 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 use crate::{
-    backend::{Backend, Capabilities, HostSpan, Lane, MemId, PipelineId},
+    backend::{self, Backend, Capabilities, HostSpan, Lane, MemId, PipelineId, Pool},
     buffer::{Allocation, Buffer, Element},
     dma::{DeadLetters, DmaQueue, Engine, QueueOptions},
     error::{Error, Result},
@@ -34,7 +34,8 @@ pub(crate) struct Inner {
     pub(crate) backend: Arc<dyn Backend>,
     /// The queues of messages that name none, one for each lane.
     queues: [DmaQueue; 3],
-    pipelines: Mutex<HashMap<u64, Vec<Prepared>>>,
+    pipelines: Mutex<HashMap<u64, Variants>>,
+    pub(crate) launches: Pool<backend::Launch>,
     pub(crate) scratch: Mutex<HashMap<(usize, usize), Arc<Allocation>>>,
     in_use: Arc<AtomicU64>,
 }
@@ -42,8 +43,16 @@ pub(crate) struct Inner {
 /// Bytes that every allocation has, so that it can be bound: an empty buffer too.
 pub(crate) const LEAST_BYTES: u64 = 16;
 
-/// A compiled kernel with the overrides it was compiled with.
-type Prepared = (Vec<(String, f64)>, PipelineId);
+/// A kernel with overrides, compiled or about to be.
+#[derive(Default)]
+struct Prepared {
+    id: OnceLock<PipelineId>,
+    /// Held by whoever compiles it.
+    compiling: Mutex<()>,
+}
+
+/// What was compiled of one kernel, by its overrides.
+type Variants = Vec<(Vec<(String, f64)>, Arc<Prepared>)>;
 
 /// Counts of a device, all taken at one moment:
 /// `accepted == delivered + detached_ok + dead_lettered + in_flight`.
@@ -89,6 +98,7 @@ impl Device {
                 backend,
                 queues,
                 pipelines: Mutex::default(),
+                launches: Pool::default(),
                 scratch: Mutex::default(),
                 in_use: Arc::default(),
             }),
@@ -219,13 +229,25 @@ impl Device {
     pub(crate) fn pipeline(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
         let mut pipelines = self.inner.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let known = pipelines.entry(kernel.number()).or_default();
-        if let Some((_, id)) = known.iter().find(|(set, _)| set == overrides) {
+        let prepared = match known.iter().find(|(set, _)| set == overrides) {
+            Some((_, prepared)) => prepared.clone(),
+            None => {
+                known.push((overrides.to_vec(), Arc::default()));
+                known.last().expect("just pushed").1.clone()
+            }
+        };
+        drop(pipelines);
+        if let Some(id) = prepared.id.get() {
+            return Ok(*id);
+        }
+        // Others who launch this kernel wait for it; those who launch another go on.
+        let _one = prepared.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = prepared.id.get() {
             return Ok(*id);
         }
         grid::check_workgroup(kernel, overrides, self.capabilities())?;
         let id = self.inner.backend.prepare(kernel, overrides)?;
-        known.push((overrides.to_vec(), id));
-        Ok(id)
+        Ok(*prepared.id.get_or_init(|| id))
     }
 
     /// A queue of its own for messages to this device.

@@ -21,6 +21,7 @@ mod engine;
 mod engine_tests;
 mod fence;
 mod hazard;
+mod label;
 mod machine;
 #[cfg(test)]
 mod machine_tests;

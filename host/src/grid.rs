@@ -1,110 +1,14 @@
-//! How many workgroups a launch has, what its parameters are, and whether its buffers are long enough.
+//! How many workgroups a launch has, and whether its buffers are long enough.
 
-use wharf_simt::{Leaf, Scalar, Slot};
+use wharf_simt::Slot;
 
 use crate::{
     backend::Capabilities,
     buffer::Bound,
     error::{Error, Result},
     kernel::{Grid, Kernel, Operand, Step},
+    uniform::Uniform,
 };
-
-/// The bytes of a launch's uniform bindings while they are filled in.
-#[derive(Debug)]
-pub(crate) struct Uniform {
-    pub(crate) bytes: Vec<u8>,
-    slots: Vec<(String, u64, u64)>,
-    leaves: Vec<(Leaf, bool)>,
-}
-
-impl Uniform {
-    pub(crate) fn new(slots: &[&Slot]) -> Self {
-        let mut uniform = Self { bytes: Vec::new(), slots: Vec::new(), leaves: Vec::new() };
-        for slot in slots {
-            let start = uniform.bytes.len().next_multiple_of(16);
-            uniform.bytes.resize(start + slot.min_bytes as usize, 0);
-            uniform.slots.push((slot.name.clone(), start as u64, slot.min_bytes));
-            uniform.leaves.extend(slot.layout.scalars(1).into_iter().map(|leaf| {
-                let path = if leaf.path.is_empty() { slot.name.clone() } else { leaf.path };
-                (Leaf { path, offset: leaf.offset + start as u64, scalar: leaf.scalar }, false)
-            }));
-        }
-        uniform
-    }
-
-    /// All bytes of one binding.
-    pub(crate) fn set_slot(&mut self, kernel: &str, name: &str, bytes: &[u8]) -> Result<()> {
-        let what = || format!("{kernel}.{name}");
-        let Some((_, start, len)) = self.slots.iter().find(|(slot, ..)| slot == name) else {
-            return Err(Error::argument(what(), "no such uniform binding"));
-        };
-        if bytes.len() as u64 != *len {
-            return Err(Error::Length { what: what() + " (in bytes)", expected: *len, got: bytes.len() as u64 });
-        }
-        let range = *start..*start + *len;
-        self.bytes[range.start as usize..range.end as usize].copy_from_slice(bytes);
-        for (leaf, given) in &mut self.leaves {
-            *given |= range.contains(&leaf.offset);
-        }
-        Ok(())
-    }
-
-    /// One scalar.
-    pub(crate) fn set(&mut self, kernel: &str, name: &str, scalar: Scalar, bytes: [u8; 4]) -> Result<()> {
-        let what = || format!("{kernel}.{name}");
-        let Some((leaf, given)) = self.leaves.iter_mut().find(|(leaf, _)| leaf.path == name) else {
-            let there: Vec<_> = self.leaves.iter().map(|(leaf, _)| leaf.path.as_str()).collect();
-            return Err(Error::argument(what(), format!("no such parameter, there is: {}", there.join(", "))));
-        };
-        if leaf.scalar != scalar {
-            return Err(Error::Type { what: what(), expected: leaf.scalar.to_string(), got: scalar.to_string() });
-        }
-        if std::mem::replace(given, true) {
-            return Err(Error::argument(what(), "is given twice"));
-        }
-        self.bytes[leaf.offset as usize..][..4].copy_from_slice(&bytes);
-        Ok(())
-    }
-
-    /// The `u32` parameter `n`, where the kernel has one and the caller has not given it.
-    pub(crate) fn default_n(&mut self, kernel: &str, elements: u64) -> Result<()> {
-        let open = self.leaves.iter().any(|(leaf, given)| leaf.path == "n" && leaf.scalar == Scalar::U32 && !given);
-        if !open {
-            return Ok(());
-        }
-        let n = u32::try_from(elements).map_err(|_| Error::Limit {
-            what: format!("{kernel}.n"),
-            limit_name: "u32",
-            requested: elements,
-            limit: u32::MAX.into(),
-        })?;
-        self.set(kernel, "n", Scalar::U32, n.to_le_bytes())
-    }
-
-    /// Whether everything was given.
-    pub(crate) fn complete(&self, kernel: &str) -> Result<()> {
-        match self.leaves.iter().find(|(_, given)| !given) {
-            Some((leaf, _)) => {
-                Err(Error::argument(format!("{kernel}.{}", leaf.path), format!("{} is not given", leaf.scalar)))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The value of a `u32` parameter.
-    fn u32(&self, kernel: &str, name: &str) -> Result<u32> {
-        let leaf =
-            self.leaves.iter().map(|(leaf, _)| leaf).find(|leaf| leaf.path == name && leaf.scalar == Scalar::U32);
-        let leaf = leaf.ok_or_else(|| {
-            Error::argument(
-                format!("{kernel}.{name}"),
-                "the kernel's descriptor names a u32 parameter that its WGSL lacks",
-            )
-        })?;
-        let bytes = self.bytes[leaf.offset as usize..][..4].try_into().expect("four bytes");
-        Ok(u32::from_le_bytes(bytes))
-    }
-}
 
 fn elements(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], name: &str) -> Result<u64> {
     let found = storage.iter().position(|slot| slot.name == name);
@@ -126,7 +30,7 @@ pub(crate) fn elements_of(slot: &Slot, bound: &Bound) -> u64 {
 
 /// Workgroups by the kernel's own rule; those of the parameter `n` where it is smaller than the
 /// counted buffer.
-pub(crate) fn groups(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], uniform: &Uniform) -> Result<[u32; 3]> {
+pub(crate) fn groups(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], uniform: &Uniform<'_>) -> Result<[u32; 3]> {
     let count = |of: &str, per_group: u32| -> Result<u64> {
         let there = elements(kernel, storage, bound, of)?;
         let n = uniform.u32(kernel.name(), "n").map_or(there, u64::from);
@@ -192,7 +96,7 @@ pub(crate) fn check_needs(
     kernel: &Kernel,
     storage: &[&Slot],
     bound: &[Bound],
-    uniform: &Uniform,
+    uniform: &Uniform<'_>,
     groups: [u32; 3],
 ) -> Result<()> {
     for need in kernel.needs() {

@@ -18,6 +18,7 @@ use wharf_simt::{Entry, Module};
 use crate::{
     error::{Error, Result},
     native::Native,
+    uniform::Shape,
 };
 
 /// A kernel: one WGSL entry point and its twins.
@@ -36,6 +37,7 @@ pub struct Kernel {
     trusted: bool,
     number: OnceLock<u64>,
     module: OnceLock<Result<Arc<Module>>>,
+    shape: OnceLock<Shape>,
 }
 
 /// How many workgroups a launch has when the caller does not say.
@@ -112,6 +114,7 @@ impl Kernel {
             trusted: false,
             number: OnceLock::new(),
             module: OnceLock::new(),
+            shape: OnceLock::new(),
         }
     }
 
@@ -281,6 +284,12 @@ impl Kernel {
             .iter()
             .find(|e| e.name == self.name)
             .ok_or_else(|| Error::argument(self.name.as_ref(), "the WGSL has no entry point of this name"))
+    }
+
+    /// Where its parameters lie; found out once.
+    pub(crate) fn shape(&self) -> Result<&Shape> {
+        let entry = self.entry()?;
+        Ok(self.shape.get_or_init(|| Shape::of(entry)))
     }
 }
 

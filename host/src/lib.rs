@@ -31,6 +31,7 @@ mod device;
 mod discover;
 mod dma;
 mod error;
+mod few;
 mod grid;
 mod host_memory;
 mod kernel;
@@ -40,6 +41,7 @@ pub mod native;
 mod options;
 pub mod trace;
 mod transfer;
+mod uniform;
 
 pub use backend::{Capabilities, Lane, Path};
 pub use buffer::{Bindable, Buffer, Element, View};

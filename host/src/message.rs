@@ -28,7 +28,7 @@ pub struct Message<B> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) work: Work,
     /// Until it is accepted; then the machine keeps them.
-    keep: SmallVec<[Arc<Allocation>; 2]>,
+    keep: SmallVec<[Arc<Allocation>; 4]>,
     buffer: PhantomData<fn() -> B>,
 }
 
@@ -59,7 +59,7 @@ impl<B: Send + 'static> Message<B> {
     }
 
     pub(crate) fn labelled(mut self, label: Option<&str>) -> Self {
-        self.work.label = label.map(Into::into);
+        self.work.label = label.map(|label| self.engine.shared.labels.intern(label));
         self
     }
 

@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, task::Waker, thread::Thread, time::Instant};
 
-use smallvec::SmallVec;
-
 use super::{
     dead::{DeadLetter, Ring},
-    hazard::Access,
+    fence::FenceState,
+    hazard::Accesses,
     parcel::Parcel,
     receipt::Receipt,
     small::Small,
@@ -24,7 +23,7 @@ pub(crate) struct Cell {
     /// The work, until it is submitted; what may be done twice or goes in chunks, until it is resolved.
     pub(crate) op: Option<Op>,
     /// What it does to which device buffers.
-    pub(crate) accesses: SmallVec<[(Token, Access); 2]>,
+    pub(crate) accesses: Accesses,
     /// The host buffer.
     pub(crate) parcel: Option<Parcel>,
     /// What it uploads, where that was copied.
@@ -63,6 +62,8 @@ pub(crate) enum Waiter {
     Callback(Receiver),
     /// Runs on whichever thread tells: it is ours and never blocks.
     Forward(Receiver),
+    /// It is a fence.
+    Fence(Arc<FenceState>),
     /// The ticket is gone.
     Detached,
 }
@@ -75,6 +76,7 @@ impl std::fmt::Debug for Waiter {
             Self::Thread(_) => "Thread",
             Self::Callback(_) => "Callback",
             Self::Forward(_) => "Forward",
+            Self::Fence(_) => "Fence",
             Self::Detached => "Detached",
         })
     }
@@ -87,6 +89,7 @@ pub(crate) enum Wake {
     Thread(Thread),
     Callback(ReceiverOf),
     Forward(ReceiverOf),
+    Fence(Arc<FenceState>, Result<(), Arc<TransferError>>),
 }
 
 /// A receiver and what it receives.

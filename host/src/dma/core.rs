@@ -92,9 +92,11 @@ impl Core {
     pub(super) fn step(&mut self, event: Event, batch: &mut Vec<Command>, shared: &Shared) {
         let mut actions = std::mem::take(&mut self.actions);
         self.machine.step(event, &mut actions);
+        let mut time = None;
+        let mut now = || *time.get_or_insert_with(|| shared.backend.now());
         for action in actions.drain(..) {
             match action {
-                Action::Submit(submit) => batch.push(self.command(submit, shared.backend.now())),
+                Action::Submit(submit) => batch.push(self.command(submit, now())),
                 Action::Free(resource) => self.effects.mems.push(self.mem_of[resource.index as usize]),
                 Action::Resolve { token, result, in_driver } => {
                     self.effects.settled |= self.waiting > 0;
@@ -125,7 +127,7 @@ impl Core {
                             receipt.path = Path::Inline;
                         }
                     }
-                    receipt.delivered = Some(shared.backend.now());
+                    receipt.delivered = Some(now());
                     trace::record(receipt, result.as_ref().err());
                     cell.outcome = Some(result);
                     self.tell(name);
@@ -175,6 +177,7 @@ impl Core {
             }
             Waiter::Callback(f) => Wake::Callback(ReceiverOf(f, cell.take().expect("resolved"))),
             Waiter::Forward(f) => Wake::Forward(ReceiverOf(f, cell.take().expect("resolved"))),
+            Waiter::Fence(state) => Wake::Fence(state, cell.take().expect("resolved").result),
         };
         self.ledger.deliver();
         self.cells.free(name);

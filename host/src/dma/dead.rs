@@ -2,18 +2,16 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 
-use smallvec::SmallVec;
-
 use super::{
     MessageId,
     cell::Waiter,
     engine::{Engine, Work},
-    hazard::Access,
+    hazard::Accesses,
     model::Kind,
     parcel::Parcel,
 };
 use crate::{
-    backend::{Lane, Op, Source, Token},
+    backend::{Lane, Op, Source},
     error::TransferError,
 };
 
@@ -29,7 +27,7 @@ pub struct DeadLetter {
     pub(super) buffer: Option<Parcel>,
     /// What it was to do, where that can be done again.
     pub(super) op: Option<Op>,
-    pub(super) accesses: SmallVec<[(Token, Access); 2]>,
+    pub(super) accesses: Accesses,
     pub(super) lane: Option<Lane>,
 }
 

@@ -200,6 +200,7 @@ impl Shared {
                 Wake::Task(waker) => run_users(&self.callback_panics, || waker.wake()),
                 Wake::Thread(thread) => thread.unpark(),
                 Wake::Forward(ReceiverOf(f, resolved)) => f(resolved),
+                Wake::Fence(state, outcome) => state.set(outcome, &self.callback_panics),
                 Wake::Callback(call) => self.call_back(call),
             }
         }

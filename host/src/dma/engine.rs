@@ -18,7 +18,6 @@ use std::{
 };
 
 use crossbeam::channel::{self, Receiver, Sender};
-use smallvec::SmallVec;
 
 use super::{
     MessageId,
@@ -26,6 +25,8 @@ use super::{
     cell::ReceiverOf,
     core::{Core, Effects},
     drive::{self, Driver, Turn},
+    fence::Fences,
+    label::Labels,
     machine::Machine,
     model::{Event, Kind, Limits, QueueId},
     parcel::Parcel,
@@ -35,7 +36,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Lane, MemId, Op, Ring, Token},
-    dma::hazard::Access,
+    dma::hazard::Accesses,
     error::{Error, Refusal},
     options::{Options, Progress},
 };
@@ -57,7 +58,7 @@ pub(crate) struct Work {
     pub(crate) small: Option<Small>,
     pub(crate) label: Option<Arc<str>>,
     /// What it does to which device buffers.
-    pub(crate) accesses: SmallVec<[(Token, Access); 2]>,
+    pub(crate) accesses: Accesses,
     /// Bytes that its lane moves.
     pub(crate) moves: u64,
     /// When it is cancelled by itself; until then its sender waits for credits at most.
@@ -146,6 +147,8 @@ pub(crate) struct Shared {
     pub(crate) callback_panics: Arc<AtomicU64>,
     pub(crate) staging: Staging,
     pub(crate) small: Arc<SmallPool>,
+    pub(crate) labels: Labels,
+    pub(super) fences: Fences,
 }
 
 /// Bytes of staging memory lent out.
@@ -307,6 +310,8 @@ impl Engine {
             callback_panics: Arc::default(),
             staging: Staging::default(),
             small: Arc::default(),
+            labels: Labels::default(),
+            fences: Fences::default(),
         });
         let (alive, ended) = channel::bounded(0);
         let start = |name: &str, run: fn(&Shared)| {

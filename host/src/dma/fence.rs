@@ -1,6 +1,7 @@
 //! A point in a queue that others can wait for.
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
@@ -41,6 +42,31 @@ struct Fate {
     outcome: Option<Outcome>,
     /// Tasks that await it.
     tasks: Vec<Waker>,
+}
+
+/// States that are used again once nobody has them any more, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Fences(Mutex<VecDeque<Arc<FenceState>>>);
+
+impl Fences {
+    const MOST: usize = 1024;
+
+    pub(super) fn take(&self) -> Arc<FenceState> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut oldest) = known.pop_front() {
+            if let Some(state) = Arc::get_mut(&mut oldest) {
+                *state.fate.get_mut().unwrap_or_else(PoisonError::into_inner) = Fate::default();
+                known.push_back(oldest.clone());
+                return oldest;
+            }
+            known.push_back(oldest);
+        }
+        let state = Arc::<FenceState>::default();
+        if known.len() < Self::MOST {
+            known.push_back(state.clone());
+        }
+        state
+    }
 }
 
 impl FenceState {

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use smallvec::SmallVec;
+
 use crate::{backend::Token, error::TransferError};
 
 /// What a message does to a buffer.
@@ -26,6 +28,9 @@ impl Access {
         self != Self::Read
     }
 }
+
+/// What a message does to which buffers; that of a few needs no memory of its own.
+pub(crate) type Accesses = SmallVec<[(Token, Access); 4]>;
 
 /// An edge to an earlier message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -213,17 +213,17 @@ fn a_message_larger_than_its_queue_has_its_turn() {
     let huge = upload(queue, 500);
     assert!(matches!(machine.accept(&huge), Err(Refusal::Full { .. })));
     let turn = Some(machine.take_turn(queue));
-    let next = Some(machine.take_turn(queue));
+    let next = machine.take_turn(queue);
     // There is room for 40 more, but somebody waits.
     assert!(matches!(machine.accept(&upload(queue, 10)), Err(Refusal::Full { free_bytes: 40, .. })));
-    assert!(matches!(machine.reserve(queue, 1, 10, next), Err(Refusal::Full { .. })));
+    assert!(matches!(machine.reserve(queue, 1, 10, Some(next)), Err(Refusal::Full { .. })));
     let (_, command) = pump(&mut machine)[0];
     machine.step(Event::Over(command, Ok(())), &mut Vec::new());
     machine.reserve(queue, 1, 500, turn).expect("its turn");
     machine.accept_paid(&huge);
     let (_, command) = pump(&mut machine)[0];
     machine.step(Event::Over(command, Ok(())), &mut Vec::new());
-    machine.leave_turn(queue, next.unwrap());
+    machine.leave_turn(queue, next);
     machine.accept(&upload(queue, 10)).expect("nobody waits");
 }
 

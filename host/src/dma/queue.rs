@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     batch::Batch,
     engine::{Accepted, Engine, Patience, Work},
-    fence::{Fence, FenceState},
+    fence::Fence,
     machine::Explanation,
     model::{Event, FailPolicy, Kind, Limits, Priority, QueueId},
     parcel::Parcel,
@@ -181,11 +181,9 @@ impl DmaQueue {
         };
         let accepted = self.engine.send(&mut work, Patience::Forever).map_err(|why| self.refused(why))?;
         let Accepted { cell, token, id } = accepted;
-        let state = Arc::new(FenceState::default());
-        let fence = Fence { state: state.clone(), token, shared: self.engine.shared.clone(), id };
-        let panics = self.engine.shared.callback_panics.clone();
-        let ticket = Ticket::<()>::new(self.engine.shared.clone(), cell, id);
-        ticket.on_resolved(move |done| state.set(done.result, &panics));
+        let shared = self.engine.shared.clone();
+        let fence = Fence { state: shared.fences.take(), token, shared: shared.clone(), id };
+        Ticket::<()>::new(shared, cell, id).reach(&fence.state);
         Ok(fence)
     }
 

@@ -17,6 +17,7 @@ use super::{
     MessageId,
     cell::{Receiver as Receive, ReceiverOf, Resolved, Waiter},
     engine::Shared,
+    fence::FenceState,
     machine::Explanation,
     model::CancelOutcome,
     receipt::Receipt,
@@ -267,13 +268,27 @@ impl<B: Send + 'static> Ticket<B> {
         self.on_resolved(move |completion| drop(sender.send((key, completion))));
     }
 
+    /// Leaves the outcome to a fence.
+    pub(super) fn reach(self, fence: &Arc<FenceState>) {
+        if let Some((shared, resolved)) = self.leave(|| Waiter::Fence(fence.clone())) {
+            fence.set(resolved.result, &shared.callback_panics);
+        }
+    }
+
     /// Leaves the outcome to `receive`; gives it back with the outcome where that is there already.
-    fn entrust(mut self, receive: Receive, waiter: fn(Receive) -> Waiter) -> Option<(Arc<Shared>, ReceiverOf)> {
+    fn entrust(self, receive: Receive, waiter: fn(Receive) -> Waiter) -> Option<(Arc<Shared>, ReceiverOf)> {
+        let mut receive = Some(receive);
+        let (shared, resolved) = self.leave(|| waiter(receive.take().expect("asked once")))?;
+        Some((shared, ReceiverOf(receive.expect("nobody has it"), resolved)))
+    }
+
+    /// Leaves the outcome to `waiter`, where it is not there already.
+    fn leave(mut self, waiter: impl FnOnce() -> Waiter) -> Option<(Arc<Shared>, Resolved)> {
         let shared = self.shared.take().expect("a ticket is asked before its outcome is taken");
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
         let Some(resolved) = cell.take() else {
-            let old = std::mem::replace(&mut cell.waiter, waiter(receive));
+            let old = std::mem::replace(&mut cell.waiter, waiter());
             drop(core);
             drop(old);
             return None;
@@ -282,7 +297,7 @@ impl<B: Send + 'static> Ticket<B> {
         core.ledger.uncollected -= 1;
         core.cells.free(self.cell);
         drop(core);
-        Some((shared, ReceiverOf(receive, resolved)))
+        Some((shared, resolved))
     }
 }
 
@@ -318,12 +333,11 @@ impl<B: Send + 'static> Drop for Ticket<B> {
             return;
         }
         core.ledger.uncollected -= 1;
-        let mut graves = Vec::new();
-        cell.bury(&mut core.ledger, &mut core.dead, &mut graves);
+        cell.bury(&mut core.ledger, &mut core.dead, &mut core.effects.graves);
         core.cells.free(self.cell);
         // A buffer's drop is the user's code.
         drop(guard);
-        drop(graves);
+        shared.tell();
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use wharf_simt::{Access as Declared, Entry, Scalar, Slot};
+use smallvec::{SmallVec, smallvec};
+use wharf_simt::{Access as Declared, Scalar, Slot};
 
 use super::Launch;
 use crate::{
-    backend::{self, Lane, Op, Region},
+    backend::{Lane, Op, Region},
     buffer::{Allocation, Bound},
     device::LEAST_BYTES,
     dma::Access,
@@ -14,19 +15,22 @@ use crate::{
     grid,
     kernel::{Grid, Kernel},
     message::Message,
+    uniform::Uniform,
 };
 
 impl Launch<'_> {
     /// The launch of one kernel, checked.
     pub(super) fn message(&self, kernel: &Kernel) -> Result<Message<()>> {
         let entry = kernel.entry()?;
-        let storage: Vec<&Slot> = entry.bindings.iter().filter(|s| s.access != Declared::Uniform).collect();
+        let storage: SmallVec<[&Slot; 8]> = entry.bindings.iter().filter(|s| s.access != Declared::Uniform).collect();
         let mut bound = self.in_order(kernel, &storage)?;
         for (slot, bound) in storage.iter().zip(&bound) {
             self.check(kernel, slot, bound)?;
         }
         check_aliases(kernel, &storage, &bound)?;
-        let uniform = self.uniform_bytes(kernel, entry, &storage, &bound)?;
+        let mut launch = self.device.inner.launches.take();
+        let memory = std::mem::take(&mut launch.uniform);
+        let uniform = self.uniform_bytes(kernel, memory, &storage, &bound)?;
         let groups = match self.groups {
             Some(groups) => groups,
             None => grid::groups(kernel, &storage, &bound, &uniform)?,
@@ -57,20 +61,17 @@ impl Launch<'_> {
             }
         }
         let pipeline = self.device.pipeline(kernel, &self.overrides)?;
-        let launch = backend::Launch {
-            pipeline,
-            groups,
-            storage: bound.iter().map(whole_grains).collect(),
-            uniform: uniform.bytes,
-        };
-        let message = message(Op::Launch(Box::new(launch)));
+        (launch.pipeline, launch.groups, launch.uniform) = (pipeline, groups, uniform.bytes);
+        launch.storage.clear();
+        launch.storage.extend(bound.iter().map(whole_grains));
+        let message = message(Op::Launch(launch));
         let accesses = accesses(&storage, &bound);
         Ok(accesses.into_iter().fold(message, |message, (allocation, access)| message.touching(allocation, access)))
     }
 
     /// The bound buffers in the order of the kernel's storage bindings.
-    fn in_order(&self, kernel: &Kernel, storage: &[&Slot]) -> Result<Vec<Bound>> {
-        let mut places: Vec<Option<&Bound>> = vec![None; storage.len()];
+    fn in_order(&self, kernel: &Kernel, storage: &[&Slot]) -> Result<SmallVec<[Bound; 8]>> {
+        let mut places: SmallVec<[Option<&Bound>; 8]> = smallvec![None; storage.len()];
         for (name, bound) in self.bound.iter().filter_map(|(n, b)| n.map(|n| (n, b))) {
             let what = || format!("{}.{name}", kernel.name());
             let place = storage.iter().position(|slot| slot.name == name).ok_or_else(|| {
@@ -136,19 +137,19 @@ impl Launch<'_> {
         Ok(())
     }
 
-    fn uniform_bytes(
+    /// The kernel's parameters, written to `memory`.
+    fn uniform_bytes<'k>(
         &self,
-        kernel: &Kernel,
-        entry: &Entry,
+        kernel: &'k Kernel,
+        memory: Vec<u8>,
         storage: &[&Slot],
         bound: &[Bound],
-    ) -> Result<grid::Uniform> {
-        let slots: Vec<&Slot> = entry.bindings.iter().filter(|s| s.access == Declared::Uniform).collect();
-        let mut uniform = grid::Uniform::new(&slots);
-        for (name, bytes) in &self.uniforms {
+    ) -> Result<Uniform<'k>> {
+        let mut uniform = Uniform::new(kernel.shape()?, memory);
+        for (name, bytes) in self.uniforms.iter() {
             uniform.set_slot(kernel.name(), name, bytes)?;
         }
-        for &(name, value) in &self.args {
+        for &(name, value) in self.args.iter() {
             uniform.set(kernel.name(), name, value.scalar(), value.bytes())?;
         }
         let counted = match kernel.grid() {
@@ -197,8 +198,8 @@ fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[Bound]) -> Result<
 }
 
 /// One access for each buffer.
-fn accesses<'b>(storage: &[&Slot], bound: &'b [Bound]) -> Vec<(&'b Arc<Allocation>, Access)> {
-    let mut accesses: Vec<(&Arc<Allocation>, Access)> = Vec::with_capacity(bound.len());
+fn accesses<'b>(storage: &[&Slot], bound: &'b [Bound]) -> SmallVec<[(&'b Arc<Allocation>, Access); 8]> {
+    let mut accesses: SmallVec<[(&Arc<Allocation>, Access); 8]> = SmallVec::new();
     for (slot, bound) in storage.iter().zip(bound) {
         let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
         match accesses.iter_mut().find(|(known, _)| known.resource == bound.allocation.resource) {

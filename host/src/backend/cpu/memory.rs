@@ -3,11 +3,10 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
     ptr, slice,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
 
@@ -49,16 +48,49 @@ impl Memory {
 /// on it.
 #[derive(Debug, Default)]
 pub(super) struct Memories {
-    memories: Mutex<HashMap<MemId, Memory>>,
+    memories: Mutex<Slots<Memory>>,
     blocks: Mutex<Blocks>,
-    next: AtomicU64,
     /// Commands may be under way that nobody waits for: nothing is freed but with all of it.
     kept: AtomicBool,
 }
 
+/// Values by number; a number is used again once its value is gone.
+#[derive(Debug)]
+struct Slots<T> {
+    values: Vec<Option<T>>,
+    free: Vec<u64>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    fn put(&mut self, value: T) -> u64 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.values.push(None);
+            self.values.len() as u64 - 1
+        });
+        self.values[number as usize] = Some(value);
+        number
+    }
+
+    fn take(&mut self, number: u64) -> Option<T> {
+        let value = self.values.get_mut(number as usize)?.take()?;
+        self.free.push(number);
+        Some(value)
+    }
+
+    fn get(&mut self, number: u64) -> Option<&mut T> {
+        self.values.get_mut(number as usize)?.as_mut()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Blocks {
-    lent: HashMap<u64, Heap>,
+    lent: Slots<Heap>,
     idle: Vec<Heap>,
     idle_bytes: u64,
 }
@@ -73,15 +105,9 @@ fn out_of_memory(bytes: u64) -> Error {
 }
 
 impl Memories {
-    fn name(&self) -> u64 {
-        self.next.fetch_add(1, Relaxed)
-    }
-
     pub(super) fn alloc(&self, bytes: u64) -> Result<MemId> {
         let heap = Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?;
-        let mem = MemId(self.name());
-        lock(&self.memories).insert(mem, Memory::Own(heap));
-        Ok(mem)
+        Ok(MemId(lock(&self.memories).put(Memory::Own(heap))))
     }
 
     /// The machine has given the device up, and the threads have not.
@@ -98,7 +124,7 @@ impl Memories {
         if self.kept.load(Relaxed) {
             return;
         }
-        let freed = lock(&self.memories).remove(&mem);
+        let freed = lock(&self.memories).take(mem.0);
         drop(freed);
     }
 
@@ -107,9 +133,7 @@ impl Memories {
         if !span.ptr.addr().is_multiple_of(16) {
             return None;
         }
-        let mem = MemId(self.name());
-        lock(&self.memories).insert(mem, Memory::Imported(span, keep));
-        Some(mem)
+        Some(MemId(lock(&self.memories).put(Memory::Imported(span, keep))))
     }
 
     pub(super) fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
@@ -122,21 +146,20 @@ impl Memories {
             }
             None => Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?,
         };
-        let block = HostBlock { id: self.name(), ptr: heap.ptr(), bytes };
-        blocks.lent.insert(block.id, heap);
-        Ok(block)
+        let ptr = heap.ptr();
+        Ok(HostBlock { id: blocks.lent.put(heap), ptr, bytes })
     }
 
     pub(super) fn host_free(&self, block: HostBlock) {
         let mut blocks = lock(&self.blocks);
-        let heap = blocks.lent.remove(&block.id).expect("a block comes back once");
+        let heap = blocks.lent.take(block.id).expect("a block comes back once");
         let surplus = blocks.keep(heap);
         drop(blocks);
         drop(surplus);
     }
 
     fn ptr(&self, region: Region) -> *mut u8 {
-        let base = lock(&self.memories).get(&region.mem).expect("a buffer in use is alive").ptr();
+        let base = lock(&self.memories).get(region.mem.0).expect("a buffer in use is alive").ptr();
         base.wrapping_add(region.offset as usize)
     }
 
@@ -156,15 +179,15 @@ impl Memories {
 
     /// Whether [`Memories::adopt`] would make the block the region's memory.
     pub(super) fn adopts(&self, block: &HostBlock, dst: Region) -> bool {
-        let memories = lock(&self.memories);
-        matches!(memories.get(&dst.mem), Some(Memory::Own(own)) if dst.offset == 0 && own.bytes() == block.bytes)
+        let mut memories = lock(&self.memories);
+        matches!(memories.get(dst.mem.0), Some(Memory::Own(own)) if dst.offset == 0 && own.bytes() == block.bytes)
     }
 
     /// Makes the block the region's memory where it covers the whole allocation, else copies.
     pub(super) fn adopt(&self, block: HostBlock, dst: Region) -> Path {
-        let heap = lock(&self.blocks).lent.remove(&block.id).expect("a block is submitted once");
+        let heap = lock(&self.blocks).lent.take(block.id).expect("a block is submitted once");
         let mut memories = lock(&self.memories);
-        let memory = memories.get_mut(&dst.mem).expect("a buffer in use is alive");
+        let memory = memories.get(dst.mem.0).expect("a buffer in use is alive");
         let (old, path) = match memory {
             Memory::Own(own) if dst.offset == 0 && own.bytes() == heap.bytes() => {
                 (std::mem::replace(own, heap), Path::Direct)

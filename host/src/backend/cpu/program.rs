@@ -93,23 +93,35 @@ impl Program {
         pool: &rayon::ThreadPool,
         trial: &mut Option<Trial>,
     ) -> Result<&'static str, FailureKind> {
-        let storage = self.bindings.iter().filter(|slot| slot.access != Access::Uniform);
-        let mut args: Vec<Arg<'_>> = storage
-            .zip(&launch.storage)
-            .map(|(slot, &region)| match slot.access {
+        let each = || {
+            let storage = self.bindings.iter().filter(|slot| slot.access != Access::Uniform);
+            storage.zip(&launch.storage).map(|(slot, &region)| match slot.access {
                 Access::ReadWrite => Arg::Write(memories.bytes_mut(region)),
                 _ => Arg::Read(memories.bytes(region)),
             })
-            .collect();
+        };
         match &self.form {
             Form::Native(native) => {
-                let copied = self.undecided().take_if(|_| Trial::is_worth_it(&args));
-                let copied = copied.map(|known| Trial::new(known, launch, &args));
+                // A few need no memory of their own.
+                let (mut few, mut many) = ([const { Arg::Read(&[]) }; 8], Vec::new());
+                let args = match few.get_mut(..launch.storage.len()) {
+                    Some(few) => {
+                        few.iter_mut().zip(each()).for_each(|(place, arg)| *place = arg);
+                        few
+                    }
+                    None => {
+                        many.extend(each());
+                        &mut many
+                    }
+                };
+                let copied = self.undecided().take_if(|_| Trial::is_worth_it(args));
+                let copied = copied.map(|known| Trial::new(known, launch, args));
                 let start = Instant::now();
-                run_native(*native, launch.groups, &mut args, &launch.uniform, pool);
+                run_native(*native, launch.groups, args, &launch.uniform, pool);
                 *trial = copied.and_then(|trial| trial.after(start.elapsed()));
             }
             Form::Simt(program) => {
+                let args = each().collect();
                 let ran = run_simt(program, launch.groups, args, &launch.uniform, pool, memories.are_kept());
                 ran.map_err(|e| FailureKind::Backend(e.to_string().into()))?;
             }
