@@ -55,6 +55,9 @@ impl Module {
     /// [`Error::NoSuchEntry`]; [`Error::Override`] where one is unknown, missing or does not fit;
     /// [`Error::Limit`] where the kernel is larger than what is run here.
     pub fn compile(&self, entry: &str, set: &[(&str, f64)], engine: Engine) -> Result<Program, Error> {
+        // Without the compiler there is but one engine.
+        #[cfg(not(feature = "jit"))]
+        let _ = engine;
         let found = self.entry(entry)?;
         let (module, info) = self.resolve(&found.name, set)?;
         let kernel = lower::kernel(&module, &info, &found.bindings, self.source())?;

@@ -9,6 +9,7 @@ mod code;
 mod emit;
 mod frame;
 mod helper;
+mod homes;
 mod plan;
 mod shapes;
 
