@@ -140,7 +140,7 @@ impl<'a> Launch<'a> {
     }
 
     /// A member of the uniform binding by name. Where a `u32` member `n` is not given, it is the
-    /// number of elements of the binding that the kernel's [`Grid`] counts.
+    /// number of elements of the binding that the kernel's [`Grid`](crate::Grid) counts.
     pub fn arg(mut self, name: &'a str, value: impl Into<Value>) -> Self {
         self.args.push((name, value.into()));
         self
@@ -158,7 +158,7 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Workgroups in x, y, z, for kernels whose [`Grid`] does not say, or against what it says.
+    /// Workgroups in x, y, z, for kernels whose [`Grid`](crate::Grid) does not say, or against what it says.
     pub fn groups(mut self, groups: [u32; 3]) -> Self {
         self.groups = Some(groups);
         self
