@@ -15,8 +15,6 @@ pub(crate) enum Halt {
     Diverged { at: Span, arrived: u32 },
     /// A uniform load at different places.
     NotUniform { at: Span },
-    /// A checked workgroup has used up its steps.
-    Budget,
     /// Somebody said stop, or the checker has said where the steps went.
     Stopped,
 }
@@ -83,7 +81,7 @@ impl Job<'_> {
                 Error::Divergence { at: (self.locate)(at), workgroup, arrived, of: self.lanes }
             }
             Halt::NotUniform { at } => Error::NotUniform { at: (self.locate)(at), workgroup },
-            Halt::Budget | Halt::Stopped => Error::Stopped,
+            Halt::Stopped => Error::Stopped,
         }
     }
 }

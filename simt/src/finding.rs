@@ -45,7 +45,8 @@ impl fmt::Display for Kind {
 pub enum Severity {
     /// WGSL does not define what happens, or the result depends on chance.
     Error,
-    /// WGSL defines it, CUDA does not.
+    /// WGSL defines it, CUDA does not; or what comes out may depend on the order in which a device runs
+    /// invocations, and the author may know better.
     Portability,
 }
 
@@ -127,8 +128,7 @@ impl fmt::Display for Finding {
 /// When a checked run gives up on a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Instructions an invocation may take. Counted for the workgroup as it runs in lockstep, so an
-    /// invocation is charged for branches that only its neighbours take.
+    /// Instructions an invocation may take; it is told at the end of a loop's round that it has taken more.
     pub max_steps: u64,
 }
 

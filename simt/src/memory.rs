@@ -77,6 +77,12 @@ impl<'a> Memory<'a> {
         self.fresh
     }
 
+    /// Where it lies, to tell whether two share bytes.
+    pub(crate) fn addresses(&self) -> std::ops::Range<usize> {
+        let start = self.start.addr().get();
+        start..start + self.len
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len

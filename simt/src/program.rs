@@ -143,8 +143,9 @@ impl Program {
     /// all invocations reach; accesses out of bounds; reads of workgroup memory and of
     /// [fresh](Memory::fresh) buffers before a write; and invocations that do not end. A barrier orders
     /// only the memory it names. Races are judged by who accesses what between barriers and not by what
-    /// came out, so one run suffices for the paths that its data takes. Two bindings of one buffer are
-    /// taken for two buffers.
+    /// came out, so one run suffices for the paths that its data takes. Bindings that share bytes are one
+    /// memory. Atomic accesses to workgroup memory do not race, but a load or store and an addition (or the
+    /// like) that nothing orders are reported as well.
     ///
     /// # Errors
     ///

@@ -198,6 +198,64 @@ fn an_endless_loop_uses_up_its_steps() {
 }
 
 #[test]
+fn every_invocation_has_its_own_budget() {
+    // 64 invocations of 100 rounds each, none of them at the same time as another.
+    let wgsl = "@group(0) @binding(0) var<storage, read_write> data: array<u32>;
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) i: u32) {
+    for (var turn = 0u; turn < 64u; turn++) {
+        if turn == i { for (var k = 0u; k < 100u; k++) { data[i] += k; } }
+    }
+}";
+    let program = compile(wgsl, "main", &[], Engine::default());
+    let buffer = Buffer::new(&[0; 64]);
+    let check = |max_steps| program.check([1, 1, 1], &[buffer.memory()], Budget { max_steps }).unwrap();
+    assert_eq!(check(5_000), []);
+    assert_eq!(only(check(500)).kind, Kind::Budget);
+}
+
+#[test]
+fn two_bindings_of_one_buffer_are_one_memory() {
+    let wgsl = "@group(0) @binding(0) var<storage, read> source: array<u32>;
+@group(0) @binding(1) var<storage, read_write> to: array<u32>;
+@compute @workgroup_size(4)
+fn main(@builtin(local_invocation_index) i: u32) { to[i] = source[(i + 1u) % 4u]; }";
+    let program = compile(wgsl, "main", &[], Engine::default());
+    let (a, b) = (Buffer::new(&[0; 4]), Buffer::new(&[0; 4]));
+    let check = |from: &Buffer, to: &Buffer| {
+        program.check([1, 1, 1], &[from.memory(), to.memory()], Budget::default()).unwrap()
+    };
+    assert_eq!(check(&a, &b), []);
+    assert_eq!(only(check(&a, &a)).kind, Kind::Race);
+}
+
+#[test]
+fn a_counter_is_not_reset_or_read_while_others_count() {
+    let wgsl = |reset: &str, read: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read_write> data: array<u32>;
+var<workgroup> count: atomic<u32>;
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) i: u32) {{
+    if i == 3u {{ atomicStore(&count, 0u); }}
+    {reset}
+    atomicAdd(&count, 1u);
+    {read}
+    data[i] = atomicLoad(&count);
+}}"
+        )
+    };
+    let barrier = "workgroupBarrier();";
+    let check = |reset, read| check(&wgsl(reset, read), "main", &[], [1, 1, 1], &[vec![0; 64]]);
+    assert_eq!(check(barrier, barrier), []);
+    let found = only(check("", barrier));
+    assert_eq!((found.kind, found.severity), (Kind::Race, Severity::Error));
+    assert_eq!((found.at.unwrap().line, found.other.unwrap().line), (7, 5));
+    let found = only(check(barrier, ""));
+    assert_eq!((found.kind, found.severity), (Kind::Race, Severity::Portability));
+}
+
+#[test]
 fn a_checked_run_computes_what_a_plain_one_does() {
     let program = compile(REDUCE, "main", &[], Engine::default());
     let input: Vec<f32> = (0..128).map(|i| i as f32).collect();

@@ -1,28 +1,40 @@
 //! The checker: what the interpreter is about to do, held against what was done before.
 
+mod bindings;
+mod epoch;
 mod name;
+mod order;
 mod shadow;
+mod steps;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use naga::Span;
 
 use crate::error::Location;
 use crate::finding::{Budget, Finding, Invocation, Kind, Severity};
-use crate::ir::{BarrierScope, Kernel, Place, Reg, Root, VarId};
+use crate::ir::{BarrierScope, Kernel, Lane, NOWHERE, Place, Reg, Root, VarId};
 use crate::layout::Scalar;
+use crate::lower::shape::words;
 use crate::memory::Memory;
-use crate::reflect::{Access as Allowed, Slot};
+use crate::reflect::Slot;
+use bindings::Bindings;
+use epoch::{Entry, Epoch, Who};
 use shadow::{Access, Conflict, Sort, Table};
+use steps::Steps;
 
 /// How memory is accessed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum How {
     Read,
     Write,
     AtomicLoad,
     AtomicStore,
-    AtomicUpdate,
+    /// Adds to what is there, or the like.
+    AtomicCombine,
+    /// Puts something there and takes what was.
+    AtomicExchange,
 }
 
 impl How {
@@ -30,16 +42,16 @@ impl How {
         match self {
             Self::Read => Sort::Read,
             Self::Write => Sort::Write,
-            Self::AtomicLoad | Self::AtomicStore | Self::AtomicUpdate => Sort::Atomic,
+            _ => Sort::Atomic,
         }
     }
 
     fn reads(self) -> bool {
-        matches!(self, Self::Read | Self::AtomicLoad | Self::AtomicUpdate)
+        !matches!(self, Self::Write | Self::AtomicStore)
     }
 
     fn writes(self) -> bool {
-        matches!(self, Self::Write | Self::AtomicStore | Self::AtomicUpdate)
+        !matches!(self, Self::Read | Self::AtomicLoad)
     }
 
     fn verb(self) -> &'static str {
@@ -48,7 +60,7 @@ impl How {
             Self::Write => "writes",
             Self::AtomicLoad => "atomically reads",
             Self::AtomicStore => "atomically writes",
-            Self::AtomicUpdate => "atomically changes",
+            Self::AtomicCombine | Self::AtomicExchange => "atomically changes",
         }
     }
 }
@@ -65,10 +77,11 @@ pub(crate) struct Touch {
 #[derive(Debug)]
 pub(crate) struct Checker<'a> {
     kernel: &'a Kernel,
-    slots: &'a [Slot],
     source: &'a str,
     workgroup: Table,
-    bindings: Vec<Table>,
+    /// By variable; those that do not lie in workgroup memory have none.
+    epochs: Vec<Epoch>,
+    bindings: Bindings,
     group: [u32; 3],
     groups: [u32; 3],
     /// The workgroup's number plus one.
@@ -81,8 +94,8 @@ pub(crate) struct Checker<'a> {
     beyond: HashMap<Reg, Vec<Option<(u32, u32)>>>,
     found: HashMap<(Kind, u16, u16, VarId), usize>,
     findings: Vec<Finding>,
+    steps: Steps,
     budget: Budget,
-    steps: u64,
 }
 
 impl<'a> Checker<'a> {
@@ -94,16 +107,14 @@ impl<'a> Checker<'a> {
         source: &'a str,
         budget: Budget,
     ) -> Self {
-        let bindings = slots.iter().zip(args).map(|(slot, memory)| {
-            let unit = if name::has_halves(&slot.layout) { 2 } else { 4 };
-            Table::new(memory.len(), unit, !memory.is_fresh())
-        });
+        let lanes: u32 = kernel.workgroup.iter().product();
         Self {
             kernel,
-            slots,
             source,
-            workgroup: Table::new(kernel.workgroup_words as usize, 1, false),
-            bindings: bindings.collect(),
+            // Reads of what nobody wrote are noticed as they happen.
+            workgroup: Table::new(kernel.workgroup_words as usize, 1, true),
+            epochs: kernel.variables.iter().map(|_| Epoch::default()).collect(),
+            bindings: Bindings::new(slots, args),
             group: [0; 3],
             groups,
             number: 0,
@@ -114,8 +125,8 @@ impl<'a> Checker<'a> {
             beyond: HashMap::new(),
             found: HashMap::new(),
             findings: Vec::new(),
+            steps: Steps::new(lanes as usize, budget.max_steps),
             budget,
-            steps: 0,
         }
     }
 
@@ -130,25 +141,42 @@ impl<'a> Checker<'a> {
         self.number += 1;
         self.workgroup_epoch = 0;
         self.storage_epoch = 0;
-        self.steps = 0;
+        self.steps.start();
         self.workgroup.clear();
+        for (variable, epoch) in self.kernel.variables.iter().zip(&mut self.epochs) {
+            if variable.root == Root::Workgroup {
+                epoch.start(words(&variable.layout).unwrap_or(0) as usize);
+            }
+        }
     }
 
-    /// Counts an instruction; false when the budget is used up.
-    pub(crate) fn step(&mut self) -> bool {
-        self.steps += 1;
-        self.steps <= self.budget.max_steps
+    /// The workgroup is done.
+    pub(crate) fn finish(&mut self) {
+        self.look_into_all();
+    }
+
+    /// Counts instructions that the lanes in `mask` took.
+    pub(crate) fn spend(&mut self, steps: u64, mask: &[Cell<u32>], full: bool) {
+        self.steps.spend(steps, mask, full);
+    }
+
+    /// A lane in `mask` whose budget is used up.
+    pub(crate) fn over(&mut self, mask: &[Cell<u32>]) -> Option<usize> {
+        self.steps.over(mask)
     }
 
     pub(crate) fn over_budget(&mut self, at: Span, lane: usize) {
         let message = format!("no end after {} steps", self.budget.max_steps);
         let who = vec![self.invocation(self.number, lane)];
         let fix = "Give the loop a bound that every invocation reaches, or raise the number of steps.";
-        self.report(Kind::Budget, at, None, None, who, None, message, fix);
+        self.report((Kind::Budget, Severity::Error), at, None, None, who, None, message, fix);
     }
 
     pub(crate) fn barrier(&mut self, scope: BarrierScope) {
-        self.workgroup_epoch += u32::from(scope.workgroup);
+        if scope.workgroup {
+            self.look_into_all();
+            self.workgroup_epoch += 1;
+        }
         self.storage_epoch += u32::from(scope.storage);
     }
 
@@ -157,27 +185,28 @@ impl<'a> Checker<'a> {
         let message = format!("only {count} of {of} invocations reach this barrier");
         let who = [arrived, missing].map(|lane| self.invocation(self.number, lane));
         let fix = "Move the barrier out of the branch or loop whose condition the invocations do not share.";
-        self.report(Kind::Divergence, at, None, None, who.into(), None, message, fix);
+        self.report((Kind::Divergence, Severity::Error), at, None, None, who.into(), None, message, fix);
     }
 
     pub(crate) fn not_uniform(&mut self, at: Span, place: &Place) {
         let message = "the invocations of a workgroup load from different places".to_owned();
         let who = vec![self.invocation(self.number, 0)];
         let fix = "Pass workgroupUniformLoad a pointer that is the same for every invocation.";
-        self.report(Kind::Divergence, at, None, Some(place.var), who, None, message, fix);
+        self.report((Kind::Divergence, Severity::Error), at, None, Some(place.var), who, None, message, fix);
     }
 
-    /// Notes which lanes an index takes out of bounds. `beyond` has the index of each that is, and
-    /// `base` the register that may already be out of bounds.
-    pub(crate) fn index(&mut self, dst: Reg, base: Option<Reg>, len: u32, beyond: Vec<Option<u32>>) {
+    /// Notes which lanes an index takes out of bounds: `indices` if there may be any that are not below
+    /// `len`, and `base` the register that may already be out of bounds.
+    pub(crate) fn index(&mut self, dst: Reg, base: Option<Reg>, len: u32, indices: Option<&[Cell<u32>]>) {
         let inherited = base.and_then(|base| self.beyond.get(&base)).cloned();
-        if inherited.is_none() && beyond.iter().all(Option::is_none) {
+        if inherited.is_none() && indices.is_none() {
             self.beyond.remove(&dst);
             return;
         }
-        let mut all = inherited.unwrap_or_else(|| vec![None; beyond.len()]);
-        for (known, index) in all.iter_mut().zip(beyond) {
-            *known = known.or(index.map(|index| (index, len)));
+        let lanes: u32 = self.kernel.workgroup.iter().product();
+        let mut all = inherited.unwrap_or_else(|| vec![None; lanes as usize]);
+        for (known, index) in all.iter_mut().zip(indices.into_iter().flatten()) {
+            *known = known.or(Some((index.get(), len)).filter(|&(index, len)| index >= len));
         }
         self.beyond.insert(dst, all);
     }
@@ -199,25 +228,115 @@ impl<'a> Checker<'a> {
         };
         let who = vec![self.invocation(self.number, lane)];
         let fix = "Compare the index with the length (arrayLength for a buffer) before the access.";
-        self.report(Kind::Bounds, at, None, Some(place.var), who, Some(address), message, fix);
+        self.report((Kind::Bounds, Severity::Error), at, None, Some(place.var), who, Some(address), message, fix);
+    }
+
+    /// Whether accesses to a binding cannot be wrong while they are in bounds.
+    pub(crate) fn is_harmless(&self, slot: u32) -> bool {
+        self.bindings.is_harmless(slot)
+    }
+
+    /// Lanes access workgroup memory: `row` has their addresses, `mask` says who is there, and `same` that
+    /// all are and mean one address.
+    pub(crate) fn workgroup(
+        &mut self,
+        (at, place): (Span, &Place),
+        ty: Scalar,
+        how: How,
+        (row, mask): (Option<&[Cell<u32>]>, &[Cell<u32>]),
+        same: bool,
+    ) {
+        let var = place.var as usize;
+        if !self.epochs[var].is_written() {
+            self.first_writes(at, place, ty, how, (row, mask));
+        }
+        let who = Who::Row(0);
+        self.epochs[var].note(Entry { at, place: *place, ty, how, who }, row, mask, same);
+        if self.epochs[var].is_full() {
+            self.look_into(var);
+            self.epochs[var].begun = true;
+        }
+    }
+
+    /// Notes what is written, and reports reads of what is not.
+    fn first_writes(
+        &mut self,
+        at: Span,
+        place: &Place,
+        ty: Scalar,
+        how: How,
+        (row, mask): (Option<&[Cell<u32>]>, &[Cell<u32>]),
+    ) {
+        let base = self.kernel.variables[place.var as usize].base;
+        for (lane, _) in mask.iter().enumerate().filter(|(_, mask)| mask.get() != 0) {
+            let addr = row.map_or(0, |row| row[lane].get());
+            if addr == NOWHERE {
+                continue;
+            }
+            let address = addr + place.offset;
+            let word = (address - base) as usize;
+            let words = word..word + Lane::of(ty).words() as usize;
+            let epoch = &mut self.epochs[place.var as usize];
+            let held = if how.writes() { epoch.write(words) } else { epoch.holds(words) };
+            if how.reads() && !held {
+                self.uninitialised(at, place, Touch { lane, address: address.into() });
+            }
+        }
+    }
+
+    fn look_into_all(&mut self) {
+        let lanes: u32 = self.kernel.workgroup.iter().product();
+        for var in 0..self.epochs.len() {
+            for unordered in order::unordered(&self.epochs[var], lanes as usize) {
+                self.unordered(&unordered);
+            }
+            if self.epochs[var].may_race(lanes as usize) {
+                self.look_into(var);
+            }
+            self.epochs[var].clear();
+        }
+    }
+
+    /// Holds the accesses to a variable of workgroup memory against each other.
+    fn look_into(&mut self, var: usize) {
+        let mut epoch = std::mem::take(&mut self.epochs[var]);
+        let lanes: u32 = self.kernel.workgroup.iter().product();
+        for entry in epoch.entries.drain(..) {
+            let site = self.site(entry.at);
+            let Entry { at, place, ty, how, .. } = entry;
+            let touch = |lane: usize, addr: u32| Touch { lane, address: u64::from(addr) + u64::from(place.offset) };
+            match entry.who {
+                Who::Same { lanes, address } => {
+                    for lane in lanes {
+                        self.access((at, site), &place, ty, how, touch(lane as usize, address));
+                    }
+                }
+                Who::Row(start) => {
+                    for (lane, &addr) in epoch.rows[start..start + lanes as usize].iter().enumerate() {
+                        if addr != NOWHERE {
+                            self.access((at, site), &place, ty, how, touch(lane, addr));
+                        }
+                    }
+                }
+            }
+        }
+        epoch.rows.clear();
+        self.epochs[var] = epoch;
     }
 
     /// An active lane accesses memory that is there.
     pub(crate) fn access(&mut self, (at, site): (Span, u16), place: &Place, ty: Scalar, how: How, touch: Touch) {
         let access = Access { lane: u16::try_from(touch.lane + 1).unwrap_or(u16::MAX), site };
-        let (epoch, bytes) = match place.root {
-            Root::Workgroup => (self.workgroup_epoch, crate::ir::Lane::of(ty).words()),
-            Root::Binding(_) => (self.storage_epoch, ty.bytes()),
+        let (table, start, racing, epoch, bytes) = match place.root {
+            Root::Workgroup => (&mut self.workgroup, 0, true, self.workgroup_epoch, Lane::of(ty).words()),
+            Root::Binding(slot) => {
+                let (table, start, racing) = self.bindings.of(slot);
+                (table, start, racing, self.storage_epoch, ty.bytes())
+            }
             Root::Local => return,
         };
-        let (racing, table) = match place.root {
-            Root::Binding(slot) => {
-                (self.slots[slot as usize].access == Allowed::ReadWrite, &mut self.bindings[slot as usize])
-            }
-            _ => (true, &mut self.workgroup),
-        };
         let (mut conflict, mut unwritten) = (None, false);
-        let mut cell = touch.address as usize;
+        let mut cell = start + touch.address as usize;
         let end = cell + bytes as usize;
         while cell < end {
             let Some(shadow) = table.at(cell) else { break };
@@ -241,7 +360,16 @@ impl<'a> Checker<'a> {
         let message = format!("reads {address} before anything is written there");
         let who = vec![self.invocation(self.number, touch.lane)];
         let fix = "Write it first; WGSL starts with zeros, CUDA does not.";
-        self.report(Kind::Uninitialised, at, None, Some(place.var), who, Some(address), message, fix);
+        self.report(
+            (Kind::Uninitialised, Severity::Portability),
+            at,
+            None,
+            Some(place.var),
+            who,
+            Some(address),
+            message,
+            fix,
+        );
     }
 
     fn race(&mut self, at: Span, place: &Place, how: How, touch: Touch, conflict: Conflict) {
@@ -262,7 +390,22 @@ impl<'a> Checker<'a> {
             _ => "No barrier orders workgroups: use atomics, separate elements, or two dispatches.",
         };
         let other_site = Some(conflict.access.site);
-        self.report(Kind::Race, at, other_site, Some(place.var), who, Some(address), message, fix);
+        self.report((Kind::Race, Severity::Error), at, other_site, Some(place.var), who, Some(address), message, fix);
+    }
+
+    fn unordered(&mut self, found: &order::Unordered) {
+        let (entry, other, touch) = (found.entry, found.other, found.touch);
+        let address = self.name(&entry.place, touch.address);
+        let who = [touch.lane, found.other_lane].map(|lane| self.invocation(self.number, lane));
+        // Some do wait for a value, or look whether there is work left.
+        let loads = entry.how == How::AtomicLoad || other.how == How::AtomicLoad;
+        let severity = if loads { Severity::Portability } else { Severity::Error };
+        let (verb, others) = (entry.how.verb(), other.how.verb());
+        let message = format!("{verb} {address}, which another invocation {others}, in either order");
+        let fix = "Put workgroupBarrier() between the two accesses, unless any order will do.";
+        let other_site = Some(self.site(other.at));
+        let var = Some(entry.place.var);
+        self.report((Kind::Race, severity), entry.at, other_site, var, who.into(), Some(address), message, fix);
     }
 
     fn name(&self, place: &Place, address: u64) -> String {
@@ -299,7 +442,7 @@ impl<'a> Checker<'a> {
     #[expect(clippy::too_many_arguments, reason = "each is a field of the finding")]
     fn report(
         &mut self,
-        kind: Kind,
+        (kind, severity): (Kind, Severity),
         at: Span,
         other: Option<u16>,
         var: Option<VarId>,
@@ -314,7 +457,6 @@ impl<'a> Checker<'a> {
             return;
         }
         self.found.insert(key, self.findings.len());
-        let severity = if kind == Kind::Uninitialised { Severity::Portability } else { Severity::Error };
         let other = other.and_then(|site| self.sites.get(usize::from(site)).copied());
         self.findings.push(Finding {
             kind,

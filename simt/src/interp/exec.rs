@@ -19,6 +19,8 @@ pub(super) struct Run<'a> {
     pub(super) active: u32,
     /// Invocations of a workgroup.
     pub(super) lanes: u32,
+    /// Instructions since the active lanes were last other ones.
+    pub(super) unpaid: u64,
     /// Present in a checked run.
     pub(super) check: Option<RefCell<Checker<'a>>>,
     /// Told of everything that runs.
@@ -41,6 +43,7 @@ impl<'a> Run<'a> {
             state,
             active: 0,
             lanes,
+            unpaid: 0,
             check: None,
             #[cfg(test)]
             watch: None,
@@ -52,6 +55,7 @@ impl<'a> Run<'a> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Halt::Stopped);
         }
+        self.unpaid = 0;
         self.told(|check| check.start(group));
         self.state.workgroup.iter().for_each(|word| word.set(0));
         let lanes = self.lanes as usize;
@@ -77,11 +81,7 @@ impl<'a> Run<'a> {
 
     fn block(&mut self, body: &[Node]) -> Result<(), Halt> {
         for node in body {
-            if let Some(check) = &self.check
-                && !check.borrow_mut().step()
-            {
-                return Err(Halt::Budget);
-            }
+            self.unpaid += 1;
             #[cfg(test)]
             self.watched(node, false);
             match node {
@@ -109,14 +109,10 @@ impl<'a> Run<'a> {
                         if self.context.stop.load(Ordering::Relaxed) {
                             return Err(Halt::Stopped);
                         }
-                        if let Err(halt) = self.block(body) {
-                            // The innermost loop is where the steps went.
-                            if let Halt::Budget = halt {
-                                let lane = self.active_lanes().next().unwrap_or(0);
-                                self.told(|check| check.over_budget(*at, lane));
-                                return Err(Halt::Stopped);
-                            }
-                            return Err(halt);
+                        self.block(body)?;
+                        self.pay();
+                        if self.over_budget(*at) {
+                            return Err(Halt::Stopped);
                         }
                     }
                 }
@@ -134,6 +130,7 @@ impl<'a> Run<'a> {
         self.state.counts[label] = 0;
         self.block(body)?;
         if self.state.counts[label] > 0 {
+            self.pay();
             each(&self.state.mask, &self.state.exited[label], |mask, left| mask | left);
             self.active += self.state.counts[label];
         }
@@ -141,6 +138,7 @@ impl<'a> Run<'a> {
     }
 
     fn exit(&mut self, label: Label) {
+        self.pay();
         let label = label as usize;
         let left = &self.state.exited[label];
         if self.state.counts[label] == 0 {
@@ -165,6 +163,7 @@ impl<'a> Run<'a> {
         if taken == 0 {
             return self.block(reject);
         }
+        self.pay();
         let others = self.spare();
         let (mask, cond_row) = (&self.state.mask, self.state.file.row(cond));
         for ((others, mask), cond) in others.iter().zip(mask).zip(cond_row) {
@@ -174,6 +173,7 @@ impl<'a> Run<'a> {
         let other_count = self.active - taken;
         self.active = taken;
         self.block(accept)?;
+        self.pay();
         if reject.is_empty() {
             each(&self.state.mask, &others, |mask, others| mask | others);
             self.active += other_count;
@@ -186,6 +186,7 @@ impl<'a> Run<'a> {
             }
             let first_count = std::mem::replace(&mut self.active, other_count);
             self.block(reject)?;
+            self.pay();
             each(&self.state.mask, &others, |mask, first| mask | first);
             self.active += first_count;
         }

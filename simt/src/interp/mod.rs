@@ -116,7 +116,9 @@ pub(crate) fn check<'a>(
     let [nx, ny, nz] = groups;
     let all = (0..nz).flat_map(|z| (0..ny).flat_map(move |y| (0..nx).map(move |x| [x, y, z])));
     for group in all {
-        if let Err(Halt::Stopped | Halt::Budget) = run.workgroup(group) {
+        let halt = run.workgroup(group);
+        run.told(|check| check.finish());
+        if let Err(Halt::Stopped) = halt {
             break;
         }
     }
