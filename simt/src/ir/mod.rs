@@ -21,7 +21,7 @@ pub(crate) use alloc::Info;
 use naga::Span;
 pub(crate) use op::{Atomic, Binary, Collective, Combine, Gather, Lane, Op, Unary};
 #[cfg(feature = "jit")]
-pub(crate) use visit::Use;
+pub(crate) use visit::{Use, each_op};
 
 use crate::layout::Layout;
 

@@ -1,5 +1,7 @@
 //! The registers of an instruction.
 
+#[cfg(feature = "jit")]
+use super::Node;
 use super::op::Op;
 use super::{Place, Reg, Root};
 
@@ -12,6 +14,22 @@ pub(crate) enum Use {
     Write,
     /// Writes the active lanes, keeps the others.
     Update,
+}
+
+/// Calls `visit` with every instruction of `nodes`, in the order of the program.
+#[cfg(feature = "jit")]
+pub(crate) fn each_op(nodes: &[Node], visit: &mut dyn FnMut(&Op)) {
+    for node in nodes {
+        match node {
+            Node::Inst(inst) => visit(&inst.op),
+            Node::If { accept, reject, .. } => {
+                each_op(accept, visit);
+                each_op(reject, visit);
+            }
+            Node::Scope { body, .. } | Node::Loop { body, .. } => each_op(body, visit),
+            Node::Exit(_) | Node::Barrier { .. } => {}
+        }
+    }
 }
 
 impl Op {

@@ -6,7 +6,7 @@ use naga::Span;
 
 use super::homes::{self, Found};
 use super::shapes::Shapes;
-use crate::ir::{Input, Inst, Kernel, Label, Node, Op, Reg, Root, Use};
+use crate::ir::{Input, Inst, Kernel, Label, Node, Op, Reg, Root, Use, each_op};
 
 /// A piece of the kernel as the workgroup as a whole runs it.
 pub(super) enum Stage<'k> {
@@ -250,20 +250,6 @@ pub(super) fn place(op: &Op) -> Option<&crate::ir::Place> {
         | Op::Atomic { place, .. }
         | Op::CompareExchange { place, .. } => Some(place),
         _ => None,
-    }
-}
-
-pub(super) fn each_op(nodes: &[Node], visit: &mut dyn FnMut(&Op)) {
-    for node in nodes {
-        match node {
-            Node::Inst(inst) => visit(&inst.op),
-            Node::If { accept, reject, .. } => {
-                each_op(accept, visit);
-                each_op(reject, visit);
-            }
-            Node::Scope { body, .. } | Node::Loop { body, .. } => each_op(body, visit),
-            Node::Exit(_) | Node::Barrier { .. } => {}
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How registers lie over the lanes of a block, and which scopes those lanes leave one by one.
 
 use crate::ir::facts::{Bounds, Facts, Shape};
-use crate::ir::{Kernel, Label, Node, Op, Reg, Root};
+use crate::ir::{Kernel, Label, Node, Op, Reg, Root, each_op};
 use crate::lower::shape::words;
 use crate::reflect::Slot;
 
@@ -24,7 +24,7 @@ impl Shapes {
     pub(super) fn of(kernel: &Kernel, slots: &[Slot], width: u32) -> Self {
         let mut indexed = vec![false; kernel.regs.len()];
         let mut addresses = indexed.clone();
-        plan::each_op(&kernel.body, &mut |op| {
+        each_op(&kernel.body, &mut |op| {
             if let Op::Index { dst, .. } = op {
                 addresses[*dst as usize] = true;
             }
@@ -105,7 +105,7 @@ impl Shapes {
 pub(super) fn width(kernel: &Kernel) -> u32 {
     let lanes: u32 = kernel.workgroup.iter().product();
     let mut subgroups = false;
-    plan::each_op(&kernel.body, &mut |op| {
+    each_op(&kernel.body, &mut |op| {
         subgroups |= matches!(op, Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. });
     });
     if lanes <= 4 && !subgroups { 4 } else { 16 }

@@ -4,7 +4,7 @@
 //! function's beginning put there is dead. From that assignment on, its *home*, only the invocations
 //! that were active there ever read it.
 
-use crate::ir::{Kernel, Node, Op, Reg, Root, Use};
+use crate::ir::{Kernel, Node, Op, Reg, Root, Use, each_op};
 use crate::lower::shape::words;
 
 /// A node: its block, in the order in which blocks open, and its place there.
@@ -67,20 +67,6 @@ impl Homes {
             *home = (0..definitions).rev().find(precedes).map(|at| accesses[at].at);
         }
         homes
-    }
-}
-
-fn each_op(body: &[Node], visit: &mut impl FnMut(&Op)) {
-    for node in body {
-        match node {
-            Node::Inst(inst) => visit(&inst.op),
-            Node::If { accept, reject, .. } => {
-                each_op(accept, visit);
-                each_op(reject, visit);
-            }
-            Node::Scope { body, .. } | Node::Loop { body, .. } => each_op(body, visit),
-            Node::Exit(_) | Node::Barrier { .. } => {}
-        }
     }
 }
 
