@@ -12,7 +12,7 @@ use std::{
 use crate::{
     backend::{self, Backend, Capabilities, HostSpan, Lane, MemId, PipelineId, Pool},
     buffer::{Allocation, Buffer, Element},
-    dma::{DeadLetters, DmaQueue, Engine, QueueOptions},
+    dma::{DeadLetters, DmaQueue, Engine, Fence, QueueOptions, Signal},
     error::{Error, Result},
     grid,
     host_memory::Pinned,
@@ -283,6 +283,30 @@ impl Device {
     /// [`Stats::leaked_buffers`]. Open the device again, or another one, to go on.
     pub fn declare_lost(&self, cause: &str) {
         self.inner.engine.shared.lose(cause);
+    }
+
+    /// A fence that the program reaches by itself, and what signals it. Queues may wait for it before it
+    /// is signalled: their messages are held here and cost the device nothing.
+    ///
+    /// ```
+    /// let device = wharf::Device::open("cpu")?;
+    /// let queue = device.queue("work").open();
+    /// let x = device.buffer::<u32>(1)?;
+    /// let (ready, signal) = device.promise();
+    /// queue.wait_for(&ready)?;
+    /// let upload = device.upload(&x).on(&queue).send(vec![7])?;
+    /// assert!(ready.outcome().is_none());
+    /// signal.signal();
+    /// assert_eq!(upload.wait().ok()?, [7]);
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    pub fn promise(&self) -> (Fence, Signal) {
+        self.inner.engine.promise(None)
+    }
+
+    /// The same, with a name that errors show.
+    pub fn promise_named(&self, label: &str) -> (Fence, Signal) {
+        self.inner.engine.promise(Some(label))
     }
 
     /// Waits until everything accepted by any queue of this device is resolved.

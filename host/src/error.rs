@@ -263,6 +263,9 @@ pub enum FailureKind {
         /// The first failure in the chain.
         root: Arc<TransferError>,
     },
+    /// A fence that the program was to signal failed, or will never be signalled.
+    #[error("a promise was not kept: {0}")]
+    Promise(Arc<str>),
     /// The device was lost.
     #[error("device lost: {0}")]
     DeviceLost(Arc<str>),

@@ -10,6 +10,7 @@ use super::{
     model::{Action, CancelOutcome, Event, Kind, Offer, QueueId, Submit},
     parcel::Parcel,
     permit::Waiting,
+    promise::Promises,
     receipt::Receipt,
     slab::Slab,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     pub(super) mem_of: Vec<MemId>,
     pub(crate) dead: Ring,
     pub(crate) ledger: Ledger,
+    pub(super) promises: Promises,
     /// Tasks that wait for credits.
     pub(super) tasks: Waiting,
     pub(super) actions: Vec<Action>,
@@ -75,6 +77,7 @@ impl Core {
             mem_of: Vec::new(),
             dead: Ring::default(),
             ledger: Ledger::default(),
+            promises: Promises::default(),
             tasks: Waiting::default(),
             actions: Vec::new(),
             effects: Effects::default(),
@@ -98,6 +101,10 @@ impl Core {
             match action {
                 Action::Submit(submit) => batch.push(self.command(submit, now())),
                 Action::Free(resource) => self.effects.mems.push(self.mem_of[resource.index as usize]),
+                Action::Kept { token, result } => {
+                    let fence = self.promises.remove(&token).expect("an open promise has a fence");
+                    self.effects.wakes.push(Wake::Fence(fence, result));
+                }
                 Action::Resolve { token, result, in_driver } => {
                     self.effects.settled |= self.waiting > 0;
                     self.call_waiting();
@@ -209,6 +216,8 @@ impl Core {
             deadline: work.deadline,
         };
         let (token, id) = self.machine.accept_paid(&offer);
+        let now = shared.backend.now();
+        self.machine.hold(token, now);
         let name = self.cells.take();
         let slot = token.index as usize;
         if self.cell_of.len() <= slot {
@@ -217,7 +226,7 @@ impl Core {
         self.cell_of[slot] = name;
         let lane = match work.kind {
             Kind::Work(lane) => Some(lane),
-            Kind::Fence => None,
+            Kind::Fence | Kind::Promise => None,
         };
         let lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
         *self.cells.get_mut(name).expect("just taken") = Cell {
@@ -236,7 +245,7 @@ impl Core {
                 path: Path::None,
                 form: None,
                 bytes: if lane == Some(Lane::Compute) { 0 } else { work.bytes },
-                accepted: shared.backend.now(),
+                accepted: now,
                 submitted: None,
                 started: None,
                 finished: None,

@@ -82,7 +82,7 @@ impl Work {
     pub(crate) fn lane(&self) -> Lane {
         match self.kind {
             Kind::Work(lane) => lane,
-            Kind::Fence => unreachable!("a fence is no work for the device"),
+            Kind::Fence | Kind::Promise => unreachable!("a fence is no work for the device"),
         }
     }
 }
@@ -245,8 +245,17 @@ impl Shared {
         core
     }
 
+    /// Rings doorbells, and sees to it that what they let go goes.
+    pub(crate) fn ring(&self, ring: impl FnOnce(&mut Core) -> bool) {
+        let mut core = self.lock();
+        if ring(&mut core) {
+            self.kick(core);
+        }
+    }
+
     /// Waits until every message that the queue has accepted is resolved.
     pub(crate) fn drain_queue(&self, queue: QueueId) {
+        self.ring(|core| core.machine.ring(queue));
         let mut core = self.lock();
         while core.machine.level(queue).unresolved > 0 {
             core = self.wait_settled(core, None);
@@ -255,6 +264,7 @@ impl Shared {
 
     /// Waits until every accepted message is resolved.
     pub(crate) fn drain(&self) {
+        self.ring(|core| core.machine.ring_all());
         let mut core = self.lock();
         while core.unresolved > 0 {
             core = self.wait_settled(core, None);
@@ -404,6 +414,12 @@ impl Engine {
                 break Refusal::Timeout;
             }
             turn.get_or_insert_with(|| core.machine.take_turn(queue));
+            if core.machine.ring(queue) {
+                // What is held would hold its credits for ever.
+                self.shared.kick(core);
+                core = self.shared.lock();
+                continue;
+            }
             core = self.shared.wait_settled(core, left);
         };
         if let Some(turn) = turn {
@@ -443,6 +459,9 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut core = self.shared.lock();
         core.ending = true;
+        if core.machine.ring_all() {
+            (core.dirty, core.left) = (true, true);
+        }
         let mut over = core.unresolved == 0;
         drop(core);
         self.shared.pump.notify_one();

@@ -1,4 +1,4 @@
-//! A point in a queue that others can wait for.
+//! A point that others can wait for.
 
 use std::{
     collections::VecDeque,
@@ -16,10 +16,13 @@ use super::{
 };
 use crate::{backend::Token, error::TransferError};
 
-/// Everything that its queue accepted before it, and whether that went well.
+/// A point that others wait for: queues ([`DmaQueue::wait_for`](crate::DmaQueue::wait_for)), threads
+/// ([`Fence::wait`]) and tasks (it is a [`Future`]).
 ///
-/// A fence fails where a message between it and the fence before it has failed; who waits for it
-/// inherits the failure.
+/// A queue's fence ([`DmaQueue::fence`](crate::DmaQueue::fence)) stands for everything that the queue
+/// accepted before it, and fails where a message between it and the fence before it has failed. A
+/// promise's ([`Device::promise`](crate::Device::promise)) is reached, or fails, when the program says
+/// so. Who waits for a fence that fails inherits the failure, with the root cause.
 #[derive(Clone)]
 pub struct Fence {
     pub(crate) state: Arc<FenceState>,
@@ -88,12 +91,13 @@ impl FenceState {
 }
 
 impl Fence {
-    /// Waits until everything before it is resolved.
+    /// Waits until it is reached.
     ///
     /// # Errors
     /// The first failure among the messages it stands for, wrapped as
     /// [`FailureKind::Upstream`](crate::FailureKind::Upstream), or the loss of the device.
     pub fn wait(&self) -> Result<(), Arc<TransferError>> {
+        self.ring();
         if self.shared.mode == Mode::Manual {
             loop {
                 match self.outcome() {
@@ -111,9 +115,14 @@ impl Fence {
         }
     }
 
-    /// The outcome, if everything before it is resolved. Never blocks.
+    /// The outcome, if it is reached. Never blocks.
     pub fn outcome(&self) -> Option<Result<(), Arc<TransferError>>> {
         self.state.lock().outcome.clone()
+    }
+
+    /// Who waits for it waits for no doorbell.
+    fn ring(&self) {
+        self.shared.ring(|core| core.machine.ring_for(self.token));
     }
 
     /// Its message.
@@ -134,6 +143,8 @@ impl Future for Fence {
         if !fate.tasks.iter().any(|known| known.will_wake(context.waker())) {
             fate.tasks.push(context.waker().clone());
         }
+        drop(fate);
+        self.ring();
         Poll::Pending
     }
 }

@@ -25,6 +25,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 #[cfg(test)]
 use super::slab::Fault;
 use super::{
+    doorbell::Bell,
     hazard::Resource,
     model::{Action, Command, Event, Level, Limits, Message, Priority, Queue, QueueId, State},
     slab::Slab,
@@ -36,8 +37,10 @@ mod advance;
 mod cancel;
 mod credit;
 mod deadlines;
+mod doorbell;
 mod explain;
 mod loss;
+mod promise;
 mod settle;
 
 use deadlines::Deadlines;
@@ -64,6 +67,12 @@ pub(crate) struct Machine {
     commands: Slab<Command>,
     resources: Slab<Resource>,
     deadlines: Deadlines,
+    /// Queues whose doorbell rings by itself.
+    lingering: Vec<QueueId>,
+    /// Queues that hold messages back.
+    holding: usize,
+    /// Promises that are open.
+    promises: Vec<Token>,
     next_id: u64,
     next_turn: u64,
     lost: Option<Arc<str>>,
@@ -85,6 +94,9 @@ impl Machine {
             commands: Slab::new(),
             resources: Slab::new(),
             deadlines: Deadlines::default(),
+            lingering: Vec::new(),
+            holding: 0,
+            promises: Vec::new(),
             next_id: 0,
             next_turn: 0,
             lost: None,
@@ -102,6 +114,7 @@ impl Machine {
             waiting: VecDeque::new(),
             order: VecDeque::new(),
             gates: Vec::new(),
+            bell: Bell::default(),
             turns: VecDeque::new(),
             failed,
             fence_failure: None,
@@ -166,14 +179,18 @@ impl Machine {
 
     /// When [`Event::Tick`] is due, at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.next_ring()).min()
     }
 
     /// Takes one event and appends what is to be done.
     pub(crate) fn step(&mut self, event: Event, actions: &mut Vec<Action>) {
         match event {
             Event::Pump => self.pump(actions),
-            Event::Tick(now) => self.tick(now),
+            Event::Tick(now) => {
+                self.tick(now);
+                self.ring_due(now);
+            }
+            Event::Keep(promise, result) => self.keep(promise, result, actions),
             Event::Over(command, result) => self.over(command, result, actions),
             Event::Lost(cause) => self.lose(cause, actions),
             Event::Release(resource) => {
@@ -190,10 +207,14 @@ impl Machine {
                     self.queues[queue].failed = None;
                 }
             }
-            Event::Close(queue) => self.queues[queue].closed = true,
+            Event::Close(queue) => {
+                self.queues[queue].closed = true;
+                self.ring(queue);
+            }
             Event::Retire(queue) => {
                 self.queues[queue].closed = true;
                 self.queues[queue].retired = true;
+                self.ring(queue);
                 self.vacate(queue);
             }
         }

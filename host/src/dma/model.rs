@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, ops::Range, sync::Arc, time::Instant};
 
-use super::hazard::{Access, Edge};
+use super::{
+    doorbell::{Bell, Doorbell},
+    hazard::{Access, Edge},
+};
 use crate::{
     backend::{Lane, Token},
     error::{FailureKind, TransferError},
@@ -61,6 +64,7 @@ pub(crate) struct Limits {
     pub(crate) chunk: u64,
     pub(crate) priority: Priority,
     pub(crate) policy: FailPolicy,
+    pub(crate) doorbell: Doorbell,
 }
 
 impl Limits {
@@ -76,6 +80,7 @@ impl Limits {
         chunk: 4 << 20,
         priority: Priority::Normal,
         policy: FailPolicy::FailStop,
+        doorbell: Doorbell::Immediate,
     };
 
     /// Bytes of a command on this lane.
@@ -132,6 +137,8 @@ pub(crate) enum Kind {
     Work(Lane),
     /// Nothing but a place in the queue: over when all before it are, failed if one of them has.
     Fence,
+    /// In no queue: over when somebody says so.
+    Promise,
 }
 
 /// What happens to the machine.
@@ -143,6 +150,8 @@ pub(crate) enum Event {
     Tick(Instant),
     /// The backend has reported the end of a command.
     Over(Token, Result<(), FailureKind>),
+    /// Somebody has said how a promise comes out.
+    Keep(Token, Result<(), FailureKind>),
     /// The device is gone.
     Lost(Arc<str>),
     /// The owner of a buffer has dropped it.
@@ -163,6 +172,8 @@ pub(crate) enum Action {
     /// Give the message's outcome to its owner. `in_driver` says whether the driver may still touch
     /// the message's memory (it was lost with the message inside).
     Resolve { token: Token, result: Result<(), Arc<TransferError>>, in_driver: bool },
+    /// Tell those who wait for the promise.
+    Kept { token: Token, result: Result<(), Arc<TransferError>> },
     /// No message uses this buffer any more and its owner is gone.
     Free(Token),
 }
@@ -225,7 +236,7 @@ impl Message {
     pub(super) fn lane(&self) -> Option<Lane> {
         match self.kind {
             Some(Kind::Work(lane)) => Some(lane),
-            Some(Kind::Fence) | None => None,
+            Some(Kind::Fence | Kind::Promise) | None => None,
         }
     }
 }
@@ -257,6 +268,8 @@ pub(super) struct Queue {
     pub(super) order: VecDeque<Token>,
     /// Fences that new messages wait for.
     pub(super) gates: Vec<Token>,
+    /// What its doorbell has not rung for.
+    pub(super) bell: Bell,
     /// Senders that wait for a credit.
     pub(super) turns: VecDeque<Turn>,
     pub(super) failed: Option<Arc<TransferError>>,

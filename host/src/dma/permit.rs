@@ -132,6 +132,8 @@ impl<'q> Future for Reserving<'q> {
                 self.turn.get_or_insert_with(|| core.machine.take_turn(queue.id));
                 let old = core.tasks.put(&mut self.place, context.waker());
                 drop(core);
+                // What is held would hold its credits for ever.
+                queue.flush();
                 // A waker is the user's: it is not dropped under the lock.
                 drop(old);
                 Poll::Pending

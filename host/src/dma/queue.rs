@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::{
     batch::Batch,
+    doorbell::Doorbell,
     engine::{Accepted, Engine, Patience, Work},
     fence::Fence,
     machine::Explanation,
@@ -88,6 +89,13 @@ impl QueueOptions {
         self
     }
 
+    /// When accepted messages are shown to the device; [`Doorbell::Immediate`] unless said otherwise.
+    #[must_use]
+    pub fn doorbell(mut self, doorbell: Doorbell) -> Self {
+        self.limits.doorbell = doorbell;
+        self
+    }
+
     /// What happens to later messages when one has failed; [`FailPolicy::FailStop`] unless said
     /// otherwise.
     #[must_use]
@@ -128,6 +136,10 @@ pub struct QueueStats {
     pub in_driver: u32,
     /// For how long the oldest of them has been accepted.
     pub oldest: Option<Duration>,
+    /// Messages that wait for the doorbell.
+    pub held: u32,
+    /// How many more messages ring it, where a number does; bytes and time may ring it before.
+    pub until_flush: Option<u32>,
     /// Dead letters of the queue that nobody has taken yet.
     pub dead_letters: usize,
 }
@@ -143,10 +155,13 @@ impl DmaQueue {
         let shared = &self.engine.shared;
         let mut core = shared.lock();
         let level = core.machine.level(self.id);
+        let (held, until_flush) = core.machine.held(self.id);
         let oldest = core.machine.oldest(self.id).map(|token| core.accepted(token));
         QueueStats {
             oldest: oldest.map(|accepted| shared.backend.now().saturating_duration_since(accepted)),
             dead_letters: core.dead.of_queue(&self.name),
+            held,
+            until_flush,
             free_ops: level.free_ops,
             free_bytes: level.free_bytes,
             unresolved: level.unresolved,
@@ -214,9 +229,14 @@ impl DmaQueue {
         self.engine.shared.lock().stage(Event::Resume(self.id), &self.engine.shared);
     }
 
+    /// Rings the doorbell: everything accepted so far may go to the device. Never waits.
+    pub fn flush(&self) {
+        self.engine.shared.ring(|core| core.machine.ring(self.id));
+    }
+
     /// Refuses new messages from now on; accepted ones complete.
     pub fn close(&self) {
-        self.engine.shared.lock().stage(Event::Close(self.id), &self.engine.shared);
+        self.end(Event::Close(self.id));
         // Senders that wait for a credit are told that there will be none.
         self.engine.shared.settled();
     }
@@ -225,6 +245,13 @@ impl DmaQueue {
     pub fn drain(self) {
         self.close();
         self.engine.shared.drain_queue(self.id);
+    }
+
+    /// Takes an event that rings the doorbell for the last time.
+    fn end(&self, event: Event) {
+        let mut core = self.engine.shared.lock();
+        core.stage(event, &self.engine.shared);
+        self.engine.shared.kick(core);
     }
 
     pub(crate) fn refused(&self, why: Refusal) -> Error {
@@ -357,7 +384,7 @@ impl DmaQueue {
 
 impl Drop for DmaQueue {
     fn drop(&mut self) {
-        self.engine.shared.lock().stage(Event::Retire(self.id), &self.engine.shared);
+        self.end(Event::Retire(self.id));
         self.engine.shared.settled();
     }
 }

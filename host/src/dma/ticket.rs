@@ -156,8 +156,8 @@ impl<B: Send + 'static> Ticket<B> {
         Completion { id, result, buffer: parcel.map(|parcel| parcel.take()), receipt }
     }
 
-    /// The completion if it is there; else leaves `waiter` to be told.
-    fn collect(&mut self, waiter: Waiter) -> Option<Completion<B>> {
+    /// The completion if it is there; else leaves `waiter` to be told. Who `waits` waits for no doorbell.
+    fn collect(&mut self, waiter: Waiter, waits: bool) -> Option<Completion<B>> {
         let shared = self.shared.as_ref().expect("a ticket is asked before its outcome is taken");
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
@@ -170,8 +170,13 @@ impl<B: Send + 'static> Ticket<B> {
             return Some(Self::completion(self.id, resolved));
         }
         let old = std::mem::replace(&mut cell.waiter, waiter);
+        let message = cell.message;
+        if waits && core.machine.ring_for(message) {
+            shared.kick(core);
+        } else {
+            drop(core);
+        }
         // A waker may own a task, and the task tickets of this device: it is not dropped under the lock.
-        drop(core);
         drop(old);
         None
     }
@@ -182,7 +187,7 @@ impl<B: Send + 'static> Ticket<B> {
             return completion;
         }
         loop {
-            if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
+            if let Some(completion) = self.collect(Waiter::Thread(thread::current()), true) {
                 return completion;
             }
             self.pause(None);
@@ -195,7 +200,7 @@ impl<B: Send + 'static> Ticket<B> {
         let mut end = None;
         loop {
             let seen = shared.resolved.load(Relaxed);
-            if let Some(completion) = self.collect(Waiter::Nobody) {
+            if let Some(completion) = self.collect(Waiter::Nobody, true) {
                 return Some(completion);
             }
             let end = *end.get_or_insert_with(|| shared.spin_end());
@@ -223,7 +228,7 @@ impl<B: Send + 'static> Ticket<B> {
             return Ok(completion);
         }
         loop {
-            if let Some(completion) = self.collect(Waiter::Thread(thread::current())) {
+            if let Some(completion) = self.collect(Waiter::Thread(thread::current()), true) {
                 return Ok(completion);
             }
             let left = end.saturating_duration_since(backend.now());
@@ -239,7 +244,7 @@ impl<B: Send + 'static> Ticket<B> {
     /// # Errors
     /// The ticket, where it is not.
     pub fn try_take(mut self) -> Result<Completion<B>, Self> {
-        self.collect(Waiter::Nobody).ok_or(self)
+        self.collect(Waiter::Nobody, false).ok_or(self)
     }
 
     /// Calls `f` with the completion, on the device's callback thread. `f` may send messages and
@@ -288,8 +293,15 @@ impl<B: Send + 'static> Ticket<B> {
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
         let Some(resolved) = cell.take() else {
-            let old = std::mem::replace(&mut cell.waiter, waiter());
-            drop(core);
+            let waiter = waiter();
+            let waits = matches!(waiter, Waiter::Callback(_));
+            let old = std::mem::replace(&mut cell.waiter, waiter);
+            let message = cell.message;
+            if waits && core.machine.ring_for(message) {
+                shared.kick(core);
+            } else {
+                drop(core);
+            }
             drop(old);
             return None;
         };
@@ -306,7 +318,7 @@ impl<B: Send + 'static> Future for Ticket<B> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ticket = self.get_mut();
-        match ticket.collect(Waiter::Task(context.waker().clone())) {
+        match ticket.collect(Waiter::Task(context.waker().clone()), true) {
             Some(completion) => Poll::Ready(completion),
             None => Poll::Pending,
         }

@@ -91,7 +91,8 @@ impl Machine {
         }
         let Some(lane) = message.lane() else { return self.pass_fence(id, token, actions) };
         let begun = message.state == State::Sending;
-        let known = begun || (message.unsent == 0 && message.across as usize <= After::MOST);
+        let known =
+            begun || queue.is_rung(message.id) && (message.unsent == 0 && message.across as usize <= After::MOST);
         if !known || queue.in_driver >= queue.limits.window {
             return Progress::Blocked;
         }

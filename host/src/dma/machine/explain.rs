@@ -18,6 +18,8 @@ pub enum Wait {
     For(MessageId, Cause),
     /// This message, which is the oldest, and all that are older than the fence itself.
     Older(MessageId),
+    /// The doorbell of its queue ([`Doorbell`](crate::Doorbell)).
+    Doorbell,
     /// Earlier commands in the driver: those of its queue, of its lane or of the device.
     Room(Lane),
     /// The device has it, or a part of it that must end first.
@@ -44,6 +46,7 @@ impl fmt::Display for Wait {
             Self::Behind(other) => write!(f, "waits behind {other} of its queue"),
             Self::For(other, cause) => write!(f, "waits for {other}: {cause}"),
             Self::Older(other) => write!(f, "a fence, waits for {other} and all before it"),
+            Self::Doorbell => f.write_str("waits for its queue's doorbell"),
             Self::Room(lane) => write!(f, "waits for room in the driver ({lane:?})"),
             Self::Device => f.write_str("is with the device"),
             Self::Turn => f.write_str("is over, and waits for older ones of its queue to be told first"),
@@ -102,6 +105,7 @@ impl Machine {
         });
         let oldest = *queue.order.front().expect("it is unresolved itself");
         Some(held.unwrap_or_else(|| match message.lane() {
+            Some(_) if message.state == State::Waiting && !queue.is_rung(message.id) => Wait::Doorbell,
             Some(lane) => Wait::Room(lane),
             None => Wait::Older(id(oldest)),
         }))

@@ -38,6 +38,8 @@ impl Machine {
             queue.ready = false;
             queue.failed = Some(refusal);
         }
+        self.break_promises(&cause, actions);
+        self.silence();
         self.ready.iter_mut().for_each(|ready| ready.clear());
         self.commands.clear();
         self.deadlines.clear();

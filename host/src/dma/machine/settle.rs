@@ -68,7 +68,7 @@ impl Machine {
     }
 
     /// Dooms what reads the failed message's data, and what stands behind it where the queue stops.
-    fn spread(&mut self, failed: Token, error: &Arc<TransferError>) {
+    pub(super) fn spread(&mut self, failed: Token, error: &Arc<TransferError>) {
         let message = self.messages.get_mut(failed).expect("alive");
         let Message { queue, id, kind, .. } = *message;
         for &(resource, _) in message.accesses.iter().filter(|(_, access)| access.writes()) {
@@ -82,8 +82,8 @@ impl Machine {
             self.doom(dependant, || FailureKind::Upstream { root: root.clone() });
         }
         self.messages.get_mut(failed).expect("alive").dependants = dependants;
-        // A fence only reports what failed before it.
-        if kind == Some(Kind::Fence) {
+        // A fence only reports what failed before it, and a promise is in no queue.
+        if matches!(kind, Some(Kind::Fence | Kind::Promise)) {
             return;
         }
         let state = &mut self.queues[queue];

@@ -108,8 +108,15 @@ pub(super) struct Harness {
 }
 
 fn limits(queue: usize) -> Limits {
-    let limit =
-        |depth, bytes, window, chunk, priority, policy| Limits { depth, bytes, window, chunk, priority, policy };
+    let limit = |depth, bytes, window, chunk, priority, policy| Limits {
+        depth,
+        bytes,
+        window,
+        chunk,
+        priority,
+        policy,
+        ..Limits::DEFAULT
+    };
     match queue {
         0 => limit(8, 200, 4, 16, Priority::High, FailPolicy::FailStop),
         1 => limit(4, 60, 2, 8, Priority::Low, FailPolicy::Continue),
@@ -165,6 +172,7 @@ impl Harness {
                 Action::Resolve { token, result, in_driver } => {
                     self.resolved(token, result.err().as_deref(), in_driver)
                 }
+                Action::Kept { .. } => unreachable!("nothing was promised"),
                 Action::Free(buffer) => {
                     assert!(!self.buffers.contains(&buffer), "a buffer with an owner is not freed");
                     let used = self.known.values().any(|m| m.uses.iter().any(|&(b, _)| b == buffer));
