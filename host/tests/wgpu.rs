@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use wharf::{BackendKind, Device, Error, Grid, Kernel, Path, Ticket};
+use wharf::{BackendKind, CancelOutcome, Device, Error, Grid, Kernel, Path, Ticket};
 
 const ADD: &str = "
 struct Params { n: u32, by: u32 }
@@ -290,5 +290,32 @@ fn more_parameters_than_the_device_holds_at_once_are_that_launchs_failure() -> w
     assert!(done.result.is_err());
     let other = device.buffer::<f32>(1)?;
     assert_eq!(*device.download(&other).wait()?, [0.0], "the device goes on");
+    Ok(())
+}
+
+#[test]
+fn a_block_is_sent_in_chunks_and_comes_back_whatever_happens() -> wharf::Result<()> {
+    let Some(device) = device() else { return Ok(()) };
+    let n = 3 << 20;
+    let queue = device.queue("cut").chunk(1 << 20).open();
+    let buffer = device.buffer::<u32>(n)?;
+    for round in 0..6 {
+        let data = pattern(n, round);
+        let ticket = device.upload(&buffer).on(&queue).fill(|i| data[i])?;
+        if round % 2 == 1 {
+            // Somewhere on its way, or before, or after: the next round shows what it left.
+            let outcome = ticket.cancel();
+            let done = ticket.wait();
+            assert_eq!(done.result.is_ok(), outcome == CancelOutcome::TooLate, "{outcome:?}");
+            assert_eq!(done.residue() % (1 << 20), 0, "whole chunks");
+            continue;
+        }
+        let done = ticket.wait();
+        assert_eq!(done.receipt.path, Path::Filled);
+        done.ok()?;
+        assert!(*device.download(&buffer).on(&queue).wait()? == *data, "round {round}");
+    }
+    device.drain();
+    assert_eq!(device.stats().staging_bytes, 0);
     Ok(())
 }

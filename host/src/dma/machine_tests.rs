@@ -23,6 +23,7 @@ use crate::{
     error::{FailureKind, Refusal},
 };
 
+mod check;
 mod harness;
 mod program;
 

@@ -1,4 +1,4 @@
-//! A driver that finishes commands in any order it may, and a check of every promise after every step.
+//! A driver that finishes commands in any order it may, and what it knows of them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,62 +7,62 @@ use std::{
 
 use super::program::{BUFFERS, QUEUES, Step};
 use crate::{
-    backend::{After, Lane, Token},
+    backend::{Lane, Token},
     dma::{
         hazard::Access,
         machine::Machine,
-        model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId, Submit},
+        model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId},
         slab::Fault,
     },
-    error::{FailureKind, Refusal, TransferError},
+    error::{FailureKind, Refusal},
 };
 
 const LANES: [Lane; 3] = [Lane::Upload, Lane::Compute, Lane::Download];
 const ACCESSES: [Access; 4] = [Access::Read, Access::Overwrite, Access::WritePart, Access::ReadWrite];
-const MAX_IN_DRIVER: usize = 7;
+pub(super) const MAX_IN_DRIVER: usize = 7;
 
 /// What the harness knows of an unresolved message.
 #[derive(Debug)]
 pub(super) struct Known {
-    order: u64,
-    queue: usize,
-    lane: Option<Lane>,
-    uses: Vec<(Token, Access)>,
+    pub(super) order: u64,
+    pub(super) queue: usize,
+    pub(super) lane: Option<Lane>,
+    pub(super) uses: Vec<(Token, Access)>,
     /// Earlier messages that it must not overtake.
-    needs: Vec<Token>,
-    bytes: u64,
-    moves: u64,
-    sent: u64,
-    begun: bool,
+    pub(super) needs: Vec<Token>,
+    pub(super) bytes: u64,
+    pub(super) moves: u64,
+    pub(super) sent: u64,
+    pub(super) begun: bool,
     /// Bytes that have arrived, up to the first chunk that has not.
-    arrived: u64,
-    broke: bool,
-    deadline: Option<Instant>,
+    pub(super) arrived: u64,
+    pub(super) broke: bool,
+    pub(super) deadline: Option<Instant>,
     /// What it was told when it was cancelled, by its owner or by the clock.
-    told: Option<CancelOutcome>,
+    pub(super) told: Option<CancelOutcome>,
 }
 
 impl Known {
-    fn all_sent(&self) -> bool {
+    pub(super) fn all_sent(&self) -> bool {
         self.begun && self.sent == self.moves
     }
 }
 
 /// A queue, for as long as it has messages.
 #[derive(Debug)]
-struct Open {
-    id: QueueId,
-    limits: Limits,
-    last: Option<u64>,
-    gates: Vec<Token>,
+pub(super) struct Open {
+    pub(super) id: QueueId,
+    pub(super) limits: Limits,
+    pub(super) last: Option<u64>,
+    pub(super) gates: Vec<Token>,
 }
 
 #[derive(Debug)]
-struct Running {
-    command: Token,
-    message: Token,
-    bytes: u64,
-    lane: Lane,
+pub(super) struct Running {
+    pub(super) command: Token,
+    pub(super) message: Token,
+    pub(super) bytes: u64,
+    pub(super) lane: Lane,
 }
 
 /// How often each kind of outcome occurred.
@@ -90,19 +90,19 @@ pub(super) struct Harness {
     pub(super) machine: Machine,
     pub(super) buffers: Vec<Token>,
     pub(super) known: HashMap<Token, Known>,
-    fences: Vec<Token>,
+    pub(super) fences: Vec<Token>,
     /// With the driver, in order of submission.
-    running: Vec<Running>,
-    past: Vec<Token>,
+    pub(super) running: Vec<Running>,
+    pub(super) past: Vec<Token>,
     /// Every name the driver was ever given.
-    names: HashSet<Token>,
-    queues: Vec<Open>,
+    pub(super) names: HashSet<Token>,
+    pub(super) queues: Vec<Open>,
     /// The queues that have a handle, as places in `queues`.
-    held: [usize; QUEUES],
-    now: Instant,
-    lost: bool,
-    accepted: u64,
-    resolved: u64,
+    pub(super) held: [usize; QUEUES],
+    pub(super) now: Instant,
+    pub(super) lost: bool,
+    pub(super) accepted: u64,
+    pub(super) resolved: u64,
     pub(super) broken: HashSet<Token>,
     pub(super) outcomes: Outcomes,
 }
@@ -125,7 +125,7 @@ fn limits(queue: usize) -> Limits {
     }
 }
 
-fn chunk_on(limits: &Limits, lane: Lane) -> u64 {
+pub(super) fn chunk_on(limits: &Limits, lane: Lane) -> u64 {
     if lane == Lane::Compute { 16 * limits.chunk } else { limits.chunk }
 }
 
@@ -180,141 +180,6 @@ impl Harness {
                 }
             }
         }
-    }
-
-    fn resolved(&mut self, token: Token, error: Option<&TransferError>, in_driver: bool) {
-        let known = self.known.remove(&token).expect("resolved once, and accepted before");
-        let queue = &mut self.queues[known.queue];
-        assert!(queue.last < Some(known.order), "resolved in order of acceptance");
-        queue.last = Some(known.order);
-        self.resolved += 1;
-        let with_driver = self.running.iter().any(|r| r.message == token);
-        assert_eq!(in_driver, with_driver, "says whether the driver still has some of it");
-        self.running.retain(|r| r.message != token);
-        self.fences.retain(|&t| t != token);
-        if error.is_some() {
-            self.broken.insert(token);
-        }
-        self.count(&known, error);
-        match error.map(|e| &e.kind) {
-            None => {
-                assert!(known.lane.is_none() || known.all_sent(), "it went well, and was never sent");
-                assert!(!known.broke, "it went well, and a chunk of it failed");
-                assert!(!matches!(known.told, Some(CancelOutcome::NotStarted | CancelOutcome::Partial)));
-            }
-            Some(FailureKind::Cancelled | FailureKind::Deadline) => {
-                assert_eq!(known.told == Some(CancelOutcome::NotStarted), !known.begun, "told what was so");
-                assert!(!known.all_sent() && !in_driver, "cancelled in time, and quiet");
-                assert_eq!(error.expect("an error").bytes_done, known.arrived, "the residue is right");
-            }
-            Some(FailureKind::Backend(_)) => {
-                assert!(known.broke, "somebody else's failure");
-                assert_eq!(error.expect("an error").bytes_done, known.arrived, "the residue is right");
-            }
-            Some(FailureKind::DeviceLost(_)) => assert!(self.lost),
-            Some(_) => assert!(error.expect("an error").bytes_done <= known.arrived),
-        }
-        if matches!(error.map(|e| &e.kind), Some(FailureKind::Deadline)) {
-            assert!(known.deadline.is_some_and(|at| at <= self.now), "before its deadline");
-        }
-        if known.told == Some(CancelOutcome::TooLate) && !known.begun && known.lane.is_some() {
-            assert!(error.is_some(), "too late to cancel what had not begun, and yet it ran");
-        }
-    }
-
-    fn count(&mut self, known: &Known, error: Option<&TransferError>) {
-        let n = &mut self.outcomes;
-        let in_chunks = known.lane.is_some_and(|lane| known.moves > chunk_on(&self.queues[known.queue].limits, lane));
-        match error.map(|e| &e.kind) {
-            None if in_chunks => n.ok_in_chunks += 1,
-            None => n.ok += 1,
-            Some(FailureKind::Cancelled) if known.begun => n.partial += 1,
-            Some(FailureKind::Cancelled) => n.not_started += 1,
-            Some(FailureKind::Deadline) => n.deadline += 1,
-            Some(FailureKind::Upstream { .. }) => n.upstream += 1,
-            Some(FailureKind::Aborted { .. }) => n.aborted += 1,
-            Some(FailureKind::DeviceLost(_)) => n.lost += 1,
-            Some(_) if !known.all_sent() => n.failed_midway += 1,
-            Some(_) => n.failed += 1,
-        }
-    }
-
-    /// The running commands that finish before `command` does: its edges, what its lane has before it,
-    /// and theirs in turn.
-    fn before(&self, command: Token, lane: Lane) -> HashSet<Token> {
-        let (mut found, mut open) = (HashSet::new(), vec![(command, lane)]);
-        while let Some((next, lane)) = open.pop() {
-            let place = self.running.iter().position(|r| r.command == next).unwrap_or(self.running.len());
-            let earlier = self.running[..place].iter().filter(|r| r.lane == lane).map(|r| (r.command, r.lane));
-            let edges = self.machine.after(next);
-            let edges = self.running.iter().filter(|r| edges.iter().any(|on| on == r.command));
-            let edges: Vec<_> = edges.map(|r| (r.command, r.lane)).collect();
-            open.extend(earlier.chain(edges).filter(|&(c, _)| found.insert(c)).collect::<Vec<_>>());
-        }
-        found
-    }
-
-    /// Everything the message needs is finished, or is with the driver and ordered before it.
-    fn submitted(&mut self, submit: &Submit) {
-        let &Submit { message: token, command, .. } = submit;
-        assert!(self.names.insert(command), "a name that the driver has seen before");
-        let me = &self.known[&token];
-        let lane = me.lane.expect("only work is submitted");
-        let part = submit.part.clone().unwrap_or(0..me.moves);
-        let bytes = part.end - part.start;
-        let limits = &self.queues[me.queue].limits;
-        assert_eq!(part.start, me.sent, "chunks come in order, each once");
-        assert!(part.end <= me.moves && bytes <= chunk_on(limits, lane), "a chunk is too long");
-        assert_eq!(submit.part.is_none(), part == (0..me.moves), "says whether it is all");
-        assert!(!me.broke, "goes on after a chunk that failed");
-        assert!(me.told.is_none_or(|told| told == CancelOutcome::TooLate), "goes on after it was cancelled");
-        let ahead: u64 = self.running.iter().filter(|r| r.lane == lane).map(|r| r.bytes).sum();
-        assert!(ahead == 0 || ahead + bytes <= 2 * chunk_on(limits, lane), "the lane has too much before it");
-        let before = self.before(command, lane);
-        for (other, known) in self.known.iter().filter(|(_, known)| known.order < me.order) {
-            if known.queue == me.queue {
-                assert!(known.lane.is_none() || known.all_sent() || self.is_doomed(*other), "overtakes in its queue");
-            }
-            if me.needs.contains(other) {
-                assert!(!self.machine.is_unsent(*other), "has an edge to what the driver does not know");
-                let running: Vec<_> = self.running.iter().filter(|r| r.message == *other).collect();
-                let kept = running.iter().all(|r| before.contains(&r.command));
-                assert!(kept, "{token:?} does not wait for {other:?}, which touches the same buffer");
-            }
-        }
-        for (other, known) in &self.known {
-            let theirs = &self.queues[known.queue].limits;
-            if theirs.priority > limits.priority && known.lane == Some(lane) && self.may_go(*other) {
-                panic!("{token:?} goes before {other:?} of higher priority");
-            }
-        }
-        let midway = me.sent > 0;
-        let me = self.known.get_mut(&token).expect("known");
-        me.begun = true;
-        me.sent = part.end;
-        let order = me.order;
-        if self.known.values().any(|m| m.order < order && m.lane == Some(lane) && m.sent > 0 && !m.all_sent()) {
-            self.outcomes.overtaken += u64::from(!midway);
-        }
-        self.running.push(Running { command, message: token, bytes, lane });
-        assert!(self.running.len() <= MAX_IN_DRIVER, "the driver has too much");
-    }
-
-    /// It waits for nothing but to be over: it was doomed while it waited.
-    fn is_doomed(&self, token: Token) -> bool {
-        !self.machine.is_unsent(token)
-    }
-
-    /// Nothing keeps this message, or its next chunk, from the driver but room on its lane.
-    fn may_go(&self, token: Token) -> bool {
-        let me = &self.known[&token];
-        let first = !self.known.values().any(|m| m.queue == me.queue && m.order < me.order && !m.all_sent());
-        let needs: Vec<_> = me.needs.iter().filter_map(|t| self.known.get(t).map(|m| (t, m))).collect();
-        let known = needs.iter().all(|(_, m)| m.all_sent()) && needs.len() <= After::MOST / 2;
-        let running = self.running.iter().filter(|r| self.known[&r.message].queue == me.queue).count();
-        let window = running < self.queues[me.queue].limits.window as usize;
-        let wanted = me.told.is_none() && !me.broke && !self.machine.is_doomed(token);
-        me.lane.is_some() && !me.all_sent() && first && known && window && wanted
     }
 
     pub(super) fn step(&mut self, step: &Step) {
@@ -508,30 +373,6 @@ impl Harness {
     pub(super) fn end(&mut self, message: Token, fails: bool) {
         let place = self.running.iter().position(|r| r.message == message).expect("it runs");
         self.report(place, fails);
-    }
-
-    fn check(&self) {
-        assert_eq!(self.accepted, self.resolved + self.known.len() as u64, "nothing is lost");
-        for &place in &self.held {
-            let Open { id, limits, .. } = self.queues[place];
-            let level = self.machine.level(id);
-            let mine: Vec<&Known> = self.known.values().filter(|known| known.queue == place).collect();
-            assert_eq!(level.unresolved as usize, mine.len());
-            assert_eq!(level.free_ops, limits.depth - level.unresolved);
-            let bytes: u64 = mine.iter().map(|m| m.bytes).sum();
-            let largest = mine.iter().map(|m| m.bytes).max().unwrap_or(0);
-            assert_eq!(level.free_bytes, limits.bytes.saturating_sub(bytes));
-            assert!(bytes <= limits.bytes.max(largest), "the byte credits hold");
-            let running = self.running.iter().filter(|r| self.known[&r.message].queue == place).count();
-            assert_eq!(level.in_driver as usize, running);
-            assert!(running <= limits.window as usize, "the window holds");
-        }
-        for (token, known) in &self.known {
-            let empty = self.running.iter().all(|r| Some(r.lane) != known.lane);
-            let room = empty && self.running.len() < MAX_IN_DRIVER;
-            assert!(!(room && self.may_go(*token)), "{token:?} could run and is left behind: {known:?}");
-            assert!(self.machine.wait_of(*token).is_some(), "what is unresolved waits for something");
-        }
     }
 
     pub(super) fn drain(&mut self) {
