@@ -166,7 +166,8 @@ impl Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Every operation or byte credit is taken; some come back as messages resolve.
+    /// Every operation or byte credit is taken, or earlier senders wait for what is left; some come back
+    /// as messages resolve.
     #[error("full ({free_ops} operations and {free_bytes} bytes free, {bytes} bytes asked)")]
     Full {
         /// Operation credits left.

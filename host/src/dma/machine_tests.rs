@@ -30,7 +30,7 @@ mod program;
 use harness::{Harness, Outcomes};
 use program::{Step, program};
 
-const PROGRAMS: u32 = if cfg!(miri) { 12 } else { 4000 };
+const PROGRAMS: u32 = if cfg!(miri) { 12 } else { 10_000 };
 
 impl Outcomes {
     fn each(&self) -> [(&'static str, u64); 16] {

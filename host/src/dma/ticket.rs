@@ -124,7 +124,8 @@ impl<B: Send + 'static> Ticket<B> {
     /// Asks that no more of the message is given to the device. Never waits and needs no credit. The
     /// completion comes in any case, in its turn and with the host buffer once the device is done
     /// with it: wait for it as ever. What was to read the message's data fails with it; the queue
-    /// goes on, whatever its [`FailPolicy`](crate::FailPolicy). A launch can be cancelled until it starts.
+    /// goes on, whatever its [`FailPolicy`](crate::FailPolicy). A launch can be cancelled until it is
+    /// given to the device; of a plan that is its last one.
     pub fn cancel(&self) -> CancelOutcome {
         let Some(shared) = &self.shared else { return CancelOutcome::TooLate };
         let mut core = shared.lock();

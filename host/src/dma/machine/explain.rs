@@ -68,7 +68,9 @@ impl Machine {
     /// Why the message is not over; `None` once it is resolved.
     pub(crate) fn explain(&self, token: Token) -> Option<Explanation> {
         let message = MessageId(self.messages.get(token)?.id);
-        Some(Explanation { message, after: self.edges_of(token)?.collect(), waits: self.wait_of(token)? })
+        let mut after: Vec<_> = self.edges_of(token)?.collect();
+        after.dedup();
+        Some(Explanation { message, after, waits: self.wait_of(token)? })
     }
 
     /// The unresolved messages that this one has an edge to, and why; `None` once it is resolved.
