@@ -159,7 +159,7 @@ pub(crate) struct Command {
 /// The few commands that a command waits for: a message with more unfinished ones is held back.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct After {
-    tokens: [Option<Token>; Self::MOST],
+    tokens: [Token; Self::MOST],
     len: usize,
 }
 
@@ -170,14 +170,14 @@ impl After {
     pub(crate) fn push(&mut self, token: Token) -> bool {
         let room = self.len < Self::MOST;
         if room {
-            self.tokens[self.len] = Some(token);
+            self.tokens[self.len] = token;
             self.len += 1;
         }
         room
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Token> + '_ {
-        self.tokens[..self.len].iter().flatten().copied()
+        self.tokens[..self.len].iter().copied()
     }
 }
 

@@ -41,7 +41,6 @@ pub(crate) use engine::{Engine, Patience, Work};
 pub(crate) use hazard::Access;
 pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
-pub(crate) use small::Small;
 
 pub use batch::{Batch, Entry, Sent};
 pub use dead::{DeadLetter, DeadLetters, Requeued};

@@ -1,13 +1,13 @@
 //! A message that was described and checked, and that no queue has accepted yet.
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Instant};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use smallvec::SmallVec;
 
 use crate::{
     backend::{Lane, Op, Source},
     buffer::Allocation,
-    dma::{Access, Engine, Kind, Parcel, Small, Work},
+    dma::{Access, Engine, Kind, Parcel, Work},
 };
 
 /// A message to one device. It owns its host buffer `B` and keeps the device buffers that it touches
@@ -25,11 +25,29 @@ use crate::{
 /// [`Launch::messages`]: crate::Launch::messages
 #[must_use = "a message is sent by a queue, a permit or a batch"]
 pub struct Message<B> {
+    pub(crate) draft: Draft,
+    buffer: PhantomData<fn() -> B>,
+}
+
+/// A message without the type of its host buffer.
+pub(crate) struct Draft {
     pub(crate) engine: Arc<Engine>,
     pub(crate) work: Work,
     /// Until it is accepted; then the machine keeps them.
     keep: SmallVec<[Arc<Allocation>; 4]>,
-    buffer: PhantomData<fn() -> B>,
+}
+
+// Drafts are long: what describes one changes it in place, so that it is moved only where it goes.
+impl Draft {
+    /// What it does to a device buffer.
+    pub(crate) fn touch(&mut self, allocation: &Arc<Allocation>, access: Access) {
+        self.work.accesses.push((allocation.resource, access));
+        self.keep.push(allocation.clone());
+    }
+
+    pub(crate) fn label(&mut self, label: Option<&str>) {
+        self.work.label = label.map(|label| self.engine.shared.labels.intern(label));
+    }
 }
 
 impl<B: Send + 'static> Message<B> {
@@ -48,75 +66,34 @@ impl<B: Send + 'static> Message<B> {
             moves,
             deadline: None,
         };
-        Self { engine: engine.clone(), work, keep: SmallVec::new(), buffer: PhantomData }
-    }
-
-    /// What it does to a device buffer.
-    pub(crate) fn touching(mut self, allocation: &Arc<Allocation>, access: Access) -> Self {
-        self.work.accesses.push((allocation.resource, access));
-        self.keep.push(allocation.clone());
-        self
-    }
-
-    pub(crate) fn labelled(mut self, label: Option<&str>) -> Self {
-        self.work.label = label.map(|label| self.engine.shared.labels.intern(label));
-        self
-    }
-
-    pub(crate) fn due(mut self, deadline: Option<Instant>) -> Self {
-        self.work.deadline = deadline;
-        self
-    }
-
-    /// Says that the operation holds this much staging memory.
-    pub(crate) fn staged(mut self, bytes: u64) -> Self {
-        self.work.staging = bytes;
-        self
-    }
-
-    /// Gives it the memory that its operation reads.
-    pub(crate) fn holding(mut self, small: Small) -> Self {
-        self.work.small = Some(small);
-        self
+        Self { draft: Draft { engine: engine.clone(), work, keep: SmallVec::new() }, buffer: PhantomData }
     }
 
     /// Bytes that it carries: what it costs of a queue's byte credits. Launches, copies on the device
     /// and clears carry none.
     pub fn bytes(&self) -> u64 {
-        self.work.bytes
+        self.draft.work.bytes
     }
 
     /// The host buffer; the message is gone.
     pub fn into_buffer(mut self) -> B {
-        self.work.parcel.take().expect("a message that was not sent has its buffer").take()
+        self.draft.work.parcel.take().expect("a message that was not sent has its buffer").take()
     }
 }
 
 impl<B> Message<B> {
     /// Forgets the type of the host buffer.
-    pub(crate) fn untyped(mut self) -> Message<()> {
-        Message {
-            engine: self.engine.clone(),
-            work: self.work.take(),
-            keep: std::mem::take(&mut self.keep),
-            buffer: PhantomData,
-        }
+    pub(crate) fn untyped(self) -> Draft {
+        self.draft
     }
-}
 
-impl Message<()> {
     /// The other way round.
-    pub(crate) fn typed<B>(mut self) -> Message<B> {
-        Message {
-            engine: self.engine.clone(),
-            work: self.work.take(),
-            keep: std::mem::take(&mut self.keep),
-            buffer: PhantomData,
-        }
+    pub(crate) fn typed(draft: Draft) -> Self {
+        Self { draft, buffer: PhantomData }
     }
 }
 
-impl<B> Drop for Message<B> {
+impl Drop for Draft {
     fn drop(&mut self) {
         // Only what was not accepted still has its operation.
         if let Some(Op::Upload { src: Source::Block(block), .. }) = self.work.op.take() {
@@ -129,9 +106,9 @@ impl<B> Drop for Message<B> {
 impl<B> fmt::Debug for Message<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("device", &self.engine.shared.device)
-            .field("bytes", &self.work.bytes)
-            .field("label", &self.work.label)
+            .field("device", &self.draft.engine.shared.device)
+            .field("bytes", &self.draft.work.bytes)
+            .field("label", &self.draft.work.label)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     device::Device,
     dma::{DmaQueue, Patience, Refused, Ticket},
     error::{Error, Result},
-    message::Message,
+    message::{Draft, Message},
 };
 
 mod copy;
@@ -97,13 +97,19 @@ impl<'a> Route<'a> {
         self.queue.unwrap_or_else(|| device.own_queue(lane))
     }
 
+    /// Says to a message what the user has said of it.
+    pub(crate) fn describe(&self, draft: &mut Draft) {
+        draft.label(self.label);
+        draft.work.deadline = self.deadline;
+    }
+
     /// Sends through the route's queue.
     pub(crate) fn send<B: Send + 'static>(
         &self,
         device: &'a Device,
         message: Message<B>,
     ) -> Result<Ticket<B>, Refused<Message<B>>> {
-        let queue = self.queue(device, message.work.lane());
+        let queue = self.queue(device, message.draft.work.lane());
         queue.send_with(message, self.patience)
     }
 }

@@ -134,7 +134,8 @@ impl Cpu {
         if options.progress == Progress::Threads {
             for (lane, name) in ["upload", "compute", "download"].into_iter().enumerate() {
                 let shared = device.shared.clone();
-                let run = move || shared.lanes.run(lane, |command, now| shared.execute(command, now));
+                let run =
+                    move || shared.lanes.run(lane, |command| shared.execute(command, Instant::now(), Instant::now));
                 thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
             }
         }
@@ -149,12 +150,12 @@ impl Drop for Cpu {
 }
 
 impl Shared {
-    /// Does the command.
-    fn execute(&self, command: Command, started: Instant) -> Event {
+    /// Does the command; `now` is asked when it is done.
+    fn execute(&self, command: Command, started: Instant, now: impl FnOnce() -> Instant) -> Event {
         // A native twin may panic on its data: that is this message's failure and nobody else's.
         let mut trial = None;
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op, &mut trial)));
-        let finished = Instant::now();
+        let finished = now();
         let (result, path, form) = match outcome {
             Ok(Ok((path, form))) => (Ok(()), path, form),
             Ok(Err(kind)) => (Err(kind), Path::None, None),
@@ -265,7 +266,7 @@ impl Backend for Cpu {
     }
 
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
-        self.shared.lanes.submit(batch, |command, now| self.shared.execute(command, now));
+        self.shared.lanes.submit(batch, |command, started, now| self.shared.execute(command, started, now));
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

@@ -12,7 +12,10 @@ use super::{
     engine::{Accepted, Patience},
     ticket::{Refused, Ticket},
 };
-use crate::{error::Result, message::Message};
+use crate::{
+    error::Result,
+    message::{Draft, Message},
+};
 
 /// Messages that one queue will accept together, in their order, under one lock and with one doorbell.
 ///
@@ -39,7 +42,7 @@ pub struct Batch<'q> {
     queue: &'q DmaQueue,
     /// Tells this filling of this batch from every other.
     round: u64,
-    messages: Vec<Option<Message<()>>>,
+    messages: Vec<Option<Draft>>,
     bytes: u64,
     sent: Vec<Option<Accepted>>,
 }
@@ -95,8 +98,9 @@ impl<'q> Batch<'q> {
     /// # Errors
     /// [`Refused`] with the message: [`Error::Argument`](crate::Error::Argument) where it is for another
     /// device than the queue's.
+    #[inline]
     pub fn push<B: Send + 'static>(&mut self, message: Message<B>) -> Result<Entry<B>, Refused<Message<B>>> {
-        if let Err(error) = self.queue.owned_by(&message.engine) {
+        if let Err(error) = self.queue.owned_by(&message.draft.engine) {
             return Err(Refused { error, buffer: message });
         }
         self.bytes += message.bytes();
@@ -110,7 +114,8 @@ impl<'q> Batch<'q> {
     /// Where it was taken out before, or the entry is not of this filling of this batch.
     pub fn take<B: Send + 'static>(&mut self, entry: Entry<B>) -> Message<B> {
         assert_eq!(entry.round, self.round, "an entry of another batch, or of one that was committed");
-        let message = self.messages[entry.index].take().expect("a message is taken out of its batch once").typed();
+        let draft = self.messages[entry.index].take().expect("a message is taken out of its batch once");
+        let message = Message::typed(draft);
         self.bytes -= message.bytes();
         message
     }

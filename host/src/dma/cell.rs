@@ -4,6 +4,7 @@ use std::{sync::Arc, task::Waker, thread::Thread, time::Instant};
 
 use super::{
     dead::{DeadLetter, Ring},
+    engine::Work,
     fence::FenceState,
     hazard::Accesses,
     parcel::Parcel,
@@ -11,7 +12,7 @@ use super::{
     small::Small,
 };
 use crate::{
-    backend::{Op, Token},
+    backend::{HostBlock, Op, Source, Token},
     error::TransferError,
 };
 
@@ -130,7 +131,35 @@ impl Ledger {
 }
 
 impl Cell {
+    /// A message's own things, in a cell that was just taken. In place, as cells are long.
+    pub(super) fn fill(&mut self, name: Token, work: &mut Work, its: Receipt) {
+        let Self { message, op, accesses, parcel, small, lent, staging, receipt, waiter, outcome, leaked } = self;
+        *message = name;
+        *lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
+        *op = work.op.take();
+        *accesses = std::mem::take(&mut work.accesses);
+        *parcel = work.parcel.take();
+        *small = work.small.take();
+        *staging = work.staging;
+        *receipt = Some(its);
+        *waiter = Waiter::Nobody;
+        *outcome = None;
+        *leaked = false;
+    }
+
+    /// The staging memory that the message has filled.
+    pub(super) fn take_block(&mut self) -> Option<HostBlock> {
+        if !matches!(self.op, Some(Op::Upload { src: Source::Block(_), .. })) {
+            return None;
+        }
+        match self.op.take() {
+            Some(Op::Upload { src: Source::Block(block), .. }) => Some(block),
+            _ => unreachable!("just looked at"),
+        }
+    }
+
     /// The outcome and the buffer, once resolved. Leaves the cell empty.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<Resolved> {
         let result = self.outcome.take()?;
         let parcel = self.parcel.take();

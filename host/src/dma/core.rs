@@ -7,7 +7,7 @@ use super::{
     dead::{Ring, once_more},
     engine::{Accepted, Shared, Work},
     machine::Machine,
-    model::{Action, CancelOutcome, Event, Kind, Offer, QueueId, Submit},
+    model::{Action, CancelOutcome, Event, Offer, QueueId, Submit},
     parcel::Parcel,
     permit::Waiting,
     promise::Promises,
@@ -15,7 +15,7 @@ use super::{
     slab::Slab,
 };
 use crate::{
-    backend::{Command, HostBlock, Lane, MemId, Op, Path, Source, Token},
+    backend::{Command, HostBlock, Lane, MemId, Path, Token},
     trace,
 };
 
@@ -68,6 +68,16 @@ impl Effects {
     }
 }
 
+/// The time, read once for what happens together: a reading costs as much as the rest of a step.
+#[derive(Debug, Default)]
+pub(crate) struct Clock(Option<Instant>);
+
+impl Clock {
+    pub(super) fn read(&mut self, shared: &Shared) -> Instant {
+        *self.0.get_or_insert_with(|| shared.backend.now())
+    }
+}
+
 impl Core {
     pub(super) fn new(machine: Machine) -> Self {
         Self {
@@ -92,14 +102,12 @@ impl Core {
     }
 
     /// Takes one event. What is to be submitted goes to `batch`, the rest to `effects`.
-    pub(super) fn step(&mut self, event: Event, batch: &mut Vec<Command>, shared: &Shared) {
+    pub(super) fn step(&mut self, event: Event, batch: &mut Vec<Command>, clock: &mut Clock, shared: &Shared) {
         let mut actions = std::mem::take(&mut self.actions);
         self.machine.step(event, &mut actions);
-        let mut time = None;
-        let mut now = || *time.get_or_insert_with(|| shared.backend.now());
         for action in actions.drain(..) {
             match action {
-                Action::Submit(submit) => batch.push(self.command(submit, now())),
+                Action::Submit(submit) => batch.push(self.command(submit, clock.read(shared))),
                 Action::Free(resource) => self.effects.mems.push(self.mem_of[resource.index as usize]),
                 Action::Kept { token, result } => {
                     let fence = self.promises.remove(&token).expect("an open promise has a fence");
@@ -113,13 +121,14 @@ impl Core {
                     self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
-                    match cell.op.take() {
+                    match cell.take_block() {
                         // What a lost device may still read is nobody's from here on.
-                        Some(Op::Upload { src: Source::Block(_), .. }) if in_driver => self.ledger.leaked_buffers += 1,
-                        Some(Op::Upload { src: Source::Block(block), .. }) => self.effects.blocks.push(block),
-                        rest => cell.op = rest,
+                        Some(_) if in_driver => self.ledger.leaked_buffers += 1,
+                        block => self.effects.blocks.extend(block),
                     }
-                    shared.staging.remove(std::mem::take(&mut cell.staging));
+                    if cell.staging > 0 {
+                        shared.staging.remove(std::mem::take(&mut cell.staging));
+                    }
                     cell.leaked = in_driver && cell.lent;
                     self.ledger.leaked_buffers += u64::from(cell.leaked);
                     let receipt = cell.receipt.as_mut().expect("a message has a receipt");
@@ -134,7 +143,7 @@ impl Core {
                             receipt.path = Path::Inline;
                         }
                     }
-                    receipt.delivered = Some(now());
+                    receipt.delivered = Some(clock.read(shared));
                     trace::record(receipt, result.as_ref().err());
                     cell.outcome = Some(result);
                     self.tell(name);
@@ -205,7 +214,7 @@ impl Core {
     }
 
     /// Accepts a message whose credits were taken from a queue that accepts messages.
-    pub(super) fn put(&mut self, queue: QueueId, work: &mut Work, shared: &Shared) -> Accepted {
+    pub(super) fn put(&mut self, queue: QueueId, work: &mut Work, clock: &mut Clock, shared: &Shared) -> Accepted {
         let offer = Offer {
             queue,
             kind: work.kind,
@@ -216,7 +225,7 @@ impl Core {
             deadline: work.deadline,
         };
         let (token, id) = self.machine.accept_paid(&offer);
-        let now = shared.backend.now();
+        let now = clock.read(shared);
         self.machine.hold(token, now);
         let name = self.cells.take();
         let slot = token.index as usize;
@@ -224,23 +233,15 @@ impl Core {
             self.cell_of.resize(slot + 1, name);
         }
         self.cell_of[slot] = name;
-        let lane = match work.kind {
-            Kind::Work(lane) => Some(lane),
-            Kind::Fence | Kind::Promise => None,
-        };
-        let lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
-        *self.cells.get_mut(name).expect("just taken") = Cell {
-            message: token,
-            lent,
-            op: work.op.take(),
-            accesses: std::mem::take(&mut work.accesses),
-            parcel: work.parcel.take(),
-            small: work.small.take(),
-            staging: work.staging,
-            receipt: Some(Receipt {
+        let lane = work.kind.lane();
+        let label = work.label.take();
+        self.cells.get_mut(name).expect("just taken").fill(
+            token,
+            work,
+            Receipt {
                 device: shared.device.clone(),
                 queue: self.machine.name(queue).clone(),
-                label: work.label.take(),
+                label,
                 lane,
                 path: Path::None,
                 form: None,
@@ -251,11 +252,8 @@ impl Core {
                 finished: None,
                 delivered: None,
                 device_seconds: None,
-            }),
-            waiter: Waiter::Nobody,
-            outcome: None,
-            leaked: false,
-        };
+            },
+        );
         self.ledger.accept();
         self.unresolved += 1;
         Accepted { cell: name, token, id }
@@ -282,8 +280,12 @@ impl Core {
 
     /// Takes an event that submits nothing.
     pub(crate) fn stage(&mut self, event: Event, shared: &Shared) {
+        self.stage_at(event, &mut Clock::default(), shared);
+    }
+
+    pub(super) fn stage_at(&mut self, event: Event, clock: &mut Clock, shared: &Shared) {
         let mut batch = Vec::new();
-        self.step(event, &mut batch, shared);
+        self.step(event, &mut batch, clock, shared);
         debug_assert!(batch.is_empty(), "only `Event::Pump` submits");
     }
 }

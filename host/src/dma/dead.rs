@@ -5,6 +5,7 @@ use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 use super::{
     MessageId,
     cell::Waiter,
+    core::Clock,
     engine::{Engine, Work},
     hazard::Accesses,
     model::Kind,
@@ -233,7 +234,7 @@ impl<'d> DeadLetters<'d> {
         let machine = &mut core.machine;
         let alive = work.accesses.iter().all(|&(resource, _)| machine.is_owned(resource));
         if alive && machine.reserve(work.queue, 1, work.bytes, None).is_ok() {
-            let accepted = core.put(work.queue, &mut work, &self.engine.shared);
+            let accepted = core.put(work.queue, &mut work, &mut Clock::default(), &self.engine.shared);
             core.cells.get_mut(accepted.cell).expect("just put").waiter = Waiter::Detached;
             self.engine.shared.kick(core);
             return true;

@@ -14,7 +14,7 @@ use std::{
 use super::{
     baton::Call,
     cell::{ReceiverOf, Wake},
-    core::{Core, Effects},
+    core::{Clock, Core, Effects},
     engine::{Mode, Shared},
     model::Event,
 };
@@ -51,7 +51,12 @@ pub(super) enum Turn {
 
 impl Shared {
     /// Something changed that may let messages go on: sees to it that somebody looks.
-    pub(crate) fn kick(&self, mut core: MutexGuard<'_, Core>) {
+    pub(crate) fn kick(&self, core: MutexGuard<'_, Core>) {
+        self.kick_at(core, Clock::default());
+    }
+
+    /// The same, where it has just been asked what time it is.
+    pub(super) fn kick_at(&self, mut core: MutexGuard<'_, Core>, clock: Clock) {
         core.dirty = true;
         let (asleep, early) = (core.asleep, core.sleeps_too_long());
         drop(core);
@@ -63,7 +68,7 @@ impl Shared {
                 if early {
                     self.pump.notify_one();
                 }
-                self.help();
+                self.help_at(clock);
             }
         }
     }
@@ -71,9 +76,15 @@ impl Shared {
     /// Does what there is to do, if nobody is at it; leaves the rest to the device's thread where it is
     /// much.
     pub(crate) fn help(&self) {
+        self.help_at(Clock::default());
+    }
+
+    fn help_at(&self, mut clock: Clock) {
         let mut left = false;
         let call = self.driver.call(SHARE, |driver| {
-            self.guard(|| left = (0..SHARE).all(|_| self.round(driver, Duration::ZERO)));
+            self.guard(|| {
+                left = (0..SHARE).all(|_| self.round(driver, std::mem::take(&mut clock), Duration::ZERO));
+            });
         });
         if left || call == Call::Left {
             self.lock().left = true;
@@ -86,7 +97,7 @@ impl Shared {
     pub(super) fn turn(&self, timeout: Duration) -> Turn {
         let mut moved = false;
         let call = self.driver.call(1, |driver| {
-            self.guard(|| moved = self.round(driver, timeout));
+            self.guard(|| moved = self.round(driver, Clock::default(), timeout));
         });
         // Callbacks may wait for messages themselves: they run when the baton is down.
         while let Ok(ReceiverOf(f, resolved)) = self.calls.1.try_recv() {
@@ -101,8 +112,8 @@ impl Shared {
     }
 
     /// Submits, takes what has happened, tells. Answers whether there was anything.
-    fn round(&self, driver: &mut Driver, timeout: Duration) -> bool {
-        let moved = self.submit(&mut driver.batch);
+    fn round(&self, driver: &mut Driver, clock: Clock, timeout: Duration) -> bool {
+        let moved = self.submit(&mut driver.batch, clock);
         self.backend.reap(&mut driver.events, if moved { Duration::ZERO } else { timeout });
         if driver.events.is_empty() {
             return moved;
@@ -112,29 +123,29 @@ impl Shared {
     }
 
     /// Gives the backend what may go there now. Answers whether anything moved.
-    pub(super) fn submit(&self, batch: &mut Vec<Command>) -> bool {
-        let mut moved = self.pump_into(batch);
+    pub(super) fn submit(&self, batch: &mut Vec<Command>, clock: Clock) -> bool {
+        let mut moved = self.pump_into(batch, clock);
         if !batch.is_empty() {
             moved = true;
             self.backend.submit(batch, &mut |batch| {
-                self.pump_into(batch);
+                self.pump_into(batch, Clock::default());
             });
         }
         moved
     }
 
     /// Appends what may go to the driver now. Answers whether that, or anything else, moved.
-    fn pump_into(&self, batch: &mut Vec<Command>) -> bool {
+    fn pump_into(&self, batch: &mut Vec<Command>, mut clock: Clock) -> bool {
         let mut core = self.lock();
         if let Some(deadline) = core.machine.next_deadline() {
-            let now = self.backend.now();
+            let now = clock.read(self);
             core.dirty |= deadline <= now;
-            core.stage(Event::Tick(now), self);
+            core.stage_at(Event::Tick(now), &mut clock, self);
         }
         if !std::mem::take(&mut core.dirty) {
             return false;
         }
-        core.step(Event::Pump, batch, self);
+        core.step(Event::Pump, batch, &mut clock, self);
         let news = !core.effects.is_empty();
         drop(core);
         if news {
@@ -146,6 +157,7 @@ impl Shared {
     /// Takes the backend's reports in.
     pub(super) fn absorb(&self, events: &mut Vec<backend::Event>) {
         let mut core = self.lock();
+        let mut clock = Clock::default();
         for event in events.drain(..) {
             let event = match event {
                 backend::Event::Lost(cause) => Event::Lost(cause),
@@ -156,7 +168,7 @@ impl Shared {
                     Event::Over(done.token, done.result)
                 }
             };
-            core.stage(event, self);
+            core.stage_at(event, &mut clock, self);
         }
         core.dirty |= core.unresolved > 0;
         let wake = core.dirty && core.asleep && self.mode == Mode::Threads;

@@ -23,7 +23,7 @@ use super::{
     MessageId,
     baton::Baton,
     cell::ReceiverOf,
-    core::{Core, Effects},
+    core::{Clock, Core, Effects},
     drive::{self, Driver, Turn},
     fence::Fences,
     label::Labels,
@@ -66,18 +66,6 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// All of it; what is left has no operation and no parcel.
-    pub(crate) fn take(&mut self) -> Self {
-        Self {
-            op: self.op.take(),
-            parcel: self.parcel.take(),
-            small: self.small.take(),
-            label: self.label.take(),
-            accesses: std::mem::take(&mut self.accesses),
-            ..*self
-        }
-    }
-
     /// The lane of work that is for the device.
     pub(crate) fn lane(&self) -> Lane {
         match self.kind {
@@ -434,8 +422,9 @@ impl Engine {
     /// where it is refused.
     pub(crate) fn send(&self, work: &mut Work, patience: Patience<'_>) -> Result<Accepted, Refusal> {
         let mut core = self.credit(work.queue, (1, work.bytes), patience, work.deadline)?;
-        let accepted = core.put(work.queue, work, &self.shared);
-        self.shared.kick(core);
+        let mut clock = Clock::default();
+        let accepted = core.put(work.queue, work, &mut clock, &self.shared);
+        self.shared.kick_at(core, clock);
         Ok(accepted)
     }
 
@@ -449,8 +438,9 @@ impl Engine {
         accepted: &mut Vec<Option<Accepted>>,
     ) -> Result<(), Refusal> {
         let mut core = self.credit(queue, total, patience, None)?;
-        accepted.extend(works.map(|work| work.map(|work| core.put(queue, work, &self.shared))));
-        self.shared.kick(core);
+        let mut clock = Clock::default();
+        accepted.extend(works.map(|work| work.map(|work| core.put(queue, work, &mut clock, &self.shared))));
+        self.shared.kick_at(core, clock);
         Ok(())
     }
 }

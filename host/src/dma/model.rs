@@ -141,6 +141,16 @@ pub(crate) enum Kind {
     Promise,
 }
 
+impl Kind {
+    /// The lane of work for the device.
+    pub(crate) fn lane(self) -> Option<Lane> {
+        match self {
+            Self::Work(lane) => Some(lane),
+            Self::Fence | Self::Promise => None,
+        }
+    }
+}
+
 /// What happens to the machine.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -233,11 +243,23 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// Makes the slot's old message a new one, which has no edges yet; its lists keep their memory.
+    pub(super) fn begin(&mut self, number: u64, of: QueueId, what: Kind) {
+        let Self { id, queue, kind, bytes, moves, sent, done, torn, commands, last, label, state, .. } = self;
+        (*id, *queue, *kind) = (number, of, Some(what));
+        (*bytes, *moves, *sent, *done) = (0, 0, 0, 0);
+        (*torn, *commands, *last) = (false, 0, Token::default());
+        (*label, *state) = (None, State::Waiting);
+        let Self { edges, accesses, dependants, unsent, unended, across, doom, timed, .. } = self;
+        edges.clear();
+        accesses.clear();
+        dependants.clear();
+        (*unsent, *unended, *across) = (0, 0, 0);
+        (*doom, *timed) = (None, false);
+    }
+
     pub(super) fn lane(&self) -> Option<Lane> {
-        match self.kind {
-            Some(Kind::Work(lane)) => Some(lane),
-            Some(Kind::Fence | Kind::Promise) | None => None,
-        }
+        self.kind.and_then(Kind::lane)
     }
 }
 

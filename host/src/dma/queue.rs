@@ -288,11 +288,11 @@ impl DmaQueue {
         mut message: Message<B>,
         patience: Patience<'_>,
     ) -> Result<Ticket<B>, Refused<Message<B>>> {
-        if let Err(error) = self.owned_by(&message.engine) {
+        if let Err(error) = self.owned_by(&message.draft.engine) {
             return Err(Refused { error, buffer: message });
         }
-        message.work.queue = self.id;
-        match self.engine.send(&mut message.work, patience) {
+        message.draft.work.queue = self.id;
+        match self.engine.send(&mut message.draft.work, patience) {
             Ok(Accepted { cell, id, .. }) => Ok(Ticket::new(self.engine.shared.clone(), cell, id)),
             Err(why) => Err(Refused { error: self.refused(why), buffer: message }),
         }

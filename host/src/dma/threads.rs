@@ -4,6 +4,7 @@ use std::{sync::PoisonError, thread, time::Duration};
 
 use super::{
     cell::ReceiverOf,
+    core::Clock,
     drive::{Driver, run_users},
     engine::{Mode, Shared},
 };
@@ -56,7 +57,7 @@ impl Shared {
             if helped {
                 self.help();
             } else {
-                self.submit(&mut driver.batch);
+                self.submit(&mut driver.batch, Clock::default());
             }
         }
     }

@@ -152,12 +152,14 @@ impl<B: Send + 'static> Ticket<B> {
         self.id
     }
 
+    #[inline(always)]
     fn completion(id: MessageId, resolved: Resolved) -> Completion<B> {
         let Resolved { result, parcel, receipt } = resolved;
         Completion { id, result, buffer: parcel.map(|parcel| parcel.take()), receipt }
     }
 
     /// The completion if it is there; else leaves `waiter` to be told. Who `waits` waits for no doorbell.
+    #[inline(always)]
     fn collect(&mut self, waiter: Waiter, waits: bool) -> Option<Completion<B>> {
         let shared = self.shared.as_ref().expect("a ticket is asked before its outcome is taken");
         let mut core = shared.lock();
@@ -196,6 +198,7 @@ impl<B: Send + 'static> Ticket<B> {
     }
 
     /// The completion if it comes while it is worth looking out for.
+    #[inline(always)]
     fn collect_soon(&mut self) -> Option<Completion<B>> {
         let shared = self.shared.clone().expect("a ticket is asked before its outcome is taken");
         let mut end = None;

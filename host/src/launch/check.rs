@@ -38,9 +38,9 @@ impl Launch<'_> {
         let groups = grid::within_limits(kernel, groups, self.device.capabilities())?;
         grid::check_needs(kernel, &storage, &bound, &uniform, groups)?;
         let message = |op| {
-            Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ())
-                .labelled(self.route.label)
-                .due(self.route.deadline)
+            let mut message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
+            self.route.describe(&mut message.draft);
+            message
         };
         if groups.contains(&0) {
             return Ok(message(Op::Nothing));
@@ -64,9 +64,11 @@ impl Launch<'_> {
         (launch.pipeline, launch.groups, launch.uniform) = (pipeline, groups, uniform.bytes);
         launch.storage.clear();
         launch.storage.extend(bound.iter().map(whole_grains));
-        let message = message(Op::Launch(launch));
-        let accesses = accesses(&storage, &bound);
-        Ok(accesses.into_iter().fold(message, |message, (allocation, access)| message.touching(allocation, access)))
+        let mut message = message(Op::Launch(launch));
+        for (allocation, access) in accesses(&storage, &bound) {
+            message.draft.touch(allocation, access);
+        }
+        Ok(message)
     }
 
     /// The bound buffers in the order of the kernel's storage bindings.

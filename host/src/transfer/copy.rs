@@ -61,14 +61,12 @@ impl<'a, T: Element> Copy<'a, T> {
             }
         };
         let op = if dst.bytes == 0 { Op::Nothing } else { op };
-        let message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
-        let message = message
-            .touching(&self.to.allocation, Access::Overwrite)
-            .labelled(self.route.label)
-            .due(self.route.deadline);
-        Ok(match self.from {
-            Some(from) => message.touching(&from.allocation, Access::Read),
-            None => message,
-        })
+        let mut message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
+        message.draft.touch(&self.to.allocation, Access::Overwrite);
+        if let Some(from) = self.from {
+            message.draft.touch(&from.allocation, Access::Read);
+        }
+        self.route.describe(&mut message.draft);
+        Ok(message)
     }
 }

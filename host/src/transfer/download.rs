@@ -70,8 +70,10 @@ impl<'a, T: Element> Download<'a, T> {
             }
         };
         let op = if region.bytes == 0 { Op::Nothing } else { Op::Download { src: region, dst } };
-        let message = Message::new(&self.device.inner.engine, Lane::Download, region.bytes, op, buffer);
-        Ok(message.touching(&self.from.allocation, Access::Read).labelled(self.route.label).due(self.route.deadline))
+        let mut message = Message::new(&self.device.inner.engine, Lane::Download, region.bytes, op, buffer);
+        message.draft.touch(&self.from.allocation, Access::Read);
+        self.route.describe(&mut message.draft);
+        Ok(message)
     }
 
     /// Downloads into a new vector.

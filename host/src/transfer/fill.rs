@@ -59,16 +59,20 @@ impl<'a, T: Element> Fill<'a, T> {
     pub fn commit(mut self) -> Result<Ticket<()>> {
         let Target { region, access, label, deadline } = self.target;
         let engine = &self.device.inner.engine;
-        let message = if region.bytes == 0 {
+        let mut message = if region.bytes == 0 {
             // The block goes back with the fill.
             Message::new(engine, Lane::Upload, 0, Op::Nothing, ())
         } else {
             let block = self.block.take().expect("committed once");
             let staging = block.bytes;
             let op = Op::Upload { src: Source::Block(block), dst: region };
-            Message::new(engine, Lane::Upload, region.bytes, op, ()).staged(staging)
+            let mut message = Message::new(engine, Lane::Upload, region.bytes, op, ());
+            message.draft.work.staging = staging;
+            message
         };
-        let message = message.touching(&self.to.allocation, access).labelled(label).due(deadline);
+        message.draft.touch(&self.to.allocation, access);
+        message.draft.label(label);
+        message.draft.work.deadline = deadline;
         Ok(self.permit.send(message)?)
     }
 }

@@ -94,8 +94,11 @@ impl<'a, T: Element> Upload<'a, T> {
         };
         // The bytes stay where they are: moving a `HostBuffer` moves its handle only.
         let op = src.map_or(Op::Nothing, |src| Op::Upload { src, dst: region });
-        let message = Message::new(engine, Lane::Upload, bytes, op, buffer).staged(staging);
-        Ok(message.touching(&self.to.allocation, access).labelled(self.route.label).due(self.route.deadline))
+        let mut message = Message::new(engine, Lane::Upload, bytes, op, buffer);
+        message.draft.work.staging = staging;
+        message.draft.touch(&self.to.allocation, access);
+        self.route.describe(&mut message.draft);
+        Ok(message)
     }
 
     /// Copies the elements and sends the copy: the slice is the caller's again when this returns. Up to
@@ -127,7 +130,7 @@ impl<'a, T: Element> Upload<'a, T> {
         let (len, padded) = (bytes.len(), region.bytes as usize);
         let message = |op| Message::new(engine, Lane::Upload, region.bytes, op, ());
         let upload = |src| Op::Upload { src, dst: region };
-        let message = if len == 0 {
+        let mut message = if len == 0 {
             message(Op::Nothing)
         } else if len <= INLINE_BYTES {
             let mut inline = [0; INLINE_BYTES];
@@ -139,15 +142,21 @@ impl<'a, T: Element> Upload<'a, T> {
             room[..len].copy_from_slice(bytes);
             room[len..].fill(0);
             let span = HostSpan { ptr: room.as_mut_ptr(), bytes: region.bytes, pinned: false };
-            message(upload(Source::Span(span))).holding(small)
+            let mut message = message(upload(Source::Span(span)));
+            message.draft.work.small = Some(small);
+            message
         } else {
             let mut block = self.device.inner.backend.host_alloc(region.bytes)?;
             engine.shared.staging.add(block.bytes);
             block.as_mut_slice()[..len].copy_from_slice(bytes);
             let staging = block.bytes;
-            message(upload(Source::Block(block))).staged(staging)
+            let mut message = message(upload(Source::Block(block)));
+            message.draft.work.staging = staging;
+            message
         };
-        Ok(message.touching(&self.to.allocation, access).labelled(self.route.label))
+        message.draft.touch(&self.to.allocation, access);
+        self.route.describe(&mut message.draft);
+        Ok(message)
     }
 
     /// Writes the rest of the buffer from element [`at`](Upload::at) on, in place in staging memory:

@@ -112,31 +112,41 @@ impl Lanes {
         self.ring.set(ring).unwrap_or_else(|_| panic!("a device has one driver"));
     }
 
-    pub(super) fn submit(&self, batch: &mut Vec<Command>, execute: impl Fn(Command, Instant) -> Event) {
+    /// Takes commands in. Those that are done at once and together share their times: to read the clock
+    /// for each would cost as much as doing it.
+    pub(super) fn submit(
+        &self,
+        batch: &mut Vec<Command>,
+        execute: impl Fn(Command, Instant, &dyn Fn() -> Instant) -> Event,
+    ) {
         let mut books = self.lock();
-        let (mut left, mut now) = (AT_ONCE_BYTES, None);
+        let (first, mut left, mut began) = (books.events.len(), AT_ONCE_BYTES, None);
         let (mut queued, mut sleepers) = (false, [false; 3]);
         for command in batch.drain(..) {
-            let lane = command.lane as usize;
-            let at_once = match self.run {
-                Run::AtOnce => true,
-                Run::Lanes { .. } => {
-                    let bytes = small(&command.op).filter(|&bytes| bytes <= left);
-                    left -= bytes.unwrap_or(0);
-                    bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(&command)
-                }
-            };
-            if at_once {
-                let event = execute(command, *now.get_or_insert_with(Instant::now));
+            if self.run == Run::AtOnce {
+                let event = execute(command, Instant::now(), &Instant::now);
                 books.events.push(event);
-                if self.run == Run::AtOnce {
-                    now = None;
-                }
+                continue;
+            }
+            let lane = command.lane as usize;
+            let bytes = small(&command.op).filter(|&bytes| bytes <= left);
+            left -= bytes.unwrap_or(0);
+            if bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(&command) {
+                let began = *began.get_or_insert_with(Instant::now);
+                let event = execute(command, began, &|| began);
+                books.events.push(event);
             } else {
                 books.begin(&command);
                 books.queues[lane].push_back(command);
                 queued = true;
                 sleepers[lane] |= std::mem::take(&mut books.asleep[lane]);
+            }
+        }
+        if began.is_some() {
+            let ended = Instant::now();
+            for event in &mut books.events[first..] {
+                let Event::Done(done) = event else { continue };
+                done.finished = ended;
             }
         }
         drop(books);
@@ -154,10 +164,10 @@ impl Lanes {
     }
 
     /// The thread of a lane.
-    pub(super) fn run(&self, lane: usize, execute: impl Fn(Command, Instant) -> Event) {
+    pub(super) fn run(&self, lane: usize, execute: impl Fn(Command) -> Event) {
         while let Some(command) = self.next(lane) {
             let token = command.token;
-            let event = execute(command, Instant::now());
+            let event = execute(command);
             let mut books = self.lock();
             books.events.push(event);
             books.running[token.index as usize] = None;

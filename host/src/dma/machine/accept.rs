@@ -6,7 +6,7 @@ use crate::{
     dma::{
         MessageId,
         hazard::{Cause, Edge},
-        model::{Message, Offer, State},
+        model::{Kind, Offer, State},
     },
     error::{FailureKind, TransferError},
 };
@@ -15,32 +15,24 @@ impl Machine {
     /// Accepts a message whose credits were reserved, into a queue that [accepts](Self::accepts) any.
     pub(crate) fn accept_paid(&mut self, offer: &Offer<'_>) -> (Token, MessageId) {
         let token = self.messages.take();
-        // Out of its slot, so that the others can be reached; its lists come with it and go back.
-        let mut message = std::mem::take(self.messages.get_mut(token).expect("just taken"));
         let id = self.next_id;
         self.next_id += 1;
-        let inherited = self.find_edges(token, &mut message, offer);
-        let Message { edges, accesses, mut dependants, .. } = message;
-        dependants.clear();
-        let mut message = Message {
-            id,
-            queue: offer.queue,
-            kind: Some(offer.kind),
-            bytes: offer.bytes,
-            moves: offer.moves,
-            label: offer.label.clone(),
-            doom: inherited.map(|error| FailureKind::Upstream { root: root_of(error) }),
-            edges,
-            accesses,
-            dependants,
-            ..Message::default()
-        };
-        self.count_edges(token, &mut message);
+        let message = self.messages.get_mut(token).expect("just taken");
+        message.begin(id, offer.queue, offer.kind);
+        (message.bytes, message.moves, message.timed) = (offer.bytes, offer.moves, offer.deadline.is_some());
+        message.label.clone_from(&offer.label);
+        message.accesses.extend_from_slice(offer.accesses);
+        // Out of its slot, as the other messages must be reached beside it; it goes back with its memory.
+        let mut edges = std::mem::take(&mut message.edges);
+        let inherited = self.find_edges(token, &mut edges, offer);
+        let Counts { unsent, unended, across } = self.count_edges(token, offer.kind, &edges);
         if let Some(at) = offer.deadline {
-            message.timed = true;
             self.deadlines.push(at, token, |t| self.messages.get(t).is_some());
         }
-        *self.messages.get_mut(token).expect("just taken") = message;
+        let message = self.messages.get_mut(token).expect("just taken");
+        message.doom = inherited.map(|error| FailureKind::Upstream { root: root_of(error) });
+        message.edges = edges;
+        (message.unsent, message.unended, message.across) = (unsent, unended, across);
         let queue = &mut self.queues[offer.queue];
         queue.waiting.push_back(token);
         queue.order.push_back(token);
@@ -48,18 +40,14 @@ impl Machine {
         (token, MessageId(id))
     }
 
-    /// What the message waits for, and the failure that it inherits.
+    /// Fills in what the message waits for; gives the failure that it inherits.
     fn find_edges(
         &mut self,
         token: Token,
-        message: &mut Message,
+        edges: &mut Vec<Edge>,
         offer: &Offer<'_>,
     ) -> Option<std::sync::Arc<TransferError>> {
         let (messages, resources) = (&self.messages, &mut self.resources);
-        let edges = &mut message.edges;
-        edges.clear();
-        message.accesses.clear();
-        message.accesses.extend_from_slice(offer.accesses);
         let mut inherited = None;
         for &(name, access) in offer.accesses {
             let resource = resources.get_mut(name).expect("the buffer's owner is alive");
@@ -78,18 +66,28 @@ impl Machine {
         })
     }
 
-    /// Counts what the message waits for, and has itself told when that happens.
-    fn count_edges(&mut self, token: Token, message: &mut Message) {
-        let lane = message.lane();
-        for edge in &message.edges {
+    /// Counts what the message waits for, and has it told when that happens.
+    fn count_edges(&mut self, token: Token, kind: Kind, edges: &[Edge]) -> Counts {
+        let lane = kind.lane();
+        let mut counts = Counts::default();
+        for edge in edges {
             let earlier = self.messages.get_mut(edge.on).expect("edges lead to live messages");
             if matches!(earlier.state, State::Over(_)) {
                 continue;
             }
             earlier.dependants.push((token, edge.cause.is_data()));
-            message.unsent += u32::from(earlier.state != State::Submitted);
-            message.unended += 1;
-            message.across += u32::from(earlier.lane().is_some_and(|other| Some(other) != lane));
+            counts.unsent += u32::from(earlier.state != State::Submitted);
+            counts.unended += 1;
+            counts.across += u32::from(earlier.lane().is_some_and(|other| Some(other) != lane));
         }
+        counts
     }
+}
+
+/// How many messages one waits for.
+#[derive(Default)]
+struct Counts {
+    unsent: u32,
+    unended: u32,
+    across: u32,
 }

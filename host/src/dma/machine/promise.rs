@@ -10,7 +10,7 @@ use crate::{
     backend::Token,
     dma::{
         MessageId,
-        model::{Action, Kind, Message, QueueId, State},
+        model::{Action, Kind, QueueId, State},
     },
     error::{FailureKind, TransferError},
 };
@@ -19,14 +19,10 @@ impl Machine {
     /// A new promise.
     pub(crate) fn promise(&mut self, label: Option<Arc<str>>) -> (Token, MessageId) {
         let token = self.messages.take();
+        let id = self.next_id;
         let message = self.messages.get_mut(token).expect("just taken");
-        let Message { mut edges, mut accesses, mut dependants, .. } = std::mem::take(message);
-        edges.clear();
-        accesses.clear();
-        dependants.clear();
-        let (id, kind) = (self.next_id, Some(Kind::Promise));
-        let queue = QueueId::MAX;
-        *message = Message { id, queue, kind, label, edges, accesses, dependants, ..Message::default() };
+        message.begin(id, QueueId::MAX, Kind::Promise);
+        message.label = label;
         self.next_id += 1;
         self.promises.push(token);
         (token, MessageId(id))
