@@ -1,6 +1,8 @@
 //! Uploads that are copied when they are sent.
 
-use wharf::{Device, Error, Path};
+use std::time::Instant;
+
+use wharf::{Device, Error, FailureKind, Path};
 
 #[test]
 fn the_slice_is_free_again_at_once() -> wharf::Result<()> {
@@ -22,6 +24,19 @@ fn the_slice_is_free_again_at_once() -> wharf::Result<()> {
         assert!(device.download(&buffer).wait()?.iter().enumerate().all(|(i, &x)| x == i as u32), "{n}");
     }
     assert_eq!(device.stats().staging_bytes, 0);
+    Ok(())
+}
+
+#[test]
+fn a_deadline_holds_for_every_size() -> wharf::Result<()> {
+    let device = Device::open("cpu")?;
+    for n in [1_usize, 16, 1000, 5000] {
+        let buffer = device.buffer::<u32>(n)?;
+        let late = device.upload(&buffer).deadline_at(Instant::now()).copy_from(&vec![7; n])?.wait();
+        let error = late.result.expect_err("the time has passed");
+        assert!(matches!(error.kind, FailureKind::Deadline), "{n}: {error}");
+        assert_eq!(error.bytes_done, 0);
+    }
     Ok(())
 }
 
