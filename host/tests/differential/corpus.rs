@@ -86,7 +86,7 @@ fn differences(case: &Case, device: &Device) -> wharf::Result<Vec<String>> {
     let contents = contents(file, &module, entry, length);
     let limit = Duration::from_secs(20);
     let here = run(&module, entry, set, Engine::Interpreter, groups, &contents, limit);
-    let here = here.unwrap_or_else(|error| panic!("{file} {entry}: {error}"));
+    let here = here.unwrap_or_else(|error| panic!("{file} {entry}: {error}")).buffers;
     let there = run_there(device, &wgsl, entry, set, groups, &contents)?;
     let mut lines = Vec::new();
     let bindings = &module.entry(entry).expect("it is there").bindings;

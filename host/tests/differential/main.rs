@@ -69,7 +69,7 @@ fn run_there(
 /// What the device makes otherwise of a program, in a line.
 fn disagreement(device: &Device, program: &Program) -> Option<String> {
     let (_, entry) = program.module().ok()?;
-    let here = run_program(program, Engine::Interpreter).ok()?;
+    let here = run_program(program, Engine::Interpreter).ok()?.buffers;
     let contents = program.buffers(&entry);
     match run_there(device, &program.wgsl(), "main", &program.overrides(), program.groups, &contents) {
         Ok(there) => difference(program, &entry, &here, &there),

@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wharf_simt_fuzz::{Features, Program, disagreement};
+use wharf_simt_fuzz::{Features, Program, agreement};
 
 fuzz_target!(|bytes: &[u8]| {
     let program = Program::from_bytes(bytes, Features::ALL);
-    if let Some(line) = disagreement(&program) {
+    if let Err(line) = agreement(&program) {
         panic!("{line}\n{}", program.wgsl());
     }
 });

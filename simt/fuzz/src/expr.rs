@@ -235,9 +235,11 @@ impl Gen<'_> {
         }
     }
 
-    /// The expression, or a variable in its place where WGSL would reject a constant out of range.
+    /// The expression, or a variable in its place where a constant out of range would be rejected; naga
+    /// looks at each component of a vector.
     fn unfolded(&mut self, value: Expr) -> String {
-        if value.constant { self.runtime(value.ty, 1).text } else { value.text }
+        let looked_into = value.constant || matches!(value.ty, Ty::Vector(..));
+        if looked_into { self.runtime(value.ty, 1).text } else { value.text }
     }
 
     fn arithmetic(&mut self, ty: Ty, depth: u32) -> Expr {

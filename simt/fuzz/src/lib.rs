@@ -34,7 +34,7 @@ mod ty;
 
 pub use generator::{Counts, Features};
 pub use program::{Program, filled};
-pub use run::{ENGINES, difference, disagreement, enter, findings, run, run_program};
+pub use run::{ENGINES, Ran, agreement, difference, enter, findings, run, run_program};
 
 /// Every construct that is counted, those of [`Features::ALL`] too.
 pub fn constructs() -> Vec<&'static str> {

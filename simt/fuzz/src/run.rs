@@ -9,7 +9,7 @@ use wharf_simt::{Access, Budget, Engine, Entry, Error, Finding, Kind, Memory, Mo
 use crate::program::Program;
 
 /// Every engine; they agree bit for bit. The first is the oracle.
-pub const ENGINES: &[Engine] = &[Engine::Interpreter];
+pub const ENGINES: &[Engine] = &[Engine::Interpreter, Engine::Jit];
 
 static POOL: LazyLock<rayon::ThreadPool> =
     LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads"));
@@ -40,7 +40,16 @@ impl Buffer {
     }
 }
 
-/// Runs an entry point for so long at most; what the buffers hold afterwards.
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// What ran it.
+    pub engine: Engine,
+    /// What each binding holds afterwards.
+    pub buffers: Vec<Vec<u32>>,
+}
+
+/// Runs an entry point for so long at most.
 ///
 /// # Errors
 ///
@@ -53,7 +62,7 @@ pub fn run(
     groups: [u32; 3],
     buffers: &[Vec<u32>],
     limit: Duration,
-) -> Result<Vec<Vec<u32>>, Error> {
+) -> Result<Ran, Error> {
     let program = module.compile(entry, set, engine)?;
     let buffers: Vec<Buffer> = buffers.iter().map(|content| Buffer::new(content)).collect();
     let args: Vec<Memory<'_>> = buffers.iter().map(Buffer::memory).collect();
@@ -70,7 +79,7 @@ pub fn run(
         drop(done);
         ran
     })?;
-    Ok(buffers.iter().map(Buffer::content).collect())
+    Ok(Ran { engine: program.engine(), buffers: buffers.iter().map(Buffer::content).collect() })
 }
 
 /// Runs a generated program on one engine.
@@ -78,33 +87,32 @@ pub fn run(
 /// # Errors
 ///
 /// As [`run`].
-pub fn run_program(program: &Program, engine: Engine) -> Result<Vec<Vec<u32>>, Error> {
+pub fn run_program(program: &Program, engine: Engine) -> Result<Ran, Error> {
     let (module, entry) = program.module()?;
     let buffers = program.buffers(&entry);
     run(&module, "main", &program.overrides(), engine, program.groups, &buffers, Duration::from_secs(20))
 }
 
-/// What is wrong with a generated program on the engines, in a line: one rejects it, is stopped by its
-/// time, or comes to something else than the first.
-pub fn disagreement(program: &Program) -> Option<String> {
-    let entry = match program.module() {
-        Ok((_, entry)) => entry,
-        Err(error) => return Some(format!("the front door: {error}")),
-    };
-    let mut oracle: Option<Vec<Vec<u32>>> = None;
-    for &engine in ENGINES {
-        let got = match run_program(program, engine) {
-            Ok(got) => got,
-            Err(error) => return Some(format!("{engine:?}: {error}")),
-        };
-        if let Some(oracle) = &oracle
-            && let Some(line) = differing_bits(&entry, oracle, &got)
-        {
-            return Some(format!("{:?} and {engine:?}: {line}", ENGINES[0]));
+/// Runs a generated program on every engine: those that ran it, or what is wrong, in a line: one rejects
+/// it, is stopped by its time, or comes to something else than the first.
+///
+/// What is too large to compile is interpreted, so an engine may be there twice.
+///
+/// # Errors
+///
+/// The line.
+pub fn agreement(program: &Program) -> Result<Vec<Engine>, String> {
+    let (_, entry) = program.module().map_err(|error| format!("the front door: {error}"))?;
+    let ran: Vec<Ran> = ENGINES
+        .iter()
+        .map(|&engine| run_program(program, engine).map_err(|error| format!("{engine:?}: {error}")))
+        .collect::<Result<_, _>>()?;
+    for other in &ran[1..] {
+        if let Some(line) = differing_bits(&entry, &ran[0].buffers, &other.buffers) {
+            return Err(format!("{:?} and {:?}: {line}", ran[0].engine, other.engine));
         }
-        oracle.get_or_insert(got);
     }
-    None
+    Ok(ran.iter().map(|ran| ran.engine).collect())
 }
 
 /// What a checked run finds wrong with a generated program. It reads indices out of bounds and fresh
@@ -225,7 +233,7 @@ mod tests {
         for seed in 1..=40 {
             let program = Program::from_seed(seed, Features::PORTABLE);
             let (_, entry) = program.module().expect("it is valid");
-            let oracle = run_program(&program, ENGINES[0]).expect("it runs");
+            let oracle = run_program(&program, ENGINES[0]).expect("it runs").buffers;
             assert_eq!(difference(&program, &entry, &oracle, &oracle), None);
             for (slot, at) in entry.bindings.iter().zip(0..) {
                 let mut other = oracle.clone();
@@ -270,7 +278,7 @@ mod tests {
         for seed in 1..=40 {
             let program = Program::from_seed(seed, Features::PORTABLE);
             let (_, entry) = program.module().expect("it is valid");
-            let ran = run_program(&program, ENGINES[0]).expect("it runs");
+            let ran = run_program(&program, ENGINES[0]).expect("it runs").buffers;
             let at = entry.bindings.iter().position(|slot| slot.name == "out");
             for word in at.map(|at| &ran[at]).into_iter().flatten() {
                 words += 1;
@@ -285,6 +293,6 @@ mod tests {
         let program = Program::from_seed(3, Features::PORTABLE);
         let small = program.shrink(|smaller| smaller.module().is_ok() && smaller.wgsl().contains("out[flat"));
         assert!(small.wgsl().len() * 3 < program.wgsl().len(), "{}", small.wgsl());
-        assert!(disagreement(&small).is_none());
+        assert!(agreement(&small).is_ok());
     }
 }
