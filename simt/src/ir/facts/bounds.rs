@@ -3,12 +3,13 @@
 //! Each register has two ranges: of the active invocations, and of all that run together. A condition
 //! narrows the first, and the second only if they share it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::home::Homes;
 use super::range::Range;
 use super::shape::{Level, Shape};
 use super::spread::Spread;
+use super::state::{Changes, Fact, State, Tells};
 use super::{Bounds, Known, arith};
 use crate::ir::{Input, Inst, Kernel, Label, Lane, Len, Node, Op, Reg, SUBGROUP, Use};
 
@@ -30,12 +31,8 @@ pub(super) fn of(kernel: &Kernel, homes: &Homes, spread: &Spread) -> Found {
         spread,
         makers: vec![None; count],
         assigned_in: Vec::new(),
-        facts: vec![Fact { known: Known::ANY, tells: Tells::Nothing }; count],
-        log: Vec::new(),
+        state: State::new(count),
         found: nothing(),
-        clock: 0,
-        made_at: vec![0; count],
-        set_at: vec![0; count],
         live: true,
         scopes: BTreeMap::new(),
         parted: false,
@@ -46,10 +43,10 @@ pub(super) fn of(kernel: &Kernel, homes: &Homes, spread: &Spread) -> Found {
     let nodes = walk.prepare(&kernel.body, &mut Vec::new());
     walk.visits_left = nodes.saturating_mul(MOST_VISITS);
     for &(reg, bits) in &kernel.consts {
-        walk.facts[reg as usize].known = Known::both(Range::word(bits));
+        walk.state.begin(reg, Known::both(Range::word(bits)));
     }
     for &(reg, input) in &kernel.inputs {
-        walk.facts[reg as usize].known = Known::both(of_input(input, kernel.workgroup));
+        walk.state.begin(reg, Known::both(of_input(input, kernel.workgroup)));
     }
     walk.block(&kernel.body);
     if walk.visits_left == 0 { nothing() } else { walk.found }
@@ -67,37 +64,6 @@ fn of_input(input: Input, size: [u32; 3]) -> Range {
     }
 }
 
-/// Registers that changed, and what became known of them.
-type Changes = BTreeMap<Reg, Fact>;
-
-/// What is known of a register at one place.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct Fact {
-    pub known: Known,
-    pub tells: Tells,
-}
-
-/// What the value of a variable tells of others.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Tells {
-    Nothing,
-    /// It was copied from this register, at this time.
-    Source(Reg, u64),
-    /// When it has the value `when`, both parts had these, at this time.
-    Parts {
-        when: bool,
-        parts: [(Reg, bool); 2],
-        at: u64,
-    },
-}
-
-impl Fact {
-    fn or(self, other: Self) -> Self {
-        let tells = if self.tells == other.tells { self.tells } else { Tells::Nothing };
-        Self { known: self.known.or(other.known), tells }
-    }
-}
-
 struct Scope {
     /// The log's length where it opened.
     mark: usize,
@@ -112,14 +78,8 @@ pub(super) struct Walk<'k> {
     makers: Vec<Option<&'k Op>>,
     /// The variables that each loop assigns.
     assigned_in: Vec<Vec<Reg>>,
-    facts: Vec<Fact>,
-    /// What to put back to return to an earlier state.
-    log: Vec<(Reg, Fact)>,
+    pub(super) state: State,
     found: Found,
-    /// Time, to tell whether a variable still has the value that somebody read.
-    clock: u64,
-    made_at: Vec<u64>,
-    set_at: Vec<u64>,
     /// Whether anybody comes here.
     pub(super) live: bool,
     scopes: BTreeMap<Label, Scope>,
@@ -165,52 +125,6 @@ impl<'k> Walk<'k> {
         nodes
     }
 
-    fn tick(&mut self) -> u64 {
-        self.clock += 1;
-        self.clock
-    }
-
-    pub(super) fn known(&self, reg: Reg) -> Known {
-        self.facts[reg as usize].known
-    }
-
-    /// Changes what is known of a register, so that it can be changed back.
-    pub(super) fn put(&mut self, reg: Reg, known: Known) {
-        let tells = self.facts[reg as usize].tells;
-        self.put_fact(reg, Fact { known, tells });
-    }
-
-    fn put_fact(&mut self, reg: Reg, fact: Fact) {
-        self.log.push((reg, self.facts[reg as usize]));
-        self.facts[reg as usize] = fact;
-    }
-
-    /// What changed since the log had this length.
-    fn changes(&self, mark: usize) -> Changes {
-        self.log[mark..].iter().map(|&(reg, _)| (reg, self.facts[reg as usize])).collect()
-    }
-
-    fn back_to(&mut self, mark: usize) {
-        while self.log.len() > mark {
-            if let Some((reg, fact)) = self.log.pop() {
-                self.facts[reg as usize] = fact;
-            }
-        }
-    }
-
-    /// Goes on from the ends of several ways that began here.
-    fn join(&mut self, ways: &[Changes]) {
-        self.live = !ways.is_empty();
-        let regs: BTreeSet<Reg> = ways.iter().flat_map(|way| way.keys().copied()).collect();
-        for reg in regs {
-            let before = self.facts[reg as usize];
-            let ends = ways.iter().map(|way| way.get(&reg).copied().unwrap_or(before));
-            if let Some(fact) = ends.reduce(Fact::or) {
-                self.put_fact(reg, fact);
-            }
-        }
-    }
-
     fn block(&mut self, body: &'k [Node]) {
         for node in body {
             self.visits_left = self.visits_left.saturating_sub(1);
@@ -229,7 +143,7 @@ impl<'k> Walk<'k> {
                 Node::Loop { body, .. } => self.repeat(body),
                 Node::Exit(label) => {
                     if let Some(mark) = self.scopes.get(label).map(|scope| scope.mark) {
-                        let changes = self.changes(mark);
+                        let changes = self.state.changes(mark);
                         self.scopes.entry(*label).and_modify(|scope| scope.exits.push(changes));
                     }
                     if self.spread.exits[*label as usize] != Level::Uniform && !self.torn.contains(label) {
@@ -243,7 +157,7 @@ impl<'k> Walk<'k> {
     }
 
     fn branch(&mut self, cond: Reg, accept: &'k [Node], reject: &'k [Node]) {
-        let (mark, start, parted) = (self.log.len(), self.clock, self.parted);
+        let (mark, start, parted) = (self.state.mark(), self.state.now(), self.parted);
         let level = self.spread.shapes[cond as usize].level();
         let mut ways = Vec::new();
         self.parted |= level != Level::Uniform;
@@ -252,14 +166,15 @@ impl<'k> Walk<'k> {
             self.assume(cond, value, level == Level::Uniform);
             self.block(body);
             if self.live {
-                ways.push(self.changes(mark));
+                ways.push(self.state.changes(mark));
             }
-            self.back_to(mark);
+            self.state.back_to(mark);
         }
         self.parted = parted;
-        self.join(&ways);
+        self.live = !ways.is_empty();
+        self.state.join(&ways);
         if let [accept, reject] = &ways[..]
-            && self.unchanged(cond, start)
+            && self.state.unchanged(cond, start)
         {
             self.conjunctions(cond, accept, reject);
         }
@@ -273,10 +188,10 @@ impl<'k> Walk<'k> {
             else {
                 continue;
             };
-            if !self.unchanged(yes, yes_at) || !self.unchanged(no, no_at) {
+            if !self.state.unchanged(yes, yes_at) || !self.state.unchanged(no, no_at) {
                 continue;
             }
-            let constant = |reg: Reg| match self.known(reg).active {
+            let constant = |reg: Reg| match self.state.known(reg).active {
                 range if range == Range::word(0) => Some(false),
                 range if range == Range::word(u32::MAX) => Some(true),
                 _ => None,
@@ -287,22 +202,23 @@ impl<'k> Walk<'k> {
                 (Some(yes), None) => (!yes, [(cond, false), (no, !yes)]),
                 _ => continue,
             };
-            let known = self.known(reg);
-            let at = self.tick();
-            self.put_fact(reg, Fact { known, tells: Tells::Parts { when, parts, at } });
+            let known = self.state.known(reg);
+            let at = self.state.tick();
+            self.state.put_fact(reg, Fact { known, tells: Tells::Parts { when, parts, at } });
         }
     }
 
     fn scope(&mut self, label: Label, body: &'k [Node]) {
-        let mark = self.log.len();
+        let mark = self.state.mark();
         self.scopes.insert(label, Scope { mark, exits: Vec::new() });
         self.block(body);
         let mut ways = self.scopes.remove(&label).map_or_else(Vec::new, |scope| scope.exits);
         if self.live {
-            ways.push(self.changes(mark));
+            ways.push(self.state.changes(mark));
         }
-        self.back_to(mark);
-        self.join(&ways);
+        self.state.back_to(mark);
+        self.live = !ways.is_empty();
+        self.state.join(&ways);
         self.torn.retain(|&torn| torn != label);
     }
 
@@ -313,14 +229,9 @@ impl<'k> Walk<'k> {
         let (inner, parted) = (self.loops, self.parted);
         self.parted |= self.spread.loops[number] != Level::Uniform;
         let exits: Vec<(Label, usize)> = self.scopes.iter().map(|(&label, scope)| (label, scope.exits.len())).collect();
-        let now = self.tick();
-        for at in 0..self.assigned_in[number].len() {
-            let reg = self.assigned_in[number][at];
-            self.set_at[reg as usize] = now;
-            self.put_fact(reg, Fact { known: self.known(reg), tells: Tells::Nothing });
-        }
+        self.state.unsettle(&self.assigned_in[number]);
         loop {
-            let mark = self.log.len();
+            let mark = self.state.mark();
             self.loops = inner;
             self.live = true;
             // Only the last round counts: it began with the most.
@@ -328,13 +239,13 @@ impl<'k> Walk<'k> {
                 self.scopes.entry(label).and_modify(|scope| scope.exits.truncate(len));
             }
             self.block(body);
-            let back = if self.live { self.changes(mark) } else { Changes::new() };
-            self.back_to(mark);
+            let back = if self.live { self.state.changes(mark) } else { Changes::new() };
+            self.state.back_to(mark);
             let mut settled = true;
             for (reg, next) in back {
-                let before = self.known(reg);
+                let before = self.state.known(reg);
                 if before.or(next.known) != before {
-                    self.put(reg, before.widen(next.known));
+                    self.state.put(reg, before.widen(next.known));
                     settled = false;
                 }
             }
@@ -350,7 +261,7 @@ impl<'k> Walk<'k> {
         match &inst.op {
             Op::Copy { dst, src, words } => {
                 for word in 0..*words {
-                    self.make(dst + word, self.known(src + word));
+                    self.make(dst + word, self.state.known(src + word));
                 }
                 return;
             }
@@ -361,7 +272,7 @@ impl<'k> Walk<'k> {
                 return;
             }
             Op::Index { dst, base, index, len, .. } => {
-                let (known, base) = (self.known(*index), base.map(|base| self.found.bounds[base as usize]));
+                let (known, base) = (self.state.known(*index), base.map(|base| self.found.bounds[base as usize]));
                 let inside = |range: Range| match *len {
                     Len::Fixed(len) => range.u.1 < len,
                     Len::Runtime(slot) => range.is_below(slot),
@@ -375,7 +286,7 @@ impl<'k> Walk<'k> {
             }
             _ => {}
         }
-        let known = |reg: Reg| self.known(reg);
+        let known = |reg: Reg| self.state.known(reg);
         let result = match &inst.op {
             Op::Unary { op, ty, a, .. } => known(*a).map(|a| arith::unary(*op, *ty, a)),
             Op::Convert { from, to, a, .. } => known(*a).map(|a| arith::convert(*from, *to, a)),
@@ -391,10 +302,7 @@ impl<'k> Walk<'k> {
     }
 
     fn make(&mut self, reg: Reg, known: Known) {
-        let now = self.tick();
-        self.made_at[reg as usize] = now;
-        // Nobody reads it on ways that do not come through here.
-        self.facts[reg as usize].known = known;
+        self.state.make(reg, known);
         self.found.made[reg as usize] = known;
     }
 
@@ -402,18 +310,11 @@ impl<'k> Walk<'k> {
         if self.homes.is_array(reg) {
             return;
         }
-        let (before, next) = (self.known(reg), self.known(src));
+        let (before, next) = (self.state.known(reg), self.state.known(src));
         // One value stands for a uniform variable, whoever is active.
         let for_all = !self.parted && self.torn.is_empty() || self.spread.shapes[reg as usize] == Shape::UNIFORM;
         let always = if for_all { next.always } else { before.always.or(next.always) };
-        let now = self.tick();
-        self.set_at[reg as usize] = now;
-        self.put_fact(reg, Fact { known: Known { active: next.active, always }, tells: Tells::Source(src, now) });
-    }
-
-    /// Whether a register still has the value it had at this time.
-    fn unchanged(&self, reg: Reg, since: u64) -> bool {
-        self.set_at[reg as usize] <= since
+        self.state.assign(reg, src, Known { active: next.active, always });
     }
 
     pub(super) fn homes_array(&self, reg: Reg) -> bool {
@@ -423,24 +324,14 @@ impl<'k> Walk<'k> {
     /// What made a temporary, if its operands still have the values it was made from.
     pub(super) fn maker(&self, reg: Reg) -> Option<&'k Op> {
         let op = self.makers[reg as usize]?;
-        let made_at = self.made_at[reg as usize];
+        let made_at = self.state.made_at(reg);
         let mut intact = made_at > 0;
         op.clone().registers(&mut |reg, words, how| {
             if how == Use::Read {
-                intact &= (*reg..*reg + words).all(|reg| self.unchanged(reg, made_at));
+                intact &= (*reg..*reg + words).all(|reg| self.state.unchanged(reg, made_at));
             }
         });
         intact.then_some(op)
-    }
-
-    /// What else has a value that this variable's value tells.
-    pub(super) fn told_by(&self, reg: Reg, value: bool) -> [Option<(Reg, bool)>; 2] {
-        let intact = |part: (Reg, bool), at: u64| Some(part).filter(|&(part, _)| self.unchanged(part, at));
-        match self.facts[reg as usize].tells {
-            Tells::Source(from, at) => [intact((from, value), at), None],
-            Tells::Parts { when, parts, at } if when == value => parts.map(|part| intact(part, at)),
-            _ => [None; 2],
-        }
     }
 }
 

@@ -18,10 +18,10 @@ impl Walk<'_> {
             return;
         }
         let impossible = if value { 0 } else { u32::MAX };
-        if self.known(cond).active == Range::word(impossible) {
+        if self.state.known(cond).active == Range::word(impossible) {
             self.live = false;
         }
-        for (part, value) in self.told_by(cond, value).into_iter().flatten() {
+        for (part, value) in self.state.told_by(cond, value).into_iter().flatten() {
             self.suppose(part, value, shared, depth - 1);
         }
         match self.maker(cond) {
@@ -47,7 +47,7 @@ impl Walk<'_> {
 
     /// `op(a, b)` is known to hold.
     fn compared(&mut self, op: Binary, ty: Lane, a: Reg, b: Reg, shared: bool) {
-        let (left, right) = (self.known(a), self.known(b));
+        let (left, right) = (self.state.known(a), self.state.known(b));
         let (active_a, active_b) = narrowed(op, ty, left.active, right.active);
         let (always_a, always_b) =
             if shared { narrowed(op, ty, left.always, right.always) } else { (left.always, right.always) };
@@ -62,7 +62,7 @@ impl Walk<'_> {
         if !self.live || depth == 0 || self.homes_array(reg) {
             return;
         }
-        let mut known = self.known(reg);
+        let mut known = self.state.known(reg);
         known.active = known.active.and(active);
         if let Some(always) = always {
             known.always = known.always.and(always);
@@ -70,10 +70,10 @@ impl Walk<'_> {
         self.live &= !known.active.is_empty();
         if known.always.is_empty() {
             // Nobody who is active contradicts it, so what is known of the idle is of no use.
-            known.always = self.known(reg).always;
+            known.always = self.state.known(reg).always;
         }
-        if known != self.known(reg) {
-            self.put(reg, known);
+        if known != self.state.known(reg) {
+            self.state.put(reg, known);
         }
         match self.maker(reg) {
             Some(&Op::Copy { dst, src, .. }) => self.narrow(src + (reg - dst), active, always, depth - 1),

@@ -10,6 +10,7 @@ mod home;
 mod range;
 mod shape;
 mod spread;
+mod state;
 #[cfg(test)]
 mod tests;
 
