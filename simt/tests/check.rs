@@ -153,9 +153,27 @@ fn main(@builtin(local_invocation_index) i: u32) {
     let found = check(wgsl, "main", &[], [1, 1, 1], &[vec![0; 8]]);
     let seen: Vec<_> =
         found.iter().map(|f| (f.kind, f.at.unwrap().line, f.address.as_deref().unwrap(), f.count)).collect();
-    assert_eq!(seen, [(Kind::Bounds, 5, "data[4]", 1), (Kind::Bounds, 7, "tile[-1]", 1)]);
+    assert_eq!(seen, [(Kind::Bounds, 5, "data[4]", 1), (Kind::Bounds, 7, "tile[1][-1]", 1)]);
     assert_eq!(found[0].invocations[0].local, [3, 0, 0]);
     assert!(found[0].message.contains("beyond its 4 elements"), "{}", found[0].message);
+}
+
+#[test]
+fn an_index_out_of_bounds_is_named_with_all_around_it() {
+    let wgsl = "struct Cell { n: u32, at: vec3<f32>, grid: array<array<u32, 4>, 4> }
+@group(0) @binding(0) var<storage, read_write> cells: array<Cell>;
+var<private> own: array<mat2x3<f32>, 2>;
+@compute @workgroup_size(1)
+fn main(@builtin(num_workgroups) one: vec3<u32>) {
+    cells[one.x].grid[one.x + 1u][one.x * 9u] = 1u;
+    cells[one.x].grid[one.x + 4u][one.x + 9u] = 1u;
+    cells[one.x].at[one.x + 2u] = 1.0;
+    cells[one.x + 4u].grid[0][1] = 1u;
+    own[one.x][one.x][one.x * 7u] = 1.0;
+}";
+    let found = check(wgsl, "main", &[], [1, 1, 1], &[vec![0; 2 * 24]]);
+    let seen: Vec<_> = found.iter().map(|f| f.address.as_deref().unwrap()).collect();
+    assert_eq!(seen, ["cells[1].grid[2][9]", "cells[1].grid[5]", "cells[1].at[3]", "cells[5]", "own[1][1][7]"]);
 }
 
 #[test]

@@ -6,23 +6,24 @@ mod name;
 mod order;
 mod shadow;
 mod steps;
+mod tell;
 
 use std::cell::Cell;
 use std::collections::HashMap;
 
 use naga::Span;
 
-use crate::error::Location;
-use crate::finding::{Budget, Finding, Invocation, Kind, Severity};
-use crate::ir::{BarrierScope, Kernel, Lane, NOWHERE, Place, Reg, Root, VarId};
+use crate::finding::Budget;
+use crate::ir::{BarrierScope, Kernel, Lane, NOWHERE, Place, Reg, Root};
 use crate::layout::Scalar;
 use crate::lower::shape::words;
 use crate::memory::Memory;
 use crate::reflect::Slot;
 use bindings::Bindings;
 use epoch::{Entry, Epoch, Who};
-use shadow::{Access, Conflict, Sort, Table};
+use shadow::{Access, Sort, Table};
 use steps::Steps;
+use tell::Report;
 
 /// How memory is accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +74,16 @@ pub(crate) struct Touch {
     pub address: u64,
 }
 
+/// An index that is not below its array's length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beyond {
+    /// The part of the array's address that is known only when running.
+    pub base: u32,
+    pub index: u32,
+    pub stride: u32,
+    pub len: u32,
+}
+
 /// Everything a checked run remembers.
 #[derive(Debug)]
 pub(crate) struct Checker<'a> {
@@ -88,12 +99,9 @@ pub(crate) struct Checker<'a> {
     number: u32,
     workgroup_epoch: u32,
     storage_epoch: u32,
-    sites: Vec<Span>,
-    site_numbers: HashMap<Option<(usize, usize)>, u16>,
-    /// For an address register with lanes out of bounds: the index and length of each.
-    beyond: HashMap<Reg, Vec<Option<(u32, u32)>>>,
-    found: HashMap<(Kind, u16, u16, VarId), usize>,
-    findings: Vec<Finding>,
+    /// For an address register with lanes out of bounds: what took each there.
+    beyond: HashMap<Reg, Vec<Option<Beyond>>>,
+    report: Report,
     steps: Steps,
     budget: Budget,
 }
@@ -120,20 +128,11 @@ impl<'a> Checker<'a> {
             number: 0,
             workgroup_epoch: 0,
             storage_epoch: 0,
-            sites: Vec::new(),
-            site_numbers: HashMap::new(),
             beyond: HashMap::new(),
-            found: HashMap::new(),
-            findings: Vec::new(),
+            report: Report::default(),
             steps: Steps::new(lanes as usize, budget.max_steps),
             budget,
         }
-    }
-
-    pub(crate) fn into_findings(self) -> Vec<Finding> {
-        let mut findings = self.findings;
-        findings.sort_by_key(|finding| (finding.severity, finding.at, finding.kind));
-        findings
     }
 
     pub(crate) fn start(&mut self, group: [u32; 3]) {
@@ -165,13 +164,6 @@ impl<'a> Checker<'a> {
         self.steps.over(mask)
     }
 
-    pub(crate) fn over_budget(&mut self, at: Span, lane: usize) {
-        let message = format!("no end after {} steps", self.budget.max_steps);
-        let who = vec![self.invocation(self.number, lane)];
-        let fix = "Give the loop a bound that every invocation reaches, or raise the number of steps.";
-        self.report((Kind::Budget, Severity::Error), at, None, None, who, None, message, fix);
-    }
-
     pub(crate) fn barrier(&mut self, scope: BarrierScope) {
         if scope.workgroup {
             self.look_into_all();
@@ -180,55 +172,22 @@ impl<'a> Checker<'a> {
         self.storage_epoch += u32::from(scope.storage);
     }
 
-    pub(crate) fn diverged(&mut self, at: Span, arrived: usize, missing: usize, count: u32) {
-        let of: u32 = self.kernel.workgroup.iter().product();
-        let message = format!("only {count} of {of} invocations reach this barrier");
-        let who = [arrived, missing].map(|lane| self.invocation(self.number, lane));
-        let fix = "Move the barrier out of the branch or loop whose condition the invocations do not share.";
-        self.report((Kind::Divergence, Severity::Error), at, None, None, who.into(), None, message, fix);
-    }
-
-    pub(crate) fn not_uniform(&mut self, at: Span, place: &Place) {
-        let message = "the invocations of a workgroup load from different places".to_owned();
-        let who = vec![self.invocation(self.number, 0)];
-        let fix = "Pass workgroupUniformLoad a pointer that is the same for every invocation.";
-        self.report((Kind::Divergence, Severity::Error), at, None, Some(place.var), who, None, message, fix);
-    }
-
-    /// Notes which lanes an index takes out of bounds: `indices` if there may be any that are not below
-    /// `len`, and `base` the register that may already be out of bounds.
-    pub(crate) fn index(&mut self, dst: Reg, base: Option<Reg>, len: u32, indices: Option<&[Cell<u32>]>) {
+    /// Notes which lanes an index takes out of bounds. `base` is the register that may already be; `beyond`
+    /// tells of a lane, where there may be any.
+    pub(crate) fn index(&mut self, dst: Reg, base: Option<Reg>, beyond: Option<&dyn Fn(usize) -> Beyond>) {
         let inherited = base.and_then(|base| self.beyond.get(&base)).cloned();
-        if inherited.is_none() && indices.is_none() {
+        if inherited.is_none() && beyond.is_none() {
             self.beyond.remove(&dst);
             return;
         }
         let lanes: u32 = self.kernel.workgroup.iter().product();
         let mut all = inherited.unwrap_or_else(|| vec![None; lanes as usize]);
-        for (known, index) in all.iter_mut().zip(indices.into_iter().flatten()) {
-            *known = known.or(Some((index.get(), len)).filter(|&(index, len)| index >= len));
+        if let Some(beyond) = beyond {
+            for (lane, known) in all.iter_mut().enumerate() {
+                *known = known.or(Some(beyond(lane)).filter(|found| found.index >= found.len));
+            }
         }
         self.beyond.insert(dst, all);
-    }
-
-    /// An active lane uses an address that is out of bounds.
-    pub(crate) fn out_of_bounds(&mut self, at: Span, place: &Place, lane: usize, how: How) {
-        let known = place.addr.and_then(|addr| self.beyond.get(&addr)).and_then(|lanes| lanes[lane]);
-        let name = &self.kernel.variables[place.var as usize].name;
-        let name = if name.is_empty() { "value" } else { name };
-        let (address, message) = match known {
-            Some((index, len)) => {
-                // A negative index shows as it was written.
-                let index = if index > i32::MAX as u32 { i64::from(index as i32) } else { index.into() };
-                let address = format!("{name}[{index}]");
-                let message = format!("{} {address}, beyond its {len} elements", how.verb());
-                (address, message)
-            }
-            None => (name.to_owned(), format!("an access beyond `{name}`")),
-        };
-        let who = vec![self.invocation(self.number, lane)];
-        let fix = "Compare the index with the length (arrayLength for a buffer) before the access.";
-        self.report((Kind::Bounds, Severity::Error), at, None, Some(place.var), who, Some(address), message, fix);
     }
 
     /// Whether accesses to a binding cannot be wrong while they are in bounds.
@@ -353,121 +312,5 @@ impl<'a> Checker<'a> {
         if let Some(conflict) = conflict {
             self.race(at, place, how, touch, conflict);
         }
-    }
-
-    fn uninitialised(&mut self, at: Span, place: &Place, touch: Touch) {
-        let address = self.name(place, touch.address);
-        let message = format!("reads {address} before anything is written there");
-        let who = vec![self.invocation(self.number, touch.lane)];
-        let fix = "Write it first; WGSL starts with zeros, CUDA does not.";
-        self.report(
-            (Kind::Uninitialised, Severity::Portability),
-            at,
-            None,
-            Some(place.var),
-            who,
-            Some(address),
-            message,
-            fix,
-        );
-    }
-
-    fn race(&mut self, at: Span, place: &Place, how: How, touch: Touch, conflict: Conflict) {
-        let address = self.name(place, touch.address);
-        let group = if conflict.group == 0 { self.number } else { conflict.group };
-        let other = self.invocation(group, usize::from(conflict.access.lane) - 1);
-        let who = vec![self.invocation(self.number, touch.lane), other];
-        let verb = how.verb();
-        let across = if conflict.group == 0 { "another invocation" } else { "another workgroup" };
-        let message = format!("{verb} {address}, which {across} accesses without order");
-        let fix = match (conflict.group, place.root) {
-            (0, Root::Workgroup) => {
-                "Put workgroupBarrier() between the two accesses; storageBarrier() does not order workgroup memory."
-            }
-            (0, _) => {
-                "Put storageBarrier() between the two accesses; workgroupBarrier() does not order storage memory."
-            }
-            _ => "No barrier orders workgroups: use atomics, separate elements, or two dispatches.",
-        };
-        let other_site = Some(conflict.access.site);
-        self.report((Kind::Race, Severity::Error), at, other_site, Some(place.var), who, Some(address), message, fix);
-    }
-
-    fn unordered(&mut self, found: &order::Unordered) {
-        let (entry, other, touch) = (found.entry, found.other, found.touch);
-        let address = self.name(&entry.place, touch.address);
-        let who = [touch.lane, found.other_lane].map(|lane| self.invocation(self.number, lane));
-        // Some do wait for a value, or look whether there is work left.
-        let loads = entry.how == How::AtomicLoad || other.how == How::AtomicLoad;
-        let severity = if loads { Severity::Portability } else { Severity::Error };
-        let (verb, others) = (entry.how.verb(), other.how.verb());
-        let message = format!("{verb} {address}, which another invocation {others}, in either order");
-        let fix = "Put workgroupBarrier() between the two accesses, unless any order will do.";
-        let other_site = Some(self.site(other.at));
-        let var = Some(entry.place.var);
-        self.report((Kind::Race, severity), entry.at, other_site, var, who.into(), Some(address), message, fix);
-    }
-
-    fn name(&self, place: &Place, address: u64) -> String {
-        name::of(&self.kernel.variables[place.var as usize], address)
-    }
-
-    /// A short number for a place in the source.
-    pub(crate) fn site(&mut self, at: Span) -> u16 {
-        let key = at.to_range().map(|range| (range.start, range.end));
-        let next = u16::try_from(self.sites.len()).unwrap_or(u16::MAX);
-        let sites = &mut self.sites;
-        *self.site_numbers.entry(key).or_insert_with(|| {
-            if next < u16::MAX {
-                sites.push(at);
-            }
-            next
-        })
-    }
-
-    /// The invocation in a lane of the workgroup with this number.
-    fn invocation(&self, number: u32, lane: usize) -> Invocation {
-        let [nx, ny, _] = self.kernel.workgroup;
-        let lane = lane as u32;
-        let workgroup = if number == self.number {
-            self.group
-        } else {
-            let [gx, gy, _] = self.groups;
-            let index = number - 1;
-            [index % gx, index / gx % gy, index / gx / gy]
-        };
-        Invocation { workgroup, local: [lane % nx, lane / nx % ny, lane / nx / ny] }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "each is a field of the finding")]
-    fn report(
-        &mut self,
-        (kind, severity): (Kind, Severity),
-        at: Span,
-        other: Option<u16>,
-        var: Option<VarId>,
-        invocations: Vec<Invocation>,
-        address: Option<String>,
-        message: String,
-        fix: &'static str,
-    ) {
-        let key = (kind, self.site(at), other.unwrap_or(u16::MAX), var.unwrap_or(VarId::MAX));
-        if let Some(&known) = self.found.get(&key) {
-            self.findings[known].count += 1;
-            return;
-        }
-        self.found.insert(key, self.findings.len());
-        let other = other.and_then(|site| self.sites.get(usize::from(site)).copied());
-        self.findings.push(Finding {
-            kind,
-            severity,
-            at: Location::of(at, self.source),
-            other: other.and_then(|span| Location::of(span, self.source)),
-            invocations,
-            address,
-            count: 1,
-            message,
-            fix,
-        });
     }
 }

@@ -7,7 +7,7 @@ use naga::Span;
 use super::exec::Run;
 use super::lanes::Row;
 use super::vector;
-use crate::check::{Checker, How, Touch};
+use crate::check::{Beyond, Checker, How, Touch};
 use crate::ir::{Atomic, Inst, Len, NOWHERE, Op, Place, Root};
 use crate::layout::Scalar;
 
@@ -47,15 +47,23 @@ impl Run<'_> {
     /// Tells of an instruction. Its operands are in their registers, its result is not yet.
     pub(super) fn observe(&self, inst: &Inst) {
         match &inst.op {
-            Op::Index { dst, base, index, len, .. } => {
+            Op::Index { dst, base, index, stride, len } => {
                 let len = match len {
                     Len::Fixed(len) => *len,
                     Len::Runtime(slot) => self.context.lengths[*slot as usize],
                 };
                 let row = &self.state.file.row(*index)[..self.lanes as usize];
                 let most = vector::run(self.state.file.vector, || row.iter().map(Cell::get).max());
-                let beyond = most.is_some_and(|most| most >= len).then_some(row);
-                self.told(|check| check.index(*dst, *base, len, beyond));
+                let bases = base.map(|base| self.state.file.row(base));
+                let of = |lane: usize| Beyond {
+                    base: bases.map_or(0, |row| row[lane].get()),
+                    index: row[lane].get(),
+                    stride: *stride,
+                    len,
+                };
+                let beyond: Option<&dyn Fn(usize) -> Beyond> =
+                    if most.is_some_and(|most| most >= len) { Some(&of) } else { None };
+                self.told(|check| check.index(*dst, *base, beyond));
             }
             Op::Load { ty, place, .. } | Op::LoadUniform { ty, place, .. } => {
                 let how = if place.atomic { How::AtomicLoad } else { How::Read };
