@@ -159,28 +159,26 @@ impl Module {
             .ok_or_else(|| Error::Override { message: "the length of a workgroup array is still open".to_owned() })
     }
 
+    /// What pipelines know an override by that `set` names by name or `@id`: its id where it has one, else
+    /// its name. None where the module has no such override; whether an entry point uses it does not matter.
+    pub fn override_key(&self, set: &str) -> Option<String> {
+        let by_id = set.strip_prefix('@').unwrap_or(set).parse::<u16>().ok();
+        let mut all = self.ir.overrides.iter().map(|(_, found)| found);
+        let found = all.find(|o| o.name.as_deref() == Some(set) || (by_id.is_some() && o.id == by_id))?;
+        found.id.map(|id| id.to_string()).or_else(|| found.name.clone())
+    }
+
     /// A copy of the module that holds this entry point alone, with every override replaced by its value.
     pub(crate) fn resolve(&self, entry: &str, set: &[(&str, f64)]) -> Result<(naga::Module, ModuleInfo), Error> {
         let constants = self.constants(set)?;
         front::resolve(&self.ir, &self.info, entry, &constants)
     }
 
-    /// The set overrides by the keys that naga looks for: the `@id` where there is one, else the name.
+    /// The set overrides by the keys that naga looks for.
     fn constants(&self, set: &[(&str, f64)]) -> Result<PipelineConstants, Error> {
         let mut constants = PipelineConstants::default();
         for &(key, value) in set {
-            let by_id = key.strip_prefix('@').unwrap_or(key).parse::<u16>().ok();
-            let found = self
-                .ir
-                .overrides
-                .iter()
-                .map(|(_, found)| found)
-                .find(|found| found.name.as_deref() == Some(key) || (by_id.is_some() && found.id == by_id));
-            let naga_key = found.and_then(|found| match (found.id, &found.name) {
-                (Some(id), _) => Some(id.to_string()),
-                (None, name) => name.clone(),
-            });
-            let Some(naga_key) = naga_key else {
+            let Some(naga_key) = self.override_key(key) else {
                 return Err(Error::Override { message: format!("there is no `{key}`") });
             };
             if constants.insert(naga_key, value).is_some() {

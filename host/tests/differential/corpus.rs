@@ -29,7 +29,7 @@ const CASES: &[Case] = &[
     Case("integers", "signed", [1, 1, 1], &[], 7 * 24, CLOSE),
     Case("integers", "unsigned", [1, 1, 1], &[], 7 * 24, CLOSE),
     Case("matrices", "main", [1, 1, 1], &[], 16, CLOSE),
-    Case("overrides", "main", [1, 1, 1], &[("count", 9.0), ("factor", 0.5), ("flip", 1.0)], 16, CLOSE),
+    Case("overrides", "main", [1, 1, 1], &[("count", 9.0), ("factor", 0.5), ("flip", 1.0), ("idle", 7.0)], 16, CLOSE),
     Case("packing", "main", [1, 1, 1], &[], 64, CLOSE),
     Case("vectors", "main", [1, 1, 1], &[], 80, CLOSE),
     Case("workgroup", "reduce", [2, 1, 1], &[], 128, CLOSE),

@@ -1,5 +1,7 @@
 @id(3) override factor: f32 = 2.0;
 override count: u32;
+// Nobody uses it; it may be set all the same.
+@id(5) override idle: u32;
 override flip: bool = false;
 override derived = f32(count) * factor;
 const list = array(1.0, 2.0, 4.0);

@@ -147,13 +147,9 @@ fn compile(gpu: &Gpu, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<Pi
     let entry = kernel.entry()?;
     let bindings: Vec<Binding> = entry.bindings.iter().map(Binding::of).collect();
     let groups = bindings.iter().map(|b| b.group + 1).max().unwrap_or(0);
-    // wgpu wants an override's id where it has one, else its name.
-    let constants: Vec<(String, f64)> = (overrides.iter())
-        .map(|(key, value)| {
-            let id = entry.overrides.iter().find(|o| o.name.as_deref() == Some(key)).and_then(|o| o.id);
-            (id.map_or_else(|| key.trim_start_matches('@').to_owned(), |id| id.to_string()), *value)
-        })
-        .collect();
+    let module = kernel.module()?;
+    let known = |(key, value): &(String, f64)| (module.override_key(key).unwrap_or_else(|| key.clone()), *value);
+    let constants: Vec<(String, f64)> = overrides.iter().map(known).collect();
     let constants: Vec<(&str, f64)> = constants.iter().map(|(key, value)| (key.as_str(), *value)).collect();
     let label = Some(kernel.name());
     let made = gpu.guard(|| {
