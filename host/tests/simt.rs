@@ -35,6 +35,24 @@ fn workgroups_of_any_wgsl_share_memory_on_the_cpu() -> wharf::Result<()> {
 }
 
 #[test]
+fn what_is_too_long_to_compile_is_interpreted_and_says_so() -> wharf::Result<()> {
+    let steps = "n = n * 3u + 1u;".repeat(8000);
+    let kernel = Kernel::from_wgsl(format!(
+        "@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+         @compute @workgroup_size(1) fn long() {{ var n = x[0]; {steps} x[0] = n; }}"
+    ))?;
+    let device = Device::open("cpu")?;
+    let x = device.buffer::<u32>(1)?;
+    device.upload(&x).fill(|_| 5)?;
+    let done = device.launch(&kernel).bind(&x).groups([1, 1, 1]).run()?.wait();
+    assert_eq!(done.receipt.form, Some("simt interpreter: the kernel is too long to compile"));
+    done.ok()?;
+    let expected = (0..8000).fold(5_u32, |n, _| n.wrapping_mul(3).wrapping_add(1));
+    assert_eq!(*device.download(&x).wait()?, [expected]);
+    Ok(())
+}
+
+#[test]
 fn a_device_of_native_twins_refuses_other_kernels() -> wharf::Result<()> {
     let (device, kernel) = (Device::open_with("cpu", Twin::Native)?, Kernel::from_wgsl(KERNEL)?);
     assert!(matches!(device.prepare(&kernel), Err(Error::NoForm { .. })));

@@ -66,5 +66,5 @@ pub use layout::{Layout, Leaf, Member, Scalar};
 #[cfg(feature = "interp")]
 pub use memory::Memory;
 #[cfg(feature = "interp")]
-pub use program::{Engine, Program, Stats};
+pub use program::{Engine, Fallback, Program, Stats};
 pub use reflect::{Access, Dim, Entry, Module, Override, Slot};

@@ -18,11 +18,25 @@ use crate::reflect::{Access, Module, Slot};
 #[non_exhaustive]
 pub enum Engine {
     /// Machine code, made when the entry point is compiled. What the machine, the build or the size of the
-    /// kernel does not allow it for is interpreted; [`Program::engine`] tells which it was.
+    /// kernel does not allow it for is interpreted; [`Program::fallback`] tells so, and why.
     #[default]
     Jit,
     /// Each instruction runs over all invocations of a workgroup before the next. Needs no code generation.
     Interpreter,
+}
+
+/// Why the interpreter runs what was to be compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fallback {
+    /// The crate was built without the compiler.
+    Build,
+    /// The compiler knows no code for this machine.
+    Machine,
+    /// The kernel has so many instructions that compiling it would take long.
+    Length,
+    /// What the invocations of a workgroup keep across barriers takes too much memory.
+    Memory,
 }
 
 /// A compute entry point, compiled with its overrides. It can be dispatched by many threads at once.
@@ -34,6 +48,7 @@ pub struct Program {
     workgroup: [u32; 3],
     #[cfg(feature = "jit")]
     code: Option<jit::Compiled>,
+    fallback: Option<Fallback>,
     rows: interp::Rows,
 }
 
@@ -55,12 +70,19 @@ impl Module {
     /// [`Error::NoSuchEntry`]; [`Error::Override`] where one is unknown, missing or does not fit;
     /// [`Error::Limit`] where the kernel is larger than what is run here.
     pub fn compile(&self, entry: &str, set: &[(&str, f64)], engine: Engine) -> Result<Program, Error> {
-        // Without the compiler there is but one engine.
-        #[cfg(not(feature = "jit"))]
-        let _ = engine;
         let found = self.entry(entry)?;
         let (module, info) = self.resolve(&found.name, set)?;
         let kernel = lower::kernel(&module, &info, &found.bindings, self.source())?;
+        #[cfg(feature = "jit")]
+        let (code, fallback) = match engine {
+            Engine::Interpreter => (None, None),
+            Engine::Jit => match jit::Compiled::new(&kernel, &found.bindings) {
+                Ok(code) => (Some(code), None),
+                Err(why) => (None, Some(why)),
+            },
+        };
+        #[cfg(not(feature = "jit"))]
+        let fallback = (engine == Engine::Jit).then_some(Fallback::Build);
         Ok(Program {
             name: found.name.clone(),
             source: self.source().to_owned(),
@@ -68,10 +90,8 @@ impl Module {
             workgroup: kernel.workgroup,
             rows: interp::Rows::new(&kernel)?,
             #[cfg(feature = "jit")]
-            code: match engine {
-                Engine::Jit => jit::Compiled::new(&kernel, &found.bindings),
-                Engine::Interpreter => None,
-            },
+            code,
+            fallback,
         })
     }
 }
@@ -92,6 +112,11 @@ impl Program {
             return Engine::Jit;
         }
         Engine::Interpreter
+    }
+
+    /// Why it is interpreted although it was to be compiled; none where it is run as was asked.
+    pub fn fallback(&self) -> Option<Fallback> {
+        self.fallback
     }
 
     /// Invocations of a workgroup along x, y and z, overrides applied.

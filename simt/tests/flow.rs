@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Buffer, as_floats, compile, floats, pool, run, try_run};
-use wharf_simt::{Engine, Error, Location};
+use wharf_simt::{Engine, Error, Fallback, Location, Module};
 
 fn collatz(mut n: u32) -> u32 {
     let mut steps = 0;
@@ -236,5 +236,27 @@ fn overrides_reach_the_code() {
     let values =
         |set: &[(&str, f64)]| try_run(source, "main", set, [1, 1, 1], &[vec![0; 4]]).map(|got| as_floats(&got[0]));
     assert_eq!(values(&[("count", 4.0)]).unwrap(), [10.0, 12.0, 16.0, 10.0]);
-    assert_eq!(values(&[("count", 2.0), ("@3", 0.5), ("flip", 1.0)]).unwrap(), [-0.5, 0.0, 0.0, 0.0]);
+    assert_eq!(values(&[("count", 2.0), ("@3", 0.5), ("flip", 1.0), ("idle", 7.0)]).unwrap(), [-0.5, 0.0, 0.0, 0.0]);
+}
+
+/// Nobody is left to believe that a kernel was compiled.
+#[test]
+fn what_is_not_compiled_says_why() {
+    let program = |steps: usize| {
+        let steps = "n = n * 3u + 1u;".repeat(steps);
+        let source = format!(
+            "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+             var<private> kept: array<u32, 8>;
+             @compute @workgroup_size(256) fn main(@builtin(local_invocation_index) i: u32) {{
+                 var n = i; {steps} kept[n % 8u] = n;
+                 workgroupBarrier();
+                 out[i] = kept[i % 8u];
+             }}"
+        );
+        Module::new(&source).unwrap().compile("main", &[], Engine::Jit).unwrap()
+    };
+    let compiled = program(3);
+    assert_eq!((compiled.engine(), compiled.fallback()), (Engine::Jit, None));
+    let long = program(8000);
+    assert_eq!((long.engine(), long.fallback()), (Engine::Interpreter, Some(Fallback::Length)));
 }

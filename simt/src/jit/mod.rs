@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::interp::{self, Block};
 use crate::ir::{Inst, Kernel, SUBGROUP};
 use crate::memory::Memory;
+use crate::program::Fallback;
 use crate::reflect::Slot;
 use code::Code;
 use frame::{Buffer, Frame};
@@ -61,17 +62,21 @@ impl std::fmt::Debug for Thread {
 
 impl Compiled {
     /// Compiles a kernel, if this machine and the kernel's size allow it.
-    pub(crate) fn new(kernel: &Kernel, slots: &[Slot]) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// What does not allow it.
+    pub(crate) fn new(kernel: &Kernel, slots: &[Slot]) -> Result<Self, Fallback> {
         if plan::size(&kernel.body) > MOST {
-            return None;
+            return Err(Fallback::Length);
         }
         let lanes: u32 = kernel.workgroup.iter().product();
         let padded = lanes.next_multiple_of(SUBGROUP);
         let width = shapes::width(kernel);
         let plan = Plan::new(kernel, Shapes::of(kernel, slots, width));
-        let words = u64::from(padded).checked_mul(u64::from(plan.rows) + u64::from(plan.waiting) + 1)?;
-        if words * 4 > MOST_BYTES {
-            return None;
+        let words = u64::from(padded).saturating_mul(u64::from(plan.rows) + u64::from(plan.waiting) + 1);
+        if words > MOST_BYTES / 4 {
+            return Err(Fallback::Memory);
         }
         let [nx, ny, _] = kernel.workgroup;
         let local: Box<[u32]> = [1, nx, nx * ny]
@@ -80,8 +85,8 @@ impl Compiled {
             .flat_map(|(run, side)| (0..padded).map(move |lane| lane / run % side))
             .collect();
         let input = emit::Input { kernel, plan: &plan, local: &local, padded, width, bindings: slots.len() };
-        let (code, emitted) = Code::new(input)?;
-        Some(Self {
+        let (code, emitted) = Code::new(input).ok_or(Fallback::Machine)?;
+        Ok(Self {
             code,
             calls: emitted.calls,
             halts: emitted.halts,

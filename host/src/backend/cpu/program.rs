@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use wharf_simt::{Access, Engine, Memory, Slot};
+use wharf_simt::{Access, Engine, Fallback, Memory, Slot};
 
 use super::{
     memory::Memories,
@@ -139,14 +139,14 @@ impl Program {
             (Form::Native(_), Why::Forced) => "native twin: forced",
             (Form::Native(_), Why::Faster) => "native twin: measured faster",
             (Form::Native(_), Why::Alone) => "native twin: not measured",
-            (Form::Simt(program), why) => {
-                let (interpreter, jit) = match why {
-                    Why::Forced => ("simt interpreter: forced", "simt jit: forced"),
-                    Why::Faster => ("simt interpreter: measured faster", "simt jit: measured faster"),
-                    Why::Alone => ("simt interpreter: no native twin", "simt jit: no native twin"),
-                };
-                if program.engine() == Engine::Interpreter { interpreter } else { jit }
-            }
+            (Form::Simt(program), why) => match (program.fallback(), why) {
+                (None, Why::Forced) => "simt jit: forced",
+                (None, Why::Faster) => "simt jit: measured faster",
+                (None, Why::Alone) => "simt jit: no native twin",
+                (Some(Fallback::Length), _) => "simt interpreter: the kernel is too long to compile",
+                (Some(Fallback::Memory), _) => "simt interpreter: its workgroups take too much memory to compile",
+                (Some(_), _) => "simt interpreter: no compiler for this machine",
+            },
         }
     }
 }
