@@ -304,3 +304,26 @@ fn what_an_exit_guards_is_not_done_before_it() {
     let got = run(source, "main", [2, 1, 1], &[vec![3, 1 << 28], vec![0; 32]]);
     assert_eq!(got[1], [[10; 16], [0; 16]].concat());
 }
+
+/// A table is filled once for all its uses, in a branch and behind a barrier too.
+#[test]
+fn constants_are_indexed_at_run_time() {
+    let source = "const squares = array<u32, 9>(0u, 1u, 4u, 9u, 16u, 25u, 36u, 49u, 64u);
+        const pairs = array<vec2<u32>, 2>(vec2(5u, 6u), vec2(7u, 8u));
+        @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        fn other(i: u32) -> u32 { return squares[(i * i) % 9u] + pairs[i % 2u][(i + 1u) % 2u]; }
+        @compute @workgroup_size(40)
+        fn main(@builtin(local_invocation_index) i: u32) {
+            if i % 3u == 0u { out[i] = squares[i % 9u]; }
+            workgroupBarrier();
+            for (var k = 0u; k < i % 4u; k++) { out[i] += squares[(i + k) % 9u] + other(i); }
+        }";
+    let got = run(source, "main", [1, 1, 1], &[vec![0; 40]]);
+    let square = |i: u32| (i % 9) * (i % 9);
+    let other = |i: u32| square(i * i) + [[5, 6], [7, 8]][(i % 2) as usize][((i + 1) % 2) as usize];
+    let expected = |i: u32| {
+        let first = if i.is_multiple_of(3) { square(i) } else { 0 };
+        first + (0..i % 4).map(|k| square(i + k) + other(i)).sum::<u32>()
+    };
+    assert_eq!(got[0], (0..40).map(expected).collect::<Vec<_>>());
+}

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use naga::AddressSpace;
 use naga::valid::FunctionInfo;
+use naga::{AddressSpace, Handle};
 
 use super::value::Pointer;
 use super::{Lower, shape};
@@ -169,6 +169,23 @@ impl<'m> Lower<'m> {
     /// The scalar type behind a pointer to a scalar or an atomic.
     pub(super) fn scalar_at(&self, pointer: &Pointer) -> Result<Scalar, Error> {
         shape::scalar(&pointer.layout).ok_or_else(|| self.refused("an atomic that is no scalar"))
+    }
+
+    /// A constant in registers that can be indexed at run time. One copy, made at the beginning, serves all.
+    pub(super) fn table(
+        &mut self,
+        constant: Handle<naga::Constant>,
+        value: &[Reg],
+        layout: Layout,
+    ) -> Result<Pointer, Error> {
+        if let Some(known) = self.tables.get(&constant) {
+            return Ok(known.clone());
+        }
+        let pointer = self.local(self.module.constants[constant].name.clone().unwrap_or_default(), layout)?;
+        let mut filled = self.block_of(|this| this.store(&pointer, value))?;
+        self.prologue.append(&mut filled);
+        self.tables.insert(constant, pointer.clone());
+        Ok(pointer)
     }
 
     /// A copy of a value in registers that can be indexed at run time.

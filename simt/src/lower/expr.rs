@@ -159,7 +159,10 @@ impl<'m> Lower<'m> {
             Value::Pointer(pointer) => Ok(Value::Pointer(self.step_dynamic(&pointer, at, lane)?)),
             Value::Data(regs) => {
                 let layout = self.layout_of(frame, base)?;
-                let pointer = self.indexable(&regs, layout)?;
+                let pointer = match frame.function.expressions[base] {
+                    Expression::Constant(constant) => self.table(constant, &regs, layout)?,
+                    _ => self.indexable(&regs, layout)?,
+                };
                 let element = self.step_dynamic(&pointer, at, lane)?;
                 Ok(Value::Data(self.load(&element)?))
             }

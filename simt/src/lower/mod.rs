@@ -43,6 +43,8 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
         pairs: HashMap::new(),
         inputs: Vec::new(),
         globals: HashMap::new(),
+        tables: HashMap::new(),
+        prologue: Vec::new(),
         variables: Vec::new(),
         blocks: vec![Vec::new()],
         nodes: 0,
@@ -54,7 +56,8 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
     let used = info.get_entry_point(0);
     lower.declare_globals(used, slots)?;
     lower.entry(entry, used)?;
-    let mut body = lower.blocks.pop().unwrap_or_default();
+    let mut body = lower.prologue;
+    body.append(&mut lower.blocks.pop().unwrap_or_default());
     forward::copies(&mut body, &lower.regs);
     let single = lower.words.iter().map(|(&bits, &reg)| (reg, bits));
     let pairs = lower.pairs.iter().flat_map(|(&bits, &reg)| [(reg, bits as u32), (reg + 1, (bits >> 32) as u32)]);
@@ -84,6 +87,9 @@ struct Lower<'m> {
     pairs: HashMap<u64, Reg>,
     inputs: Vec<(Reg, Input)>,
     globals: HashMap<Handle<naga::GlobalVariable>, Pointer>,
+    /// Constants that are indexed at run time, in registers; the prologue fills them.
+    tables: HashMap<Handle<naga::Constant>, Pointer>,
+    prologue: Vec<Node>,
     variables: Vec<Variable>,
     /// The blocks that are open, innermost last.
     blocks: Vec<Vec<Node>>,
