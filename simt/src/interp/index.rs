@@ -12,8 +12,10 @@ impl Run<'_> {
         };
         // In bounds neither product nor sum overflows: bindings end below 2^32.
         match base {
-            None => file.map(dst, index, |index: u32| if index < len { index.wrapping_mul(stride) } else { NOWHERE }),
-            Some(base) => file.zip(dst, base, index, |base: u32, index: u32| {
+            None => {
+                file.map(dst, index, move |index: u32| if index < len { index.wrapping_mul(stride) } else { NOWHERE })
+            }
+            Some(base) => file.zip(dst, base, index, move |base: u32, index: u32| {
                 let address = base.wrapping_add(index.wrapping_mul(stride));
                 if index < len && base != NOWHERE { address } else { NOWHERE }
             }),

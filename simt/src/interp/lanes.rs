@@ -54,7 +54,8 @@ impl File {
     pub(super) fn map<T: Number, R: Number>(&self, dst: Reg, a: Reg, f: impl Fn(T) -> R) {
         let (to, a) = (self.column::<R>(dst), self.column::<T>(a));
         let lanes = self.lanes;
-        vector::run(self.vector, || {
+        // What the closures hold moves along: behind a reference it might be what a cell writes to.
+        vector::run(self.vector, move || {
             let (to, a) = (to.cut(lanes), a.cut(lanes));
             for i in 0..lanes {
                 R::set(to, i, f(T::get(a, i)));
@@ -66,7 +67,7 @@ impl File {
     pub(super) fn zip<A: Number, B: Number, R: Number>(&self, dst: Reg, a: Reg, b: Reg, f: impl Fn(A, B) -> R) {
         let (to, a, b) = (self.column::<R>(dst), self.column::<A>(a), self.column::<B>(b));
         let lanes = self.lanes;
-        vector::run(self.vector, || {
+        vector::run(self.vector, move || {
             let (to, a, b) = (to.cut(lanes), a.cut(lanes), b.cut(lanes));
             for i in 0..lanes {
                 R::set(to, i, f(A::get(a, i), B::get(b, i)));

@@ -1,10 +1,12 @@
 //! Loads and stores. An address out of bounds loads zero and stores nothing.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::exec::Run;
 use super::lanes::Row;
+use super::state::PAD;
 use super::vector;
 use crate::half;
 use crate::ir::{Lane, NOWHERE, Place, Reg, Root};
@@ -73,7 +75,10 @@ impl Words for [Cell<u32>] {
     }
 }
 
-/// How the addresses of a workgroup lie.
+/// Lanes whose loads are looked at together; rows are padded to a multiple.
+const BLOCK: usize = PAD as usize;
+
+/// How the addresses of some neighbours lie.
 enum Pattern {
     /// One word for all.
     Same(usize),
@@ -84,6 +89,7 @@ enum Pattern {
 }
 
 /// Addresses of the lanes, in units of `1 / 2^shift` words, to words.
+#[derive(Clone, Copy)]
 struct Addresses<'a> {
     row: Option<Row<'a>>,
     offset: u64,
@@ -98,11 +104,11 @@ impl Addresses<'_> {
     }
 
     #[inline(always)]
-    fn pattern(&self, lanes: usize) -> Pattern {
+    fn pattern(&self, lanes: Range<usize>) -> Pattern {
         let Some(row) = self.row else {
             return Pattern::Same(self.word(0));
         };
-        let row = &row[..lanes];
+        let (start, row) = (lanes.start, &row[lanes]);
         let (first, shift) = (row[0].get(), self.shift);
         let (mut same, mut in_row) = (0, 0);
         for (lane, cell) in row.iter().enumerate() {
@@ -111,8 +117,8 @@ impl Addresses<'_> {
             in_row |= offset ^ ((lane as u32) << shift);
         }
         match (same, in_row) {
-            (0, _) => Pattern::Same(self.word(0)),
-            (_, 0) => Pattern::Row(self.word(0)),
+            (0, _) => Pattern::Same(self.word(start)),
+            (_, 0) => Pattern::Row(self.word(start)),
             _ => Pattern::Scattered,
         }
     }
@@ -146,23 +152,33 @@ impl Run<'_> {
 
     fn load_words<W: Words + ?Sized>(&self, dst: Reg, words: &W, place: &Place, extra: u32, shift: u32) {
         let addresses = self.addresses(place, extra, shift);
-        let to = &self.state.file.row(dst)[..self.lanes as usize];
+        let to = self.state.file.row(dst);
         let count = words.count();
-        match vector::run(self.state.file.vector, || addresses.pattern(to.len())) {
-            Pattern::Same(at) => {
-                let value = if at < count { words.read(at) } else { 0 };
-                to.iter().for_each(|cell| cell.set(value));
-            }
-            Pattern::Row(at) if at.saturating_add(to.len()) <= count => {
-                words.read_row(at, to);
-            }
-            _ => {
-                for (lane, cell) in to.iter().enumerate() {
-                    let at = addresses.word(lane);
-                    cell.set(if at < count { words.read(at) } else { 0 });
+        if addresses.row.is_none() {
+            let at = addresses.word(0);
+            let value = if at < count { words.read(at) } else { 0 };
+            return to.iter().for_each(|cell| cell.set(value));
+        }
+        // Rows and columns of a tile follow each other in blocks of lanes.
+        vector::run(self.state.file.vector, move || {
+            for start in (0..to.len()).step_by(BLOCK) {
+                let lanes = start..start + BLOCK;
+                let to = &to[lanes.clone()];
+                match addresses.pattern(lanes) {
+                    Pattern::Same(at) => {
+                        let value = if at < count { words.read(at) } else { 0 };
+                        to.iter().for_each(|cell| cell.set(value));
+                    }
+                    Pattern::Row(at) if at.saturating_add(BLOCK) <= count => words.read_row(at, to),
+                    _ => {
+                        for (lane, cell) in (start..).zip(to) {
+                            let at = addresses.word(lane);
+                            cell.set(if at < count { words.read(at) } else { 0 });
+                        }
+                    }
                 }
             }
-        }
+        });
     }
 
     fn load_halves(&self, dst: Reg, ty: Scalar, place: &Place) {
@@ -239,7 +255,7 @@ impl Run<'_> {
         let addresses = self.addresses(place, extra, shift);
         let from = &self.state.file.row(src)[..self.lanes as usize];
         let count = words.count();
-        if let Pattern::Row(at) = vector::run(self.state.file.vector, || addresses.pattern(from.len()))
+        if let Pattern::Row(at) = vector::run(self.state.file.vector, || addresses.pattern(0..from.len()))
             && self.full()
             && at.saturating_add(from.len()) <= count
         {

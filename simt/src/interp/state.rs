@@ -7,7 +7,7 @@ use super::lanes::File;
 use crate::ir::{Input, Kernel, SUBGROUP};
 
 /// Lanes are padded to a multiple of this, so that loops over them have no remainder.
-const PAD: u32 = 16;
+pub(super) const PAD: u32 = 16;
 
 /// Lanes of a workgroup, with padding; the padding is never active.
 pub(super) fn padded(kernel: &Kernel) -> u32 {
