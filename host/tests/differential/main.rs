@@ -1,9 +1,11 @@
-//! The interpreter against the first adapter that wgpu sees, on random programs and on simt's corpus.
+//! The interpreter against the first adapter that wgpu sees, on random programs, on simt's corpus and on
+//! programs that check themselves.
 //!
 //! `WHARF_PROGRAMS=10000` runs so many, from a seed that is printed and that `WHARF_SEED` sets again.
 
 #![cfg(feature = "wgpu")]
 
+mod corners;
 mod corpus;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -7,6 +7,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `corner`, `matrix` | programs that check themselves: those of `corners/`, and some that are computed |
 //! | `choice` | decisions from a seed or from bytes |
 //! | `tree` | program text as statements that can be dropped |
 //! | `ty` | types, and which floats are exact |
@@ -19,11 +20,13 @@
 //! are run is in their heads.
 
 mod choice;
+mod corner;
 mod entry;
 mod expr;
 mod float;
 mod flow;
 mod generator;
+mod matrix;
 mod program;
 mod real;
 mod run;
@@ -32,9 +35,10 @@ mod stmt;
 mod tree;
 mod ty;
 
+pub use corner::{Corner, corners};
 pub use generator::{Counts, Features};
 pub use program::{Program, filled};
-pub use run::{ENGINES, Ran, agreement, difference, enter, findings, run, run_program};
+pub use run::{ENGINES, Ran, agreement, check, difference, enter, findings, run, run_program};
 
 /// Every construct that is counted, those of [`Features::ALL`] too.
 pub fn constructs() -> Vec<&'static str> {

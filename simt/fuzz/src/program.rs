@@ -150,7 +150,7 @@ fn put_half(words: &mut [u32], byte: u64, bits: u16) {
 }
 
 /// A half float that needs no rounding and is no subnormal.
-fn half_bits(value: f32) -> u16 {
+pub(crate) fn half_bits(value: f32) -> u16 {
     if value == 0.0 {
         return 0;
     }

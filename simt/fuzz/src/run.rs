@@ -123,12 +123,27 @@ pub fn agreement(program: &Program) -> Result<Vec<Engine>, String> {
 /// Those of the front door and of compiling.
 pub fn findings(program: &Program) -> Result<Vec<Finding>, Error> {
     let (module, entry) = program.module()?;
-    let compiled = module.compile("main", &program.overrides(), Engine::Interpreter)?;
-    let buffers: Vec<Buffer> = program.buffers(&entry).iter().map(|content| Buffer::new(content)).collect();
-    let args: Vec<Memory<'_>> = buffers.iter().map(Buffer::memory).collect();
-    let mut found = compiled.check(program.groups, &args, Budget::default())?;
+    let mut found = check(&module, &entry, &program.overrides(), &program.buffers(&entry), program.groups)?;
     found.retain(|finding| matches!(finding.kind, Kind::Race | Kind::Divergence | Kind::Budget));
     Ok(found)
+}
+
+/// What a checked run of an entry point finds.
+///
+/// # Errors
+///
+/// Those of compiling.
+pub fn check(
+    module: &Module,
+    entry: &Entry,
+    set: &[(&str, f64)],
+    contents: &[Vec<u32>],
+    groups: [u32; 3],
+) -> Result<Vec<Finding>, Error> {
+    let compiled = module.compile(&entry.name, set, Engine::Interpreter)?;
+    let buffers: Vec<Buffer> = contents.iter().map(|content| Buffer::new(content)).collect();
+    let args: Vec<Memory<'_>> = buffers.iter().map(Buffer::memory).collect();
+    compiled.check(groups, &args, Budget::default())
 }
 
 /// The first word that differs at all.
