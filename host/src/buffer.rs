@@ -34,6 +34,8 @@ pub(crate) struct Allocation {
     pub(crate) mem: MemId,
     /// Its name in the machine.
     pub(crate) resource: Token,
+    /// What explanations, drivers and the user call it.
+    pub(crate) name: Arc<str>,
     /// Bytes in use; the allocation itself is rounded up.
     pub(crate) bytes: u64,
     /// Kernels may only read it.
@@ -74,6 +76,11 @@ impl<T: Element> Buffer<T> {
         self.len == 0
     }
 
+    /// The name that it was given, or `buffer` and a number: what explanations and drivers call it.
+    pub fn name(&self) -> &str {
+        &self.allocation.name
+    }
+
     /// Bytes: `len` times the size of `T`.
     pub fn bytes(&self) -> u64 {
         self.allocation.bytes
@@ -98,6 +105,7 @@ impl<T: Element> Buffer<T> {
 impl<T> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
+            .field("name", &self.allocation.name)
             .field("element", &std::any::type_name::<T>())
             .field("len", &self.len)
             .finish_non_exhaustive()

@@ -7,12 +7,13 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use crate::{
     backend::{self, Backend, Capabilities, HostSpan, Lane, MemId, PipelineId, Pool},
     buffer::{Allocation, Buffer, Element},
-    dma::{DeadLetters, DmaQueue, Engine, Fence, QueueOptions, Signal},
+    dma::{DeadLetters, DmaQueue, Engine, Fence, QueueOptions, Signal, Stall},
     error::{Error, Result},
     grid,
     host_memory::Pinned,
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) launches: Pool<backend::Launch>,
     pub(crate) scratch: Mutex<HashMap<(usize, usize), Arc<Allocation>>>,
     in_use: Arc<AtomicU64>,
+    /// Buffers made so far: what has no name has a number.
+    buffers: AtomicU64,
 }
 
 /// Bytes that every allocation has, so that it can be bound: an empty buffer too.
@@ -101,6 +104,7 @@ impl Device {
                 launches: Pool::default(),
                 scratch: Mutex::default(),
                 in_use: Arc::default(),
+                buffers: AtomicU64::new(1),
             }),
         })
     }
@@ -121,13 +125,21 @@ impl Device {
     /// [`Error::Limit`] over the device's `max_buffer_bytes`, [`Error::OutOfMemory`] where the
     /// device has no more.
     pub fn buffer<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
-        Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?)?), len))
+        Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?, None)?), len))
     }
 
-    pub(crate) fn allocate(&self, bytes: u64) -> Result<Allocation> {
+    /// The same with a name, which explanations ([`Ticket::explain`](crate::Ticket::explain)) and drivers show.
+    ///
+    /// # Errors
+    /// As [`Device::buffer`].
+    pub fn buffer_named<T: Element>(&self, len: usize, name: &str) -> Result<Buffer<T>> {
+        Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?, Some(name))?), len))
+    }
+
+    pub(crate) fn allocate(&self, bytes: u64, name: Option<&str>) -> Result<Allocation> {
         let rounded = self.within_limit(bytes)?;
-        let mem = self.inner.backend.alloc(rounded, None).map_err(|e| self.with_usage(e))?;
-        Ok(self.own(mem, bytes, rounded))
+        let mem = self.inner.backend.alloc(rounded, name).map_err(|e| self.with_usage(e))?;
+        Ok(self.own(mem, bytes, rounded, name))
     }
 
     /// The bytes rounded up to what can be bound.
@@ -154,10 +166,13 @@ impl Device {
     }
 
     /// An owner for device memory; imported memory is charged with nothing and only read.
-    fn own(&self, mem: MemId, bytes: u64, charged: u64) -> Allocation {
+    fn own(&self, mem: MemId, bytes: u64, charged: u64, name: Option<&str>) -> Allocation {
         let (engine, in_use) = (self.inner.engine.clone(), self.inner.in_use.clone());
         in_use.fetch_add(charged, Relaxed);
-        Allocation { resource: engine.register(mem), engine, mem, bytes, read_only: charged == 0, charged, in_use }
+        let number = self.inner.buffers.fetch_add(1, Relaxed);
+        let name: Arc<str> = name.map_or_else(|| format!("buffer {number}").into(), Into::into);
+        let resource = engine.register(mem, name.clone());
+        Allocation { engine, mem, resource, name, bytes, read_only: charged == 0, charged, in_use }
     }
 
     /// A read-only buffer of this data. On the CPU device data of whole multiples of 4 bytes is
@@ -173,7 +188,7 @@ impl Device {
             && bytes.is_multiple_of(GRAIN)
             && let Some(mem) = self.inner.backend.import(span, Box::new(data.clone()))
         {
-            return Ok(Buffer::new(Arc::new(self.own(mem, bytes, 0)), len));
+            return Ok(Buffer::new(Arc::new(self.own(mem, bytes, 0, None)), len));
         }
         let mut buffer = self.buffer(len)?;
         // A failure stays with the buffer: whoever reads it is told.
@@ -307,6 +322,27 @@ impl Device {
     /// The same, with a name that errors show.
     pub fn promise_named(&self, label: &str) -> (Fence, Signal) {
         self.inner.engine.promise(Some(label))
+    }
+
+    /// The queues whose oldest unresolved message was accepted at least so long ago, each with the chain of
+    /// those that wait for each other: look here when a program seems to hang, or from time to time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let device = wharf::Device::open("cpu")?;
+    /// let queue = device.queue("work").open();
+    /// let x = device.buffer::<u32>(1)?;
+    /// let (ready, signal) = device.promise();
+    /// queue.wait_for(&ready)?;
+    /// let upload = device.upload(&x).on(&queue).send(vec![7])?;
+    /// let stalls = device.stalled(Duration::ZERO);
+    /// assert_eq!(stalls[0].chain.last().map(|why| &why.waits), Some(&wharf::Wait::Signal));
+    /// signal.signal();
+    /// # upload.wait().ok()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    pub fn stalled(&self, least: Duration) -> Vec<Stall> {
+        self.inner.engine.shared.stalled(least)
     }
 
     /// Waits until everything accepted by any queue of this device is resolved.

@@ -34,6 +34,7 @@ mod queue;
 mod receipt;
 mod slab;
 mod small;
+mod stall;
 mod threads;
 mod ticket;
 
@@ -47,12 +48,13 @@ pub use dead::{DeadLetter, DeadLetters, Requeued};
 pub use doorbell::Doorbell;
 pub use fence::Fence;
 pub use hazard::Cause;
-pub use machine::{Explanation, Wait};
+pub use machine::{Dependency, Explanation, Wait};
 pub use model::{CancelOutcome, FailPolicy, Priority};
 pub use permit::{Permit, Reserving};
 pub use promise::Signal;
 pub use queue::{DmaQueue, QueueOptions, QueueStats};
 pub use receipt::Receipt;
+pub use stall::Stall;
 pub use ticket::{Completion, CompletionQueue, Refused, Ticket};
 
 /// Names a message on its device: numbers grow in the order of acceptance.

@@ -48,9 +48,9 @@ pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::{Device, Stats};
 pub use discover::Found;
 pub use dma::{
-    Batch, CancelOutcome, Cause, Completion, CompletionQueue, DeadLetter, DeadLetters, DmaQueue, Doorbell, Entry,
-    Explanation, FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats, Receipt, Refused, Requeued,
-    Reserving, Sent, Signal, Ticket, Wait,
+    Batch, CancelOutcome, Cause, Completion, CompletionQueue, DeadLetter, DeadLetters, Dependency, DmaQueue, Doorbell,
+    Entry, Explanation, FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats, Receipt, Refused,
+    Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};

@@ -335,9 +335,9 @@ impl Engine {
     }
 
     /// A name for a buffer's accesses.
-    pub(crate) fn register(&self, mem: MemId) -> Token {
+    pub(crate) fn register(&self, mem: MemId, name: Arc<str>) -> Token {
         let mut core = self.shared.lock();
-        let token = core.machine.register();
+        let token = core.machine.register(name);
         let slot = token.index as usize;
         if core.mem_of.len() <= slot {
             core.mem_of.resize(slot + 1, mem);

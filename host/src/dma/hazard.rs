@@ -37,6 +37,8 @@ pub(crate) type Accesses = SmallVec<[(Token, Access); 4]>;
 pub(crate) struct Edge {
     pub(crate) on: Token,
     pub(crate) cause: Cause,
+    /// The buffer that both touch; `None` for a fence.
+    pub(crate) buffer: Option<Token>,
 }
 
 /// Why a message waits for an earlier one.
@@ -75,6 +77,8 @@ impl Cause {
 /// The state of one buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Resource {
+    /// What users call it.
+    pub(crate) name: Arc<str>,
     /// Messages that have written it since it was last overwritten as a whole.
     writers: Vec<Token>,
     /// Messages that read it since it was last written.
@@ -90,7 +94,8 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self, name: Arc<str>) {
+        self.name = name;
         self.writers.clear();
         self.readers.clear();
         self.poison = None;
@@ -99,12 +104,12 @@ impl Resource {
         self.prune_at = 0;
     }
 
-    /// Adds the edges that `access` by `token` needs to `edges` and remembers the access. `alive`
-    /// says whether an earlier message is unresolved. Gives the failure that `access` inherits.
+    /// Adds the edges that this access by `token` needs to `edges` and remembers the access; the buffer has
+    /// a name. `alive` says whether an earlier message is unresolved. Gives the failure that it inherits.
     pub(crate) fn record(
         &mut self,
         token: Token,
-        access: Access,
+        (buffer, access): (Token, Access),
         edges: &mut Vec<Edge>,
         alive: impl Fn(Token) -> bool,
     ) -> Option<Arc<TransferError>> {
@@ -117,10 +122,10 @@ impl Resource {
         self.users += 1;
         let after_write = if access.reads() { Cause::ReadAfterWrite } else { Cause::WriteAfterWrite };
         let earlier = |on: &Token| *on != token && alive(*on);
-        edges.extend(self.writers.iter().copied().filter(earlier).map(|on| Edge { on, cause: after_write }));
+        let edge = |on, cause| Edge { on, cause, buffer: Some(buffer) };
+        edges.extend(self.writers.iter().copied().filter(earlier).map(|on| edge(on, after_write)));
         if access.writes() {
-            let cause = Cause::WriteAfterRead;
-            edges.extend(self.readers.drain(..).filter(earlier).map(|on| Edge { on, cause }));
+            edges.extend(self.readers.drain(..).filter(earlier).map(|on| edge(on, Cause::WriteAfterRead)));
         } else {
             self.readers.push(token);
         }

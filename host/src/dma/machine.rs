@@ -44,7 +44,7 @@ mod promise;
 mod settle;
 
 use deadlines::Deadlines;
-pub use explain::{Explanation, Wait};
+pub use explain::{Dependency, Explanation, Wait};
 use settle::root_of;
 
 #[derive(Debug)]
@@ -146,10 +146,10 @@ impl Machine {
         &self.queues[queue].name
     }
 
-    /// A new buffer.
-    pub(crate) fn register(&mut self) -> Token {
+    /// A new buffer, which users know by this name.
+    pub(crate) fn register(&mut self, name: Arc<str>) -> Token {
         let token = self.resources.take();
-        self.resources.get_mut(token).expect("just taken").reset();
+        self.resources.get_mut(token).expect("just taken").reset(name);
         token
     }
 
@@ -263,6 +263,12 @@ impl Machine {
     #[cfg(test)]
     pub(crate) fn is_doomed(&self, token: Token) -> bool {
         self.messages.get(token).is_some_and(|m| m.doom.is_some())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_held(&self, token: Token) -> bool {
+        let message = self.messages.get(token).filter(|m| m.state == State::Waiting);
+        message.and_then(|m| Some(!self.queues.get(m.queue)?.is_rung(m.id))).unwrap_or(false)
     }
 
     #[cfg(test)]

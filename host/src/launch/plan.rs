@@ -86,7 +86,7 @@ impl Launch<'_> {
         drop(kept);
         let allocation = match known.filter(|known| known.bytes >= bytes) {
             Some(allocation) => allocation,
-            None => Arc::new(self.device.allocate(bytes)?),
+            None => Arc::new(self.device.allocate(bytes, Some(plan.name))?),
         };
         let region = Region { mem: allocation.mem, offset: 0, bytes };
         Ok(Bound { allocation, region, element_bytes: scratch.element_bytes, scalar: None, element: "scratch" })

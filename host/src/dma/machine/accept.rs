@@ -51,12 +51,12 @@ impl Machine {
         let mut inherited = None;
         for &(name, access) in offer.accesses {
             let resource = resources.get_mut(name).expect("the buffer's owner is alive");
-            let poison = resource.record(token, access, edges, |t| messages.get(t).is_some());
+            let poison = resource.record(token, (name, access), edges, |t| messages.get(t).is_some());
             inherited = inherited.or(poison);
         }
         let queue = &mut self.queues[offer.queue];
         queue.gates.retain(|&gate| messages.get(gate).is_some());
-        edges.extend(queue.gates.iter().map(|&on| Edge { on, cause: Cause::Fence }));
+        edges.extend(queue.gates.iter().map(|&on| Edge { on, cause: Cause::Fence, buffer: None }));
         inherited.or_else(|| {
             // An edge to a message that is over, has failed, and waits for its turn to resolve.
             edges.iter().filter(|edge| edge.cause.is_data()).find_map(|edge| match &messages.get(edge.on)?.state {

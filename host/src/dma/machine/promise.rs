@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::Machine;
+use super::{Machine, explain::PROMISE};
 use crate::{
     backend::Token,
     dma::{
@@ -35,7 +35,7 @@ impl Machine {
             Arc::new(TransferError {
                 kind,
                 device: self.device.clone(),
-                queue: Arc::from("promise"),
+                queue: PROMISE.into(),
                 id: MessageId(message.id),
                 label: message.label.clone(),
                 bytes: 0,

@@ -28,6 +28,8 @@ impl Harness {
             None => {
                 assert!(known.lane.is_none() || known.all_sent(), "it went well, and was never sent");
                 assert!(!known.broke, "it went well, and a chunk of it failed");
+                let failed = known.needs.iter().find(|need| self.broken_promises.contains(need));
+                assert_eq!(failed, None, "it went well, and its promise was broken");
                 assert!(!matches!(known.told, Some(CancelOutcome::NotStarted | CancelOutcome::Partial)));
             }
             Some(FailureKind::Cancelled | FailureKind::Deadline) => {
@@ -95,6 +97,8 @@ impl Harness {
         assert!(part.end <= me.moves && bytes <= chunk_on(limits, lane), "a chunk is too long");
         assert_eq!(submit.part.is_none(), part == (0..me.moves), "says whether it is all");
         assert!(!me.broke, "goes on after a chunk that failed");
+        assert!(!self.machine.is_held(token), "goes before its doorbell");
+        assert!(!me.needs.iter().any(|need| self.promises.contains(need)), "goes before a promise is kept");
         assert!(me.told.is_none_or(|told| told == CancelOutcome::TooLate), "goes on after it was cancelled");
         let ahead: u64 = self.running.iter().filter(|r| r.lane == lane).map(|r| r.bytes).sum();
         assert!(ahead == 0 || ahead + bytes <= 2 * chunk_on(limits, lane), "the lane has too much before it");
@@ -137,6 +141,9 @@ impl Harness {
     fn may_go(&self, token: Token) -> bool {
         let me = &self.known[&token];
         let first = !self.known.values().any(|m| m.queue == me.queue && m.order < me.order && !m.all_sent());
+        if self.machine.is_held(token) || me.needs.iter().any(|need| self.promises.contains(need)) {
+            return false;
+        }
         let needs: Vec<_> = me.needs.iter().filter_map(|t| self.known.get(t).map(|m| (t, m))).collect();
         let known = needs.iter().all(|(_, m)| m.all_sent()) && needs.len() <= After::MOST / 2;
         let running = self.running.iter().filter(|r| self.known[&r.message].queue == me.queue).count();
@@ -161,6 +168,7 @@ impl Harness {
             assert_eq!(level.in_driver as usize, running);
             assert!(running <= limits.window as usize, "the window holds");
         }
+        self.check_held();
         for (token, known) in &self.known {
             let empty = self.running.iter().all(|r| Some(r.lane) != known.lane);
             let room = empty && self.running.len() < MAX_IN_DRIVER;

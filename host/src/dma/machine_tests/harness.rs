@@ -5,10 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::program::{BUFFERS, QUEUES, Step};
+use super::{
+    hold::{BATCHED, BELL},
+    outcomes::Outcomes,
+    program::{BUFFERS, QUEUES, Step},
+};
 use crate::{
     backend::{Lane, Token},
     dma::{
+        doorbell::Doorbell,
         hazard::Access,
         machine::Machine,
         model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId},
@@ -65,32 +70,13 @@ pub(super) struct Running {
     pub(super) lane: Lane,
 }
 
-/// How often each kind of outcome occurred.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Outcomes {
-    pub(super) ok: u64,
-    pub(super) ok_in_chunks: u64,
-    pub(super) failed: u64,
-    pub(super) failed_midway: u64,
-    pub(super) not_started: u64,
-    pub(super) partial: u64,
-    pub(super) too_late: u64,
-    pub(super) deadline: u64,
-    pub(super) upstream: u64,
-    pub(super) aborted: u64,
-    pub(super) lost: u64,
-    pub(super) full: u64,
-    pub(super) closed: u64,
-    pub(super) refused_failed: u64,
-    pub(super) late_reports: u64,
-    pub(super) overtaken: u64,
-}
-
 pub(super) struct Harness {
     pub(super) machine: Machine,
     pub(super) buffers: Vec<Token>,
     pub(super) known: HashMap<Token, Known>,
     pub(super) fences: Vec<Token>,
+    /// Promises that are open.
+    pub(super) promises: Vec<Token>,
     /// With the driver, in order of submission.
     pub(super) running: Vec<Running>,
     pub(super) past: Vec<Token>,
@@ -104,10 +90,12 @@ pub(super) struct Harness {
     pub(super) accepted: u64,
     pub(super) resolved: u64,
     pub(super) broken: HashSet<Token>,
+    pub(super) broken_promises: HashSet<Token>,
     pub(super) outcomes: Outcomes,
 }
 
 fn limits(queue: usize) -> Limits {
+    let doorbell = if queue == BATCHED { BELL } else { Doorbell::Immediate };
     let limit = |depth, bytes, window, chunk, priority, policy| Limits {
         depth,
         bytes,
@@ -115,7 +103,7 @@ fn limits(queue: usize) -> Limits {
         chunk,
         priority,
         policy,
-        ..Limits::DEFAULT
+        doorbell,
     };
     match queue {
         0 => limit(8, 200, 4, 16, Priority::High, FailPolicy::FailStop),
@@ -142,12 +130,13 @@ impl Harness {
             gates: Vec::new(),
         };
         let queues = (0..QUEUES).map(open).collect();
-        let buffers = (0..BUFFERS).map(|_| machine.register()).collect();
+        let buffers = (0..BUFFERS).map(|_| machine.register("buffer".into())).collect();
         Self {
             machine,
             buffers,
             known: HashMap::new(),
             fences: Vec::new(),
+            promises: Vec::new(),
             running: Vec::new(),
             past: Vec::new(),
             names: HashSet::new(),
@@ -158,6 +147,7 @@ impl Harness {
             accepted: 0,
             resolved: 0,
             broken: HashSet::new(),
+            broken_promises: HashSet::new(),
             outcomes: Outcomes::default(),
         }
     }
@@ -172,7 +162,7 @@ impl Harness {
                 Action::Resolve { token, result, in_driver } => {
                     self.resolved(token, result.err().as_deref(), in_driver)
                 }
-                Action::Kept { .. } => unreachable!("nothing was promised"),
+                Action::Kept { token, result } => self.kept(token, result.is_ok()),
                 Action::Free(buffer) => {
                     assert!(!self.buffers.contains(&buffer), "a buffer with an owner is not freed");
                     let used = self.known.values().any(|m| m.uses.iter().any(|&(b, _)| b == buffer));
@@ -208,6 +198,9 @@ impl Harness {
                     queue.gates.push(fence);
                 }
             }
+            Step::Promise => self.promise(),
+            Step::Keep { pick, fails } => self.keep(*pick, *fails),
+            Step::Flush { queue } => self.flush(*queue),
             Step::Finish { pick, fails } => self.finish(*pick, *fails),
             Step::Late { pick } => {
                 if !self.past.is_empty() {
@@ -226,13 +219,13 @@ impl Harness {
             Step::Close { queue } => self.event(Event::Close(self.queues[self.held[*queue]].id)),
             Step::Reopen { queue } => self.reopen(*queue),
             Step::Drop { buffer } => {
-                let old = std::mem::replace(&mut self.buffers[*buffer], self.machine.register());
+                let old = std::mem::replace(&mut self.buffers[*buffer], self.machine.register("buffer".into()));
                 self.event(Event::Release(old));
             }
             Step::Lose => {
                 self.lost = true;
                 self.event(Event::Lost("pulled".into()));
-                assert!(self.known.is_empty(), "a loss resolves everything");
+                assert!(self.known.is_empty() && self.promises.is_empty(), "a loss resolves everything");
             }
         }
         self.check();
@@ -260,6 +253,7 @@ impl Harness {
                 };
                 let gates = &self.queues[place].gates;
                 let needs = self.known.iter().filter(|(t, m)| conflicts(m) || gates.contains(t)).map(|(t, _)| *t);
+                let needs = needs.chain(self.promises.iter().copied().filter(|promise| gates.contains(promise)));
                 let known = Known {
                     order: self.accepted,
                     queue: place,
@@ -277,6 +271,7 @@ impl Harness {
                 };
                 assert!(self.known.insert(token, known).is_none(), "a token names one message");
                 self.accepted += 1;
+                self.hold(token);
                 self.event(Event::Pump);
                 return Some(token).filter(|token| self.known.contains_key(token));
             }
@@ -376,6 +371,7 @@ impl Harness {
     }
 
     pub(super) fn drain(&mut self) {
+        self.end_waiting();
         while !self.running.is_empty() {
             self.finish(0, false);
         }

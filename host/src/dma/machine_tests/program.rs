@@ -28,6 +28,16 @@ pub(super) enum Step {
         queue: QueueId,
         fence: usize,
     },
+    Promise,
+    /// Keeps, or breaks, the `pick`-th of the promises that are open.
+    Keep {
+        pick: usize,
+        fails: bool,
+    },
+    /// Rings the queue's doorbell.
+    Flush {
+        queue: QueueId,
+    },
     /// Finishes the `pick`-th of the commands that may finish.
     Finish {
         pick: usize,
@@ -79,6 +89,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         40 => send(),
         5 => queue.clone().prop_map(|queue| Step::Fence { queue }),
         5 => (queue.clone(), any::<usize>()).prop_map(|(queue, fence)| Step::Gate { queue, fence }),
+        2 => Just(Step::Promise),
+        4 => (any::<usize>(), fails).prop_map(|(pick, fails)| Step::Keep { pick, fails }),
+        3 => queue.clone().prop_map(|queue| Step::Flush { queue }),
         60 => (any::<usize>(), fails).prop_map(|(pick, fails)| Step::Finish { pick, fails }),
         4 => any::<usize>().prop_map(|pick| Step::Late { pick }),
         10 => any::<usize>().prop_map(|pick| Step::Cancel { pick }),
