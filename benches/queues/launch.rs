@@ -19,7 +19,8 @@ fn count_up(dispatch: &mut Dispatch<'_>) {
 }
 
 /// As empty as a kernel can be whose launches are counted.
-static KERNEL: Kernel = Kernel::new("count_up", COUNT).with_native(count_up).with_grid(Grid::Fixed([1, 1, 1]));
+pub(crate) static KERNEL: Kernel =
+    Kernel::new("count_up", COUNT).with_native(count_up).with_grid(Grid::Fixed([1, 1, 1]));
 
 pub(crate) fn run(size: Size) -> Result<(), Error> {
     let device = Device::open("cpu")?;

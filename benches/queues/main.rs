@@ -5,6 +5,7 @@
 //! | `latency`: 64 bytes sent and waited for | a round trip between two threads over crossbeam channels, waiting in the same way |
 //! | `rate`: 64-byte messages through one queue, batched | the same bytes over a crossbeam channel to another thread |
 //! | `launch`: empty launches, submitted to reaped | StarPU's `tasks_overhead` with one worker, where that is installed |
+//! | `graph`: empty launches, recorded and replayed | the same launches one by one |
 //! | `refusal`: CPU time of a send that a full queue refuses | 5 us at the 99.9th percentile |
 //! | `flood`: memory while a queue is flooded | the bytes that the queue was opened with, and 32 MiB |
 //! | `head`: 64 bytes at high priority behind a large upload | the chunks that the lane was given before, and the upload alone |
@@ -21,6 +22,7 @@
 //! Without `--bench` (`cargo test --benches`) everything runs once, small, and is verified.
 
 mod flood;
+mod graph;
 mod head;
 mod latency;
 mod launch;
@@ -55,10 +57,11 @@ impl Size {
 /// A figure's name and how it is taken.
 type Figure = (&'static str, fn(Size) -> Result<(), Error>);
 
-const FIGURES: [Figure; 6] = [
+const FIGURES: [Figure; 7] = [
     ("latency", latency::run),
     ("rate", rate::run),
     ("launch", launch::run),
+    ("graph", graph::run),
     ("refusal", refusal::run),
     ("flood", flood::run),
     ("head", head::run),

@@ -128,8 +128,17 @@ pub(crate) enum Op {
     Clear { dst: Region },
     /// One dispatch.
     Launch(Pooled<Launch>),
+    /// Several of the three before, one after the other.
+    Replay(Arc<Recorded>),
     /// No work: a message of no bytes or no workgroups, which still takes its place in the order.
     Nothing,
+}
+
+/// Launches, copies and clears ([`Op::Launch`], [`Op::Copy`], [`Op::Clear`]) that are one command: each
+/// sees the effects of those before it.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) ops: Vec<Op>,
 }
 
 /// One dispatch: all workgroup counts are at least 1 and within the device's limits.

@@ -195,3 +195,5 @@ unsafe impl Sync for HostBlock {}
 // SAFETY: a span's memory is pinned in its message's cell and touched by nobody but the backend
 // between accept and the end of its command (invariant of `HostSpan`).
 unsafe impl Send for HostSpan {}
+// SAFETY: a span is copied as it likes: `&HostSpan` gives no more than the span itself.
+unsafe impl Sync for HostSpan {}

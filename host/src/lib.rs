@@ -32,6 +32,7 @@ mod discover;
 mod dma;
 mod error;
 mod few;
+mod graph;
 mod grid;
 mod host_memory;
 mod kernel;
@@ -53,6 +54,7 @@ pub use dma::{
     Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
+pub use graph::{Graph, Replay};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};
 pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};
 pub use launch::{Job, Launch, Launchable, Value};

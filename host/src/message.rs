@@ -45,6 +45,12 @@ impl Draft {
         self.keep.push(allocation.clone());
     }
 
+    /// Takes it apart: its operation, and what that does to which device buffers.
+    pub(crate) fn dismantle(mut self) -> (Option<Op>, impl Iterator<Item = (Arc<Allocation>, Access)>) {
+        let accesses = std::mem::take(&mut self.work.accesses).into_iter().map(|(_, access)| access);
+        (self.work.op.take(), std::mem::take(&mut self.keep).into_iter().zip(accesses))
+    }
+
     pub(crate) fn label(&mut self, label: Option<&str>) {
         self.work.label = label.map(|label| self.engine.shared.labels.intern(label));
     }

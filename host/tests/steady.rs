@@ -127,6 +127,11 @@ fn messages(options: Options) -> wharf::Result<()> {
             host = device.download(&y).into(back).unwrap().wait().buffer;
         });
     }
+    let (x, y) = (device.buffer::<f32>(1 << 10)?, device.buffer::<f32>(1 << 10)?);
+    let mut steps = device.launch(&KERNEL).bind(&x).bind(&y).arg("by", 2.0_f32).messages()?;
+    steps.push(device.copy(&y, &x).message()?);
+    let graph = device.graph(steps)?;
+    steady("a replay", || graph.replay().on(&queue).run().unwrap().wait().result.unwrap());
     steady("a fence", || queue.fence().unwrap().wait().unwrap());
     let x = device.buffer::<f32>(16)?;
     let mut batch = queue.batch();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use wharf::{BackendKind, Device, Error, FailureKind, Kernel, Path, Ticket};
+use wharf::{BackendKind, Buffer, Device, Error, FailureKind, Kernel, Message, Path, Ticket};
 use wharf_kernels::{ALL, Inputs, REDUCE_SUM_U32, SAXPY, conformance};
 
 /// The driver, where cargo has built it beside this test.
@@ -161,6 +161,62 @@ fn lanes() -> wharf::Result<()> {
         assert_eq!(ticket.wait().ok()?, [round * N as u32]);
     }
     assert_eq!(device.dead_letters().len(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_graph_is_launched_by_one_call_and_does_what_its_messages_do() {
+    // Twelve replays are twelve launches of a graph: the eleventh fails, and its messages are no calls.
+    on_software("graphs", &[("SOFT_CUDA_DELAY_US", "50"), ("SOFT_CUDA_FAULT", "graph:11:1")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn graphs() -> wharf::Result<()> {
+    const N: usize = 10_007;
+    let device = device();
+    type Buffers = [Buffer<f32>; 3];
+    let buffers = || -> wharf::Result<Buffers> { Ok([device.buffer(N)?, device.buffer(N)?, device.buffer(N)?]) };
+    let messages = |[x, y, z]: &Buffers| -> wharf::Result<Vec<Message<()>>> {
+        let mut messages = device.launch(&SAXPY).bind(x).bind(y).arg("a", 2.0_f32).messages()?;
+        messages.push(device.copy(y, z).message()?);
+        messages.push(device.clear(y).message()?);
+        messages.extend(device.launch(&SAXPY).bind(z).bind(y).arg("a", 0.5_f32).messages()?);
+        messages.extend(device.launch(&SAXPY).bind(y).bind(x).arg("a", 1.0_f32).messages()?);
+        Ok(messages)
+    };
+    let queue = device.queue("one by one").open();
+    let (single, recorded) = (buffers()?, buffers()?);
+    let graph = device.graph(messages(&recorded)?)?;
+    assert_eq!(graph.len(), 5);
+    for [x, y, _] in [&single, &recorded] {
+        device.upload(x).fill(|i| (i % 8) as f32)?;
+        device.upload(y).fill(|i| (i % 5) as f32)?;
+    }
+    for round in 1..=12 {
+        let replay = graph.replay().run()?.wait();
+        if round == 11 {
+            let error = replay.result.expect_err("the fault");
+            assert!(matches!(error.kind, FailureKind::Backend(_)), "{error}");
+            // What it was to write is made anew from what the other one has.
+            for (from, to) in single.iter().zip(&recorded) {
+                device.upload(to).send(device.download(from).wait()?.to_vec())?;
+            }
+            continue;
+        }
+        assert_eq!(replay.receipt.form, Some("CUDA graph"));
+        replay.ok()?;
+        for message in messages(&single)? {
+            queue.send(message)?.wait().ok()?;
+        }
+        for (a, b) in single.iter().zip(&recorded) {
+            assert!(*device.download(a).wait()? == *device.download(b).wait()?, "round {round}");
+        }
+    }
+    // It is launched no more than it is held.
+    drop(graph);
+    let again = device.graph(messages(&recorded)?)?;
+    again.replay().run()?.wait().ok()?;
     Ok(())
 }
 

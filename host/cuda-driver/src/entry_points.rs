@@ -149,10 +149,15 @@ forwarders! {
     fn cuGraphCreate(ph_graph: Ptr, flags: c_uint);
     fn cuGraphDebugDotPrint(h_graph: Ptr, path: Ptr, flags: c_uint);
     fn cuGraphDestroy(h_graph: Ptr);
+    fn cuGraphExecDestroy(h_graph_exec: Ptr);
     fn cuGraphGetEdges(h_graph: Ptr, from: Ptr, to: Ptr, num_edges: Ptr);
     fn cuGraphGetNodes(h_graph: Ptr, nodes: Ptr, num_nodes: Ptr);
+    fn cuGraphInstantiateWithFlags(ph_graph_exec: Ptr, h_graph: Ptr, flags: u64);
     fn cuGraphKernelNodeGetParams(h_node: Ptr, node_params: Ptr);
+    fn cuGraphLaunch(h_graph_exec: Ptr, h_stream: Ptr);
     fn cuGraphNodeGetType(h_node: Ptr, kind: Ptr);
+    fn cuStreamBeginCapture_v2(h_stream: Ptr, mode: c_uint);
+    fn cuStreamEndCapture(h_stream: Ptr, ph_graph: Ptr);
 
     // Arrays, textures, surfaces, imported memory: named by `cust`, not used here.
     fn cuArray3DCreate_v2(p_handle: Ptr, p_allocate_array: Ptr);

@@ -153,15 +153,15 @@ impl Shared {
     /// Does the command; `now` is asked when it is done.
     fn execute(&self, command: Command, started: Instant, now: impl FnOnce() -> Instant) -> Event {
         // A native twin may panic on its data: that is this message's failure and nobody else's.
-        let mut trial = None;
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op, &mut trial)));
+        let mut trials = Vec::new();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op, &mut trials)));
         let finished = now();
         let (result, path, form) = match outcome {
             Ok(Ok((path, form))) => (Ok(()), path, form),
             Ok(Err(kind)) => (Err(kind), Path::None, None),
             Err(cause) => (Err(FailureKind::Backend(words_of(&*cause).into())), Path::None, None),
         };
-        if let Some(trial) = trial {
+        for trial in trials {
             // A twin that panics only now leaves the question open.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| trial.run(&self.pool)));
         }
@@ -176,7 +176,7 @@ impl Shared {
         })
     }
 
-    fn perform(&self, op: Op, trial: &mut Option<Trial>) -> Result<(Path, Option<&'static str>), FailureKind> {
+    fn perform(&self, op: Op, trials: &mut Vec<Trial>) -> Result<(Path, Option<&'static str>), FailureKind> {
         if self.memories.are_kept().load(Relaxed) {
             return Err(FailureKind::DeviceLost("given up".into()));
         }
@@ -199,23 +199,30 @@ impl Shared {
                 self.memories.read(src, dst, &self.pool);
                 Ok((Path::Host, None))
             }
-            Op::Copy { src, dst } => {
-                self.memories.copy(src, dst);
-                Ok((Path::Device, None))
+            Op::Replay(recorded) => {
+                recorded.ops.iter().try_for_each(|op| self.inside(op, trials).map(drop))?;
+                Ok((Path::None, Some("one command")))
             }
-            Op::Clear { dst } => {
-                self.memories.clear(dst);
-                Ok((Path::Device, None))
-            }
-            Op::Launch(launch) => self.launch(&launch, trial).map(|form| (Path::None, Some(form))),
+            op => self.inside(&op, trials),
         }
     }
 
-    fn launch(&self, launch: &Launch, trial: &mut Option<Trial>) -> Result<&'static str, FailureKind> {
+    /// What stays inside the device.
+    fn inside(&self, op: &Op, trials: &mut Vec<Trial>) -> Result<(Path, Option<&'static str>), FailureKind> {
+        match op {
+            &Op::Copy { src, dst } => self.memories.copy(src, dst),
+            &Op::Clear { dst } => self.memories.clear(dst),
+            Op::Launch(launch) => return self.launch(launch, trials).map(|form| (Path::None, Some(form))),
+            other => panic!("our bug: {other:?} inside the device"),
+        }
+        Ok((Path::Device, None))
+    }
+
+    fn launch(&self, launch: &Launch, trials: &mut Vec<Trial>) -> Result<&'static str, FailureKind> {
         let programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         let program = programs[launch.pipeline.0 as usize].clone();
         drop(programs);
-        program.run(launch, &self.memories, &self.pool, trial)
+        program.run(launch, &self.memories, &self.pool, trials)
     }
 }
 

@@ -6,6 +6,7 @@
 //! driver calls sticky loses the device.
 
 mod api;
+mod graph;
 mod lanes;
 mod launch;
 mod module;

@@ -11,7 +11,7 @@ impl Op {
             Self::Upload { src: Source::Block(block), dst } if backend.adopts(block, *dst) => 0,
             Self::Upload { dst, .. } | Self::Clear { dst } => dst.bytes,
             Self::Download { src, .. } | Self::Copy { src, .. } => src.bytes,
-            Self::Launch(_) | Self::Nothing => 0,
+            Self::Launch(_) | Self::Replay(_) | Self::Nothing => 0,
         }
     }
 
@@ -34,7 +34,7 @@ impl Op {
             Self::Download { src, dst } => Self::Download { src: of(*src), dst: dst.part(&part) },
             Self::Copy { src, dst } => Self::Copy { src: of(*src), dst: of(*dst) },
             Self::Clear { dst } => Self::Clear { dst: of(*dst) },
-            Self::Launch(_) | Self::Nothing => unreachable!("moves nothing"),
+            Self::Launch(_) | Self::Replay(_) | Self::Nothing => unreachable!("moves nothing"),
         }
     }
 }

@@ -48,8 +48,8 @@ impl DeadLetter {
     }
 
     /// Whether [`DeadLetters::requeue`] can send it again: uploads that still have their buffer, copies
-    /// and clears, and launches that never reached the device. What was filled in place went with its
-    /// staging memory, and a launch that ran may have written half of its output.
+    /// and clears, and launches and replays that never reached the device. What was filled in place went with
+    /// its staging memory, and a launch that ran may have written half of its output.
     pub fn can_requeue(&self) -> bool {
         self.op.is_some()
     }
@@ -74,7 +74,7 @@ pub(super) fn once_more(op: &Op) -> Option<Op> {
         }
         Op::Copy { src, dst } => Some(Op::Copy { src: *src, dst: *dst }),
         Op::Clear { dst } => Some(Op::Clear { dst: *dst }),
-        Op::Upload { .. } | Op::Download { .. } | Op::Launch(_) | Op::Nothing => None,
+        Op::Upload { .. } | Op::Download { .. } | Op::Launch(_) | Op::Replay(_) | Op::Nothing => None,
     }
 }
 

@@ -27,6 +27,17 @@ impl Access {
     pub(crate) fn writes(self) -> bool {
         self != Self::Read
     }
+
+    /// Both, this one first.
+    pub(crate) fn then(self, next: Self) -> Self {
+        match (self, next) {
+            // What is read later was written here.
+            (Self::Overwrite, _) | (Self::WritePart, Self::Overwrite) => Self::Overwrite,
+            (Self::Read, Self::Read) => Self::Read,
+            (Self::WritePart, Self::WritePart) => Self::WritePart,
+            _ => Self::ReadWrite,
+        }
+    }
 }
 
 /// What a message does to which buffers; that of a few needs no memory of its own.

@@ -11,7 +11,7 @@ use crate::device::{
     PINNED, SUCCESS, pointer,
 };
 use crate::launch::{Launch, Module};
-use crate::stream::{Event, Stream};
+use crate::stream::{Event, Graph, Stream};
 use wharf::Kernel;
 
 type Ptr = *mut c_void;
@@ -211,6 +211,21 @@ entry_points! {
         if !DEVICE.holds(to, bytes as u64) { return Err(INVALID_VALUE); }
         (*stream).run("clear", move || pointer(to).write_bytes(value, bytes))
     }
+
+    cuStreamBeginCapture_v2(stream: *const Stream, _mode: c_uint) { ready()?; (*stream).begin_capture(); Ok(()) }
+    cuStreamEndCapture(stream: *const Stream, into: *mut *mut Graph) {
+        ready()?;
+        *into = Box::into_raw(Box::new((*stream).end_capture().ok_or(INVALID_VALUE)?));
+        Ok(())
+    }
+    cuGraphInstantiateWithFlags(into: *mut *mut Graph, graph: *const Graph, _flags: u64) {
+        ready()?;
+        *into = Box::into_raw(Box::new((*graph).clone()));
+        Ok(())
+    }
+    cuGraphDestroy(graph: *mut Graph) { drop(Box::from_raw(graph)); Ok(()) }
+    cuGraphExecDestroy(executable: *mut Graph) { drop(Box::from_raw(executable)); Ok(()) }
+    cuGraphLaunch(executable: *const Graph, stream: *const Stream) { ready()?; (*stream).launch(&*executable) }
 
     cuModuleLoadDataEx(into: *mut *mut Module, ptx: *const c_char, _n: c_uint, _options: Ptr, _values: Ptr) {
         ready()?;

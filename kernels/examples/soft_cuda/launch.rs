@@ -87,7 +87,7 @@ impl Launch {
     }
 
     /// Runs the native twin.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(&self) {
         let native = self.kernel.native().expect("library kernels have a native twin");
         let mut args: Vec<_> = (self.bindings.iter())
             .map(|&(address, bytes, written)| {

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `SOFT_CUDA_MEMORY` | bytes of device memory, 256 MiB where it is not set |
 //! | `SOFT_CUDA_DELAY_US` | how long each operation takes at least, 0 where it is not set |
-//! | `SOFT_CUDA_FAULT` | `OP:N:CODE`: the N-th (from 1) `upload`, `download`, `launch` or `clear` fails with that code: a sticky one (700 to 719) when it runs, any other as the call's answer |
+//! | `SOFT_CUDA_FAULT` | `OP:N:CODE`: the N-th (from 1) `upload`, `download`, `launch` or `clear` fails with that code: a sticky one (700 to 719) when it runs, any other as the call's answer; `graph` is the launch of one |
 
 mod calls;
 mod device;

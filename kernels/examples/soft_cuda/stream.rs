@@ -1,7 +1,7 @@
 //! Streams, each a thread that works in order, and events.
 
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -9,9 +9,21 @@ use crate::device::{self, DELAY, NOT_READY, SUCCESS};
 
 type Work = Box<dyn FnOnce() + Send>;
 
+/// An operation, which may be done more than once.
+#[derive(Clone)]
+pub(crate) struct Operation {
+    name: &'static str,
+    work: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// A graph, and an executable: operations in their order.
+pub(crate) type Graph = Vec<Operation>;
+
 /// One stream.
 pub(crate) struct Stream {
     work: Option<Sender<Work>>,
+    /// What it was given since a capture began.
+    captured: Mutex<Option<Graph>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -19,7 +31,7 @@ impl Stream {
     pub(crate) fn new() -> Self {
         let (sender, work) = channel::<Work>();
         let thread = std::thread::spawn(move || work.iter().for_each(|work| work()));
-        Self { work: Some(sender), thread: Some(thread) }
+        Self { work: Some(sender), captured: Mutex::default(), thread: Some(thread) }
     }
 
     fn give(&self, work: Work) {
@@ -30,8 +42,17 @@ impl Stream {
     ///
     /// What fails while it runs ends the context; a call that cannot be taken says so at once and does
     /// nothing.
-    pub(crate) fn run(&self, op: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), u32> {
-        let fault = device::fault(op);
+    pub(crate) fn run(&self, name: &'static str, work: impl Fn() + Send + Sync + 'static) -> Result<(), u32> {
+        let operation = Operation { name, work: Arc::new(work) };
+        match &mut *self.captured() {
+            Some(captured) => captured.push(operation),
+            None => self.start(operation)?,
+        }
+        Ok(())
+    }
+
+    fn start(&self, Operation { name, work }: Operation) -> Result<(), u32> {
+        let fault = device::fault(name);
         if let Some(code) = fault.filter(|&code| !device::is_sticky(code)) {
             return Err(code);
         }
@@ -48,6 +69,30 @@ impl Stream {
             }
         }));
         Ok(())
+    }
+
+    fn captured(&self) -> MutexGuard<'_, Option<Graph>> {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Operations are remembered from now on, and not done.
+    pub(crate) fn begin_capture(&self) {
+        *self.captured() = Some(Graph::new());
+    }
+
+    /// What was remembered; `None` where nothing was to be.
+    pub(crate) fn end_capture(&self) -> Option<Graph> {
+        self.captured().take()
+    }
+
+    /// All operations of a graph. The call itself may fail, as `graph`; then none runs.
+    pub(crate) fn launch(&self, graph: &Graph) -> Result<(), u32> {
+        match device::fault("graph") {
+            Some(code) if device::is_sticky(code) => device::fail(code),
+            Some(code) => return Err(code),
+            None => {}
+        }
+        graph.iter().try_for_each(|operation| self.start(operation.clone()))
     }
 
     /// A mark that is reached whatever has become of the operations before it.

@@ -85,7 +85,7 @@ fn small(op: &Op) -> Option<u64> {
         | Op::Clear { dst: region } => region.bytes,
         // A block that is not adopted is copied, and freed.
         Op::Upload { src: Source::Block(_), dst } => dst.bytes,
-        Op::Launch(_) => return None,
+        Op::Launch(_) | Op::Replay(_) => return None,
     };
     (bytes <= SMALL_BYTES).then_some(bytes)
 }

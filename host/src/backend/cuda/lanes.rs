@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use super::api::Result;
+use super::graph::Graphs;
 use super::launch::Launcher;
 use super::shared::{InStream, Issue, Shared};
 use super::stream::{Mark, Stream};
@@ -38,7 +39,7 @@ pub(super) struct Worker {
 #[derive(Debug)]
 enum Work {
     Upload(Uploader),
-    Compute(Arc<Launcher>),
+    Compute { launcher: Arc<Launcher>, graphs: Graphs },
     Download { landing: Option<Arc<Landing>>, unloader: Sender<Unload> },
 }
 
@@ -48,7 +49,7 @@ impl Worker {
     }
 
     pub(super) fn compute(shared: &Arc<Shared>, launcher: &Arc<Launcher>) -> Result<Self> {
-        Self::new(shared, Work::Compute(Arc::clone(launcher)))
+        Self::new(shared, Work::Compute { launcher: Arc::clone(launcher), graphs: Graphs::default() })
     }
 
     pub(super) fn download(shared: &Arc<Shared>, unloader: Sender<Unload>) -> Result<Self> {
@@ -70,7 +71,7 @@ impl Worker {
             Work::Upload(uploader) => uploader.close(quiet),
             // The unloader may still read the landing; whoever is last drops it.
             Work::Download { landing: Some(landing), .. } if !quiet => std::mem::forget(landing),
-            Work::Download { .. } | Work::Compute(_) => {}
+            Work::Download { .. } | Work::Compute { .. } => {}
         }
     }
 
@@ -79,7 +80,8 @@ impl Worker {
         let started = Instant::now();
         let (token, lane) = (command.token, command.lane);
         let path = path(&command.op);
-        let form = matches!(command.op, Op::Launch(_)).then_some("PTX");
+        let form = form(&command.op);
+        let graph = if let Op::Replay(recorded) = &command.op { Some(Arc::clone(recorded)) } else { None };
         if self.shared.is_lost() {
             issue.settle(None);
             return;
@@ -95,12 +97,12 @@ impl Worker {
         let outcome = outcome.map_err(|failure| self.shared.judge(failure));
         let unloader = match &self.work {
             Work::Download { unloader, .. } => Some((unloader, Arc::clone(&issue))),
-            Work::Upload(_) | Work::Compute(_) => None,
+            Work::Upload(_) | Work::Compute { .. } => None,
         };
         if unloader.is_none() {
             issue.land();
         }
-        self.shared.watch(lane, InStream { token, issue, after, outcome, started, path, form, block });
+        self.shared.watch(lane, InStream { token, issue, after, outcome, started, path, form, block, graph });
         if let Some((unloader, issue)) = unloader {
             unloader.send(Unload::End(issue)).expect("the unloader outlives the lane");
         }
@@ -133,14 +135,11 @@ impl Worker {
                 let span = HostSpan { ptr: bytes.as_mut_ptr(), bytes: len as u64, pinned: false };
                 uploader.pageable(shared, stream, span, dst)?;
             }
-            (Work::Compute(launcher), Op::Launch(launch)) => launcher.launch(stream, &launch)?,
-            (Work::Compute(_), Op::Copy { src, dst }) => {
-                // SAFETY: regions stay until their command is over, and do not overlap.
-                unsafe { stream.copy(dst.mem.0 + dst.offset, src.mem.0 + src.offset, dst.bytes)? };
+            (Work::Compute { launcher, .. }, op @ (Op::Launch(_) | Op::Copy { .. } | Op::Clear { .. })) => {
+                inside(launcher, stream, &op)?;
             }
-            (Work::Compute(_), Op::Clear { dst }) => {
-                // SAFETY: the region stays until its command is over.
-                unsafe { stream.clear(dst.mem.0 + dst.offset, dst.bytes)? };
+            (Work::Compute { launcher, graphs }, Op::Replay(recorded)) => {
+                graphs.replay(launcher, stream, &recorded)?;
             }
             (Work::Download { .. }, Op::Download { src, dst }) if dst.pinned => {
                 // SAFETY: as for uploads.
@@ -157,6 +156,26 @@ impl Worker {
     }
 }
 
+/// Gives what stays inside the device to the stream.
+pub(super) fn inside(launcher: &Launcher, stream: &Stream, op: &Op) -> Result<()> {
+    match op {
+        Op::Launch(launch) => launcher.launch(stream, launch),
+        // SAFETY: regions stay until their command is over, and do not overlap.
+        Op::Copy { src, dst } => unsafe { stream.copy(dst.mem.0 + dst.offset, src.mem.0 + src.offset, dst.bytes) },
+        // SAFETY: the region stays until its command is over.
+        Op::Clear { dst } => unsafe { stream.clear(dst.mem.0 + dst.offset, dst.bytes) },
+        other => panic!("our bug: {other:?} inside the device"),
+    }
+}
+
+fn form(op: &Op) -> Option<&'static str> {
+    match op {
+        Op::Launch(_) => Some("PTX"),
+        Op::Replay(_) => Some("CUDA graph"),
+        _ => None,
+    }
+}
+
 fn path(op: &Op) -> Path {
     match op {
         Op::Upload { src: Source::Block(_) | Source::Part { .. }, .. } => Path::Filled,
@@ -164,6 +183,6 @@ fn path(op: &Op) -> Path {
         Op::Upload { src: Source::Inline { .. }, .. } => Path::Inline,
         Op::Upload { src: Source::Span(_), .. } | Op::Download { .. } => Path::Staged,
         Op::Copy { .. } | Op::Clear { .. } => Path::Device,
-        Op::Launch(_) | Op::Nothing => Path::None,
+        Op::Launch(_) | Op::Replay(_) | Op::Nothing => Path::None,
     }
 }

@@ -10,7 +10,7 @@ use rayon::ThreadPool;
 use super::api::{Context, Failure};
 use super::staging::Blocks;
 use super::stream::{Mark, Marks};
-use crate::backend::{Done, Event, HostBlock, Lane, Path, Token};
+use crate::backend::{Done, Event, HostBlock, Lane, Path, Recorded, Token};
 use crate::error::FailureKind;
 
 /// Locks; a thread that panicked while it held the lock left nothing half-done in these.
@@ -82,6 +82,9 @@ pub(super) struct InStream {
     pub(super) form: Option<&'static str>,
     /// The producer's block, which the engine reads until then.
     pub(super) block: Option<HostBlock>,
+    /// The graph that is replayed: its executable stays as long as this.
+    #[expect(dead_code, reason = "kept for its drop")]
+    pub(super) graph: Option<Arc<Recorded>>,
 }
 
 /// The lane's place among the lanes.

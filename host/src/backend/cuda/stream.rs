@@ -202,6 +202,33 @@ impl Stream {
         })
     }
 
+    /// What is given to the stream until [`Stream::end_capture`] is not done but remembered. Nobody else
+    /// gives it anything meanwhile.
+    pub(super) fn begin_capture(&self) -> Result<()> {
+        // Other threads may allocate meanwhile.
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream is alive.
+        check("begin graph", unsafe { sys::cuStreamBeginCapture_v2(self.stream, mode) })
+    }
+
+    /// What was remembered: the caller's to destroy.
+    pub(super) fn end_capture(&self) -> Result<sys::CUgraph> {
+        let mut graph = ptr::null_mut();
+        // SAFETY: the stream is alive, and `graph` may be written.
+        check("end graph", unsafe { sys::cuStreamEndCapture(self.stream, &raw mut graph) })?;
+        Ok(graph)
+    }
+
+    /// Everything that a graph remembers.
+    ///
+    /// # Safety
+    ///
+    /// The executable is alive, and what it remembers may be done now, as by the calls that were captured.
+    pub(super) unsafe fn replay(&self, graph: sys::CUgraphExec) -> Result<()> {
+        // SAFETY: the caller's promise.
+        check("launch graph", unsafe { sys::cuGraphLaunch(graph, self.stream) })
+    }
+
     /// Zeroes new memory, and waits for that.
     pub(super) fn zero(&self, dst: u64, bytes: u64) -> Result<()> {
         // SAFETY: the driver refuses what is not device memory, and the wait follows.

@@ -10,22 +10,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, SubmissionIndex};
+use wgpu::{Buffer, SubmissionIndex};
 
 use super::{
     Wgpu,
     encode::{Part, Step, encode},
-    gpu::{Fault, Gpu},
-    pipeline::bind,
+    gpu::Gpu,
     readback::{PIECE_BYTES, Piece},
     reap::{End, Flight},
     staging::{Block, CHUNK_BYTES},
     uniform::Uniforms,
 };
 use crate::{
-    backend::{Command, HostSpan, Launch, Op, Path, Region, Source, Token},
+    backend::{Command, HostSpan, Op, Path, Region, Source, Token},
     error::{FailureKind, Result},
 };
+
+mod inside;
 
 /// Submissions on their way that keep the device busy. With more, a batch that moves little waits a
 /// moment for one to land: its submission costs more than its commands.
@@ -58,6 +59,8 @@ pub(super) struct Submitter {
     moved: u64,
     /// Bytes of the batch that are still to be staged.
     ahead: u64,
+    /// Submissions made so far.
+    flushes: u64,
     /// Commands an earlier part of which was refused.
     broken: HashMap<Token, FailureKind>,
 }
@@ -77,6 +80,7 @@ impl Submitter {
             scratch: Vec::new(),
             moved: 0,
             ahead: 0,
+            flushes: 0,
             broken: HashMap::new(),
         })
     }
@@ -106,7 +110,7 @@ impl Submitter {
     fn add(&mut self, device: &Wgpu, command: Command) {
         let Command { token, op, label, .. } = command;
         let label = label.as_ref();
-        let form = matches!(op, Op::Launch(_)).then_some("WGSL");
+        let mut form = matches!(op, Op::Launch(_)).then_some("WGSL");
         let outcome = match op {
             Op::Upload { src: Source::Block(lent), dst } => {
                 let block = device.staging.reclaim(lent.id);
@@ -127,14 +131,12 @@ impl Submitter {
                 self.stage(device, token, label, span, dst).map(|()| Path::Inline)
             }
             Op::Download { src, dst } => self.fetch(device, token, label, src, dst).map(|()| Path::Staged),
-            Op::Copy { src, dst } => self.duplicate(device, token, label, src, dst).map(|()| Path::Device),
-            Op::Clear { dst } => {
-                let step = Step::Clear { dst: device.memory.get(dst.mem), offset: dst.offset, bytes: dst.bytes };
-                self.push(token, label, step);
-                Ok(Path::Device)
-            }
-            Op::Launch(launch) => self.launch(device, token, label, &launch),
+            Op::Replay(recorded) => self.replay(device, token, label, &recorded).map(|together| {
+                form = Some(if together { "one submission" } else { "several submissions" });
+                Path::None
+            }),
             Op::Nothing => Ok(Path::None),
+            op => self.inside(device, token, label, &op),
         };
         let (result, path) = match outcome {
             Ok(path) => (self.broken.remove(&token).map_or(Ok(()), Err), path),
@@ -251,94 +253,12 @@ impl Submitter {
         Ok(())
     }
 
-    /// Device to device. wgpu copies between two buffers only, so one buffer's bytes take a detour.
-    fn duplicate(
-        &mut self,
-        device: &Wgpu,
-        token: Token,
-        label: Option<&Arc<str>>,
-        src: Region,
-        dst: Region,
-    ) -> Outcome<()> {
-        let mut from = (device.memory.get(src.mem), src.offset);
-        if src.mem == dst.mem {
-            let detour = self.detour(device, 0, src.bytes)?;
-            self.aside(token, label, from, &detour, src.bytes);
-            from = (detour, 0);
-        }
-        self.copy(device, token, label, from, dst);
-        Ok(())
-    }
-
-    fn launch(&mut self, device: &Wgpu, token: Token, label: Option<&Arc<str>>, launch: &Launch) -> Outcome<Path> {
-        let pipeline = device.pipelines.get(launch.pipeline);
-        let fits = |own: &Self| own.uniforms.fits(pipeline.uniforms().map(|(_, bytes)| bytes));
-        if !fits(self) {
-            self.flush(device);
-        }
-        if !fits(self) {
-            let bytes = launch.uniform.len();
-            return Err(FailureKind::Backend(
-                format!("{bytes} bytes of parameters are more than a launch may have").into(),
-            ));
-        }
-        let torn = pipeline.torn(&launch.storage);
-        let mut copies = Vec::new();
-        for (nth, &index) in torn.iter().enumerate() {
-            let region = launch.storage[index];
-            let copy = self.detour(device, nth, region.bytes)?;
-            self.aside(token, label, (device.memory.get(region.mem), region.offset), &copy, region.bytes);
-            copies.push((index, copy));
-        }
-        let make = || {
-            let mut storage: Vec<(Buffer, u64, u64)> =
-                launch.storage.iter().map(|r| (device.memory.get(r.mem), r.offset, r.bytes)).collect();
-            for (index, copy) in &copies {
-                storage[*index] = (copy.clone(), 0, launch.storage[*index].bytes);
-            }
-            device.gpu.guard(|| bind(&device.gpu, &pipeline, &storage, &self.uniforms.buffer))
-        };
-        let groups =
-            if copies.is_empty() { device.pipelines.groups(launch.pipeline, &launch.storage, make)? } else { make()? };
-        let (mut uniforms, mut at) = (Vec::new(), 0_usize);
-        for (group, bytes) in pipeline.uniforms() {
-            at = at.next_multiple_of(16);
-            let end = at + bytes as usize;
-            uniforms.push((group, self.uniforms.put(&launch.uniform[at..end])));
-            at = end;
-        }
-        let counts = launch.groups;
-        self.push(token, label, Step::Dispatch { pipeline, groups, uniforms, counts });
-        Ok(if torn.is_empty() { Path::None } else { Path::Device })
-    }
-
-    fn aside(&mut self, token: Token, label: Option<&Arc<str>>, from: (Buffer, u64), to: &Buffer, bytes: u64) {
-        let (src, src_offset) = from;
-        self.push(token, label, Step::Copy { src, src_offset, dst: to.clone(), dst_offset: 0, bytes });
-    }
-
-    /// The scratch buffer of this number, at least this long.
-    fn detour(&mut self, device: &Wgpu, number: usize, bytes: u64) -> std::result::Result<Buffer, Fault> {
-        if let Some(buffer) = self.scratch.get(number).filter(|b| b.size() >= bytes) {
-            return Ok(buffer.clone());
-        }
-        let descriptor = BufferDescriptor {
-            label: Some("scratch"),
-            size: bytes,
-            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        };
-        let buffer = device.gpu.guard(|| device.gpu.device.create_buffer(&descriptor))?;
-        self.scratch.truncate(number);
-        self.scratch.push(buffer.clone());
-        Ok(buffer)
-    }
-
     /// Submits what was gathered.
     fn flush(&mut self, device: &Wgpu) {
         if self.tokens.is_empty() {
             return;
         }
+        self.flushes += 1;
         let prelude = self.parameters(device);
         self.blocks.extend(self.chunk.take().map(|(block, _)| block));
         let submitted = Instant::now();
