@@ -47,8 +47,30 @@ pub(crate) fn parse(wgsl: &str) -> Result<(naga::Module, ModuleInfo), Error> {
     })?;
     let info = Validator::new(ValidationFlags::all(), capabilities())
         .validate(&module)
-        .map_err(|error| Error::Invalid { at: place(&error, wgsl), message: chain(error.as_inner()) })?;
+        .map_err(|error| Error::Invalid { at: place(&error, wgsl), message: readable(&error, wgsl) })?;
     Ok((module, info))
+}
+
+/// What rule is broken. naga names things by their places in lists of its own; the source says it better.
+fn readable(error: &naga::WithSpan<naga::valid::ValidationError>, wgsl: &str) -> String {
+    let mut message = chain(error.as_inner());
+    // What has a name is named beside its place.
+    while let Some(end) = message.find("] '")
+        && let Some(start) = message[..end].rfind(" [")
+    {
+        message.replace_range(start..=end, "");
+    }
+    for (span, label) in error.spans() {
+        let text = span.to_range().and_then(|range| wgsl.get(range)).unwrap_or_default();
+        if let Some((kind, place)) = label.rsplit_once(' ')
+            && (kind.ends_with("Expression") || kind.ends_with("GlobalVariable"))
+            && (1..=60).contains(&text.len())
+            && !text.contains('\n')
+        {
+            message = message.replacen(place, &format!("`{text}`"), 1);
+        }
+    }
+    message
 }
 
 /// Where naga found a rule broken. Of some faults of an entry point it keeps only the name.

@@ -29,8 +29,9 @@
 //!
 //! # What is refused
 //!
-//! Textures, samplers, derivatives, ray queries, cooperative matrices and whatever naga itself rejects.
-//! Each refusal is an [`Error`] with line and column; nothing is run wrongly in silence.
+//! Textures, samplers, derivatives, ray queries, cooperative matrices, `binding_array`, `var<immediate>`
+//! and whatever naga itself rejects. Each refusal is an [`Error`] with line and column; nothing is run
+//! wrongly in silence.
 
 #[cfg(feature = "interp")]
 mod check;

@@ -133,6 +133,19 @@ fn errors_say_line_and_column() {
 }
 
 #[test]
+fn errors_name_things_as_the_source_does() {
+    let message = |text: &str| {
+        let out = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;\n";
+        Module::new(&[out, text].concat()).unwrap_err().to_string()
+    };
+    let condition = message("@compute @workgroup_size(1) fn main() { if out[0] { } }");
+    assert!(condition.ends_with("The `if` condition `out[0]` is not a boolean scalar"), "{condition}");
+    let stride =
+        message("@group(0) @binding(1) var<uniform> list: array<u32, 4>; @compute @workgroup_size(1) fn main() { }");
+    assert!(stride.starts_with("2:23: Global variable 'list' is invalid"), "{stride}");
+}
+
+#[test]
 fn columns_count_characters() {
     let error = Module::new("/* größer */ fn f() { let x = ; }").unwrap_err();
     assert!(matches!(error, Error::Parse { at: Some(Location { line: 1, column: 31 }), .. }), "{error:?}");
