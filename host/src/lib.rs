@@ -35,6 +35,8 @@ mod few;
 mod graph;
 mod grid;
 mod host_memory;
+#[cfg(doctest)]
+mod in_flight;
 mod kernel;
 mod launch;
 mod message;
