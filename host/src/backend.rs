@@ -27,6 +27,7 @@ pub(crate) mod cpu;
 pub(crate) mod cuda;
 mod heap;
 mod pool;
+pub(crate) mod sim;
 #[cfg(feature = "wgpu")]
 pub(crate) mod wgpu;
 
@@ -219,7 +220,6 @@ pub(crate) enum Event {
     /// A submitted command is over.
     Done(Done),
     /// The device is gone; nothing more will be reported.
-    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "the CPU is never lost"))]
     Lost(Arc<str>),
 }
 
@@ -283,6 +283,13 @@ pub struct Capabilities {
     pub copy_overlaps_compute: bool,
     /// Commands the driver may be given before they finish.
     pub max_in_flight: u32,
+}
+
+impl Capabilities {
+    /// Whether times are computed for a device that is not there, rather than measured.
+    pub fn is_simulated(&self) -> bool {
+        self.backend == BackendKind::Sim
+    }
 }
 
 /// Tells the driver that there is something to reap.

@@ -67,6 +67,8 @@ pub(crate) enum Open {
     /// By the number in the survey.
     #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "there is one CPU"))]
     Number(fn(usize) -> Result<Arc<dyn Backend>>),
+    /// By a description, which may be empty.
+    Described(fn(&str, &Options) -> Result<Arc<dyn Backend>>),
 }
 
 /// The backends of this build. Of devices that are equally good the first is the best.
@@ -76,6 +78,7 @@ const DOORS: &[Door] = &[
     #[cfg(feature = "wgpu")]
     backend::wgpu::DOOR,
     backend::cpu::DOOR,
+    backend::sim::DOOR,
 ];
 
 /// Backends that a build may leave out: the feature has the backend's name.
@@ -128,12 +131,13 @@ impl Device {
         Self::open_with(best.as_ref().map_or("cpu", |found| &found.id), options)
     }
 
-    /// Opens a device: `cpu`, `cuda`, `wgpu`, or one of several by number (`wgpu:1`).
+    /// Opens a device: `cpu`, `cuda`, `wgpu`, one of several by number (`wgpu:1`), or a simulated one
+    /// by its description (`sim:gen5x16,h200`; see [`Simulation`](crate::Simulation)).
     ///
     /// # Errors
     /// [`Error::Unavailable`] where this machine has no such device, [`Error::Device`] where it is
-    /// there and its driver refuses, [`Error::Argument`] for the CPU device where the environment
-    /// variable `WHARF_THREADS` is not 1 to 1024.
+    /// there and its driver refuses, [`Error::Argument`] where the description of a simulated device is
+    /// wrong, and for the CPU device where the environment variable `WHARF_THREADS` is not 1 to 1024.
     pub fn open(name: &str) -> Result<Self> {
         Self::open_with(name, Options::default())
     }
@@ -155,6 +159,7 @@ impl Device {
             }));
         };
         let (backend, id) = match (&door.open, number.map(str::parse::<usize>)) {
+            (Open::Described(open), _) => (open(number.unwrap_or_default(), &options)?, name.to_owned()),
             (Open::Only(open), None | Some(Ok(0))) => (open(&options)?, kind.to_owned()),
             (Open::Only(_), Some(_)) => {
                 return Err(unavailable(format!("there is one {kind} device, called `{kind}`")));
@@ -171,11 +176,12 @@ impl Device {
     }
 }
 
-/// `cuda, cuda:N, wgpu, wgpu:N or cpu`.
+/// `cuda, cuda:N, wgpu, wgpu:N, cpu or sim:LINK,CARD`.
 fn names() -> String {
     let of = |door: &Door| match door.open {
         Open::Number(_) => format!("{0}, {0}:N", door.kind),
         Open::Only(_) => door.kind.to_string(),
+        Open::Described(_) => format!("{}:LINK,CARD", door.kind),
     };
     let names: Vec<String> = DOORS.iter().map(of).collect();
     match names.split_last() {

@@ -26,8 +26,8 @@ use crate::{
 
 mod choice;
 mod lanes;
-mod memory;
-mod program;
+pub(super) mod memory;
+pub(super) mod program;
 mod trial;
 
 use lanes::{Lanes, Run};
@@ -115,15 +115,18 @@ pub(crate) fn capabilities(threads: usize) -> Capabilities {
     }
 }
 
+/// As many threads as the CPU device has.
+pub(super) fn pool(name: &'static str) -> Result<rayon::ThreadPool> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads()?);
+    let built = builder.thread_name(move |i| format!("wharf {name} {i}")).build();
+    built.map_err(|e| Error::device(BackendKind::Cpu, "start threads", e))
+}
+
 impl Cpu {
     pub(crate) fn open(options: &Options) -> Result<Self> {
-        let threads = threads()?;
         let failed = |e: &dyn std::fmt::Display| Error::device(BackendKind::Cpu, "start threads", e);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("wharf cpu {i}"))
-            .build()
-            .map_err(|e| failed(&e))?;
+        let pool = pool("cpu")?;
+        let threads = pool.current_num_threads();
         let run = match options.progress {
             Progress::Threads => Run::Lanes { spin: options.spin },
             Progress::Manual => Run::AtOnce,
@@ -226,7 +229,7 @@ impl Shared {
     }
 }
 
-fn words_of(cause: &(dyn Any + Send)) -> String {
+pub(super) fn words_of(cause: &(dyn Any + Send)) -> String {
     let words = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     format!("the kernel panicked: {}", words.unwrap_or("no words"))
 }

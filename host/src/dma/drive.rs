@@ -114,12 +114,19 @@ impl Shared {
     /// Submits, takes what has happened, tells. Answers whether there was anything.
     fn round(&self, driver: &mut Driver, clock: Clock, timeout: Duration) -> bool {
         let moved = self.submit(&mut driver.batch, clock);
-        self.backend.reap(&mut driver.events, if moved { Duration::ZERO } else { timeout });
+        let timeout = if moved { Duration::ZERO } else { self.until_due(timeout) };
+        self.backend.reap(&mut driver.events, timeout);
         if driver.events.is_empty() {
             return moved;
         }
         self.absorb(&mut driver.events);
         true
+    }
+
+    /// `most`, but not beyond the next deadline: the clock may be one that passes only while this waits.
+    fn until_due(&self, most: Duration) -> Duration {
+        let due = if most.is_zero() { None } else { self.lock().machine.next_deadline() };
+        due.map_or(most, |due| most.min(due.saturating_duration_since(self.backend.now())))
     }
 
     /// Gives the backend what may go there now. Answers whether anything moved.

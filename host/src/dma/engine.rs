@@ -188,7 +188,7 @@ impl Shared {
 
     /// Sleeps until this thread is unparked, for at most so long; it may also return early. With manual
     /// progress the thread does what there is to do instead.
-    pub(super) fn pause(&self, most: Option<Duration>) {
+    pub(crate) fn pause(&self, most: Option<Duration>) {
         if self.mode == Mode::Manual {
             let most = most.map_or(MANUAL_WAIT, |most| most.min(MANUAL_WAIT));
             if self.turn(most) == Turn::Taken {

@@ -47,7 +47,7 @@ impl Memory {
 /// nothing is: [`Memories::keep_all`]). Methods that take a [`Region`] rely
 /// on it.
 #[derive(Debug, Default)]
-pub(super) struct Memories {
+pub(in crate::backend) struct Memories {
     memories: Mutex<Slots<Memory>>,
     blocks: Mutex<Blocks>,
     /// Commands may be under way that nobody waits for: nothing is freed but with all of it.
@@ -105,22 +105,22 @@ fn out_of_memory(bytes: u64) -> Error {
 }
 
 impl Memories {
-    pub(super) fn alloc(&self, bytes: u64) -> Result<MemId> {
+    pub(in crate::backend) fn alloc(&self, bytes: u64) -> Result<MemId> {
         let heap = Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?;
         Ok(MemId(lock(&self.memories).put(Memory::Own(heap))))
     }
 
     /// The machine has given the device up, and the threads have not.
-    pub(super) fn keep_all(&self) {
+    pub(in crate::backend) fn keep_all(&self) {
         self.kept.store(true, Relaxed);
     }
 
     /// Whether the device was given up.
-    pub(super) fn are_kept(&self) -> &AtomicBool {
+    pub(in crate::backend) fn are_kept(&self) -> &AtomicBool {
         &self.kept
     }
 
-    pub(super) fn free(&self, mem: MemId) {
+    pub(in crate::backend) fn free(&self, mem: MemId) {
         if self.kept.load(Relaxed) {
             return;
         }
@@ -128,7 +128,7 @@ impl Memories {
         drop(freed);
     }
 
-    pub(super) fn import(&self, span: HostSpan, keep: Box<dyn Any + Send + Sync>) -> Option<MemId> {
+    pub(in crate::backend) fn import(&self, span: HostSpan, keep: Box<dyn Any + Send + Sync>) -> Option<MemId> {
         // Kernels see their bindings as aligned to 16 bytes.
         if !span.ptr.addr().is_multiple_of(16) {
             return None;
@@ -136,7 +136,7 @@ impl Memories {
         Some(MemId(lock(&self.memories).put(Memory::Imported(span, keep))))
     }
 
-    pub(super) fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
+    pub(in crate::backend) fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
         let mut blocks = lock(&self.blocks);
         let fits = blocks.idle.iter().position(|heap| heap.bytes() == bytes);
         let heap = match fits {
@@ -150,7 +150,7 @@ impl Memories {
         Ok(HostBlock { id: blocks.lent.put(heap), ptr, bytes })
     }
 
-    pub(super) fn host_free(&self, block: HostBlock) {
+    pub(in crate::backend) fn host_free(&self, block: HostBlock) {
         let mut blocks = lock(&self.blocks);
         let heap = blocks.lent.take(block.id).expect("a block comes back once");
         let surplus = blocks.keep(heap);
@@ -164,27 +164,27 @@ impl Memories {
     }
 
     /// The region's bytes, for a command that reads them.
-    pub(super) fn bytes(&self, region: Region) -> &[u8] {
+    pub(in crate::backend) fn bytes(&self, region: Region) -> &[u8] {
         // SAFETY: alive and not written while the command runs (invariant of `Memories`).
         unsafe { slice::from_raw_parts(self.ptr(region), region.bytes as usize) }
     }
 
     /// The region's bytes, for the one command that writes them.
     #[expect(clippy::mut_from_ref, reason = "exclusive by the machine's order, see `Memories`")]
-    pub(super) fn bytes_mut(&self, region: Region) -> &mut [u8] {
+    pub(in crate::backend) fn bytes_mut(&self, region: Region) -> &mut [u8] {
         // SAFETY: alive and touched by no other command while this one runs (invariant of
         // `Memories`); one command asks once for each of its regions, which do not overlap.
         unsafe { slice::from_raw_parts_mut(self.ptr(region), region.bytes as usize) }
     }
 
     /// Whether [`Memories::adopt`] would make the block the region's memory.
-    pub(super) fn adopts(&self, block: &HostBlock, dst: Region) -> bool {
+    pub(in crate::backend) fn adopts(&self, block: &HostBlock, dst: Region) -> bool {
         let mut memories = lock(&self.memories);
         matches!(memories.get(dst.mem.0), Some(Memory::Own(own)) if dst.offset == 0 && own.bytes() == block.bytes)
     }
 
     /// Makes the block the region's memory where it covers the whole allocation, else copies.
-    pub(super) fn adopt(&self, block: HostBlock, dst: Region) -> Path {
+    pub(in crate::backend) fn adopt(&self, block: HostBlock, dst: Region) -> Path {
         let heap = lock(&self.blocks).lent.take(block.id).expect("a block is submitted once");
         let mut memories = lock(&self.memories);
         let memory = memories.get(dst.mem.0).expect("a buffer in use is alive");
@@ -203,28 +203,28 @@ impl Memories {
         path
     }
 
-    pub(super) fn write_bytes(&self, dst: Region, bytes: &[u8]) {
+    pub(in crate::backend) fn write_bytes(&self, dst: Region, bytes: &[u8]) {
         self.bytes_mut(dst).copy_from_slice(bytes);
     }
 
-    pub(super) fn write(&self, dst: Region, src: HostSpan, pool: &rayon::ThreadPool) {
+    pub(in crate::backend) fn write(&self, dst: Region, src: HostSpan, pool: &rayon::ThreadPool) {
         // SAFETY: valid for reads until this command's end is handled (invariant of `HostSpan`).
         let src = unsafe { slice::from_raw_parts(src.ptr, src.bytes as usize) };
         copy(self.bytes_mut(dst), src, pool);
     }
 
-    pub(super) fn read(&self, src: Region, dst: HostSpan, pool: &rayon::ThreadPool) {
+    pub(in crate::backend) fn read(&self, src: Region, dst: HostSpan, pool: &rayon::ThreadPool) {
         // SAFETY: valid for writes and nobody else's until this command's end is handled.
         let dst = unsafe { slice::from_raw_parts_mut(dst.ptr, dst.bytes as usize) };
         copy(dst, self.bytes(src), pool);
     }
 
-    pub(super) fn copy(&self, src: Region, dst: Region) {
+    pub(in crate::backend) fn copy(&self, src: Region, dst: Region) {
         // SAFETY: both regions are alive for the command and do not overlap (contract of `Op`).
         unsafe { ptr::copy_nonoverlapping(self.ptr(src), self.ptr(dst), src.bytes as usize) };
     }
 
-    pub(super) fn clear(&self, dst: Region) {
+    pub(in crate::backend) fn clear(&self, dst: Region) {
         self.bytes_mut(dst).fill(0);
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 
 /// A compiled kernel.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(in crate::backend) struct Program {
     form: Form,
     why: Why,
     bindings: Vec<Slot>,
@@ -53,7 +53,12 @@ enum Why {
 impl Program {
     /// The form that `twin` asks for; with [`Twin::Any`] that which was measured to be the faster one. A
     /// native twin knows no overrides, so a kernel with overrides runs as WGSL.
-    pub(super) fn new(kernel: &Kernel, overrides: &[(String, f64)], twin: Twin, threads: usize) -> Result<Self> {
+    pub(in crate::backend) fn new(
+        kernel: &Kernel,
+        overrides: &[(String, f64)],
+        twin: Twin,
+        threads: usize,
+    ) -> Result<Self> {
         let native = kernel.native().filter(|_| overrides.is_empty());
         let simt = || Ok::<_, Error>(Form::Simt(Box::new(compile(kernel, overrides)?)));
         let (form, why, undecided) = match (twin, native) {
@@ -86,7 +91,7 @@ impl Program {
     }
 
     /// Runs a dispatch; gives the form that ran and why, and what is to be measured then.
-    pub(super) fn run(
+    pub(in crate::backend) fn run(
         &self,
         launch: &Launch,
         memories: &Memories,
@@ -161,7 +166,7 @@ fn compile(kernel: &Kernel, overrides: &[(String, f64)]) -> Result<wharf_simt::P
     })
 }
 
-pub(super) fn run_native<'a>(
+pub(in crate::backend) fn run_native<'a>(
     native: Native,
     groups: [u32; 3],
     args: &'a mut [Arg<'a>],
@@ -172,7 +177,7 @@ pub(super) fn run_native<'a>(
 }
 
 /// `args` are the storage bindings, `uniform` the others' bytes.
-pub(super) fn run_simt(
+pub(in crate::backend) fn run_simt(
     program: &wharf_simt::Program,
     groups: [u32; 3],
     args: Vec<Arg<'_>>,

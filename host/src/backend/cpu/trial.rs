@@ -60,7 +60,7 @@ impl Undecided {
 
 /// What a launch of it was given.
 #[derive(Debug)]
-pub(super) struct Trial {
+pub(in crate::backend) struct Trial {
     of: Undecided,
     groups: [u32; 3],
     uniform: Vec<u8>,

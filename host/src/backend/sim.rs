@@ -1,0 +1,329 @@
+//! A device that is not there: its times are computed, its results are real.
+//!
+//! Device memory is host memory and kernels run as on the CPU device, at the virtual moment in which
+//! their command ends; how long a command takes follows from a [`Description`] of link and card. Time
+//! passes only in [`Backend::reap`], and where a scripted driver blocks, so one thread that drives the
+//! device sees the same times and the same order of events in every run. Where the device's own threads
+//! drive it, time passes while commands are under way, as fast as that can be computed, and else stands
+//! still.
+//!
+//! A kernel takes as long as the card's memory needs for the bytes of its bindings, those that it
+//! writes counted twice: a bound from below, which kernels that compute much do not reach. Caches,
+//! several kernels at once and the host's own copies are left out.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use wharf_simt::Access;
+
+use super::{
+    Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId, Token,
+    cpu::{self, memory::Memories, program::Program},
+};
+use crate::{
+    discover::{Door, Open},
+    error::{BackendKind, Error, Result},
+    kernel::Kernel,
+    options::{Options, Progress, Twin},
+};
+
+mod description;
+mod faults;
+mod model;
+mod parts;
+mod play;
+mod time;
+
+pub(crate) use description::{Description, ITEMS};
+pub use faults::Faults;
+use model::{Engines, Model};
+use play::Planned;
+pub(crate) use time::Time;
+
+/// Simulated devices, which are only ever opened by name.
+pub(crate) const DOOR: Door = Door {
+    kind: BackendKind::Sim,
+    survey: Vec::new,
+    open: Open::Described(|text, options| Ok(Arc::new(Sim::new(text.parse()?, options)?))),
+};
+
+/// How long the caller sleeps where nothing can happen any more: a wait for what never comes is no
+/// reason to burn a core.
+const HUNG: Duration = Duration::from_millis(1);
+
+/// A simulated device.
+#[derive(Debug)]
+pub(crate) struct Sim {
+    capabilities: Capabilities,
+    description: Description,
+    memories: Memories,
+    pipelines: Mutex<Vec<Arc<Pipeline>>>,
+    twin: Twin,
+    /// Threads of the device drive it: time stands still where nothing is under way.
+    stands_still: bool,
+    /// Virtual time counts from here.
+    origin: Instant,
+    /// The model's time, to be read while a kernel runs.
+    clock: AtomicU64,
+    state: Mutex<State>,
+    /// Something was submitted, or nobody is to wait.
+    news: Condvar,
+}
+
+#[derive(Debug)]
+struct Pipeline {
+    program: Program,
+    /// How often each storage binding's bytes travel between card and memory.
+    passes: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    model: Model,
+    /// Commands that have not ended.
+    commands: HashMap<Token, Planned>,
+    /// Ends that will be reported again: when, and whose.
+    repeats: BinaryHeap<Reverse<(Time, Token)>>,
+    reports: Vec<Event>,
+    /// Time does not pass beyond this.
+    horizon: Time,
+    /// Nobody is to wait: asked once.
+    woken: bool,
+    lost: bool,
+    /// Bytes of each allocation on the card, and of all.
+    sizes: HashMap<MemId, u64>,
+    in_use: u64,
+    counts: Counts,
+    random: u64,
+}
+
+impl State {
+    /// Nothing is under way, and nothing is to be said.
+    fn is_idle(&self) -> bool {
+        self.commands.is_empty() && self.repeats.is_empty() && self.reports.is_empty()
+    }
+}
+
+/// How many there have been.
+#[derive(Debug, Default)]
+struct Counts {
+    operations: u64,
+    allocations: u64,
+    downloads: u64,
+    /// How long the driver has made its caller wait.
+    blocked: Time,
+}
+
+/// The threads that kernels of simulated devices run on.
+fn pool() -> Result<&'static rayon::ThreadPool> {
+    static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
+    if let Some(pool) = POOL.get() {
+        return Ok(pool);
+    }
+    let pool = cpu::pool("sim")?;
+    Ok(POOL.get_or_init(|| pool))
+}
+
+fn capabilities(description: &Description) -> Capabilities {
+    let Description { link, card, .. } = description;
+    Capabilities {
+        backend: BackendKind::Sim,
+        name: format!("{} behind {}, simulated", card.name, link.name),
+        driver: format!("virtual clock, {description}"),
+        software: false,
+        unified_memory: false,
+        max_buffer_bytes: card.memory_bytes,
+        memory_bytes: Some(card.memory_bytes),
+        timestamps: true,
+        copy_engines: if description.overlap { description.copy_engines } else { 0 },
+        copy_overlaps_compute: description.overlap && description.copy_engines > 0,
+        max_in_flight: description.cap,
+        ..cpu::capabilities(1)
+    }
+}
+
+impl Sim {
+    pub(crate) fn new(description: Description, options: &Options) -> Result<Self> {
+        pool()?;
+        let Description { link, copy_engines, overlap, seed, .. } = &description;
+        let state = State {
+            model: Model::new(Engines::new(link.duplex, *copy_engines, *overlap)),
+            commands: HashMap::new(),
+            repeats: BinaryHeap::new(),
+            reports: Vec::new(),
+            horizon: Time::NEVER,
+            woken: false,
+            lost: false,
+            sizes: HashMap::new(),
+            in_use: 0,
+            counts: Counts::default(),
+            random: *seed,
+        };
+        Ok(Self {
+            capabilities: capabilities(&description),
+            description,
+            memories: Memories::default(),
+            pipelines: Mutex::default(),
+            twin: options.twin,
+            stands_still: options.progress == Progress::Threads,
+            origin: Instant::now(),
+            clock: AtomicU64::new(0),
+            state: Mutex::new(state),
+            news: Condvar::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The virtual clock.
+    pub(crate) fn time(&self) -> Time {
+        Time::from_ticks(self.clock.load(Relaxed))
+    }
+
+    /// How long the driver has made its caller wait.
+    pub(crate) fn blocked(&self) -> Time {
+        self.lock().counts.blocked
+    }
+
+    /// Time does not pass beyond `horizon` from now on.
+    pub(crate) fn set_horizon(&self, horizon: Time) {
+        self.lock().horizon = horizon;
+    }
+
+    fn instant(&self, time: Time) -> Instant {
+        self.origin + Duration::from(time)
+    }
+
+    fn pipeline(&self, id: PipelineId) -> Arc<Pipeline> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)[id.0 as usize].clone()
+    }
+
+    /// Whether there is memory for one more allocation.
+    fn room(&self, bytes: u64, on_device: bool) -> Result<()> {
+        let mut state = self.lock();
+        if state.lost {
+            return Err(Error::device(BackendKind::Sim, "allocate", "the device is lost"));
+        }
+        state.counts.allocations += 1;
+        let in_use_bytes = state.in_use;
+        let limit_bytes = Some(self.description.card.memory_bytes).filter(|_| on_device);
+        let full = limit_bytes.is_some_and(|limit| in_use_bytes + bytes > limit);
+        if full || self.description.faults.out_of_memory.contains(&state.counts.allocations) {
+            let device = BackendKind::Sim.to_string();
+            return Err(Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes, limit_bytes });
+        }
+        Ok(())
+    }
+}
+
+impl Backend for Sim {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn alloc(&self, bytes: u64, _label: Option<&str>) -> Result<MemId> {
+        self.room(bytes, true)?;
+        let mem = self.memories.alloc(bytes)?;
+        let mut state = self.lock();
+        state.in_use += bytes;
+        state.sizes.insert(mem, bytes);
+        Ok(mem)
+    }
+
+    fn free(&self, mem: MemId) {
+        let mut state = self.lock();
+        state.in_use -= state.sizes.remove(&mem).expect("an allocation is freed once");
+        drop(state);
+        self.memories.free(mem);
+    }
+
+    fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
+        self.room(bytes, false)?;
+        self.memories.host_alloc(bytes)
+    }
+
+    fn host_free(&self, block: HostBlock) {
+        self.memories.host_free(block);
+    }
+
+    fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
+        // What was measured on this machine must not choose: every run takes the same form.
+        let twin = match self.twin {
+            Twin::Any if kernel.native().is_some() && overrides.is_empty() => Twin::Native,
+            Twin::Any => Twin::Simt,
+            asked => asked,
+        };
+        let program = Program::new(kernel, overrides, twin, pool()?.current_num_threads())?;
+        let storage = kernel.entry()?.bindings.iter().filter(|slot| slot.access != Access::Uniform);
+        let passes = storage.map(|slot| if slot.access == Access::ReadWrite { 2 } else { 1 }).collect();
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        pipelines.push(Arc::new(Pipeline { program, passes }));
+        Ok(PipelineId(pipelines.len() as u64 - 1))
+    }
+
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+        let mut state = self.lock();
+        for command in batch.drain(..) {
+            let before = state.model.now();
+            let full = |state: &State| self.description.faults.block.is_some_and(|n| state.model.unfinished() >= n);
+            while full(&state)
+                && let Some(next) = self.next(&state)
+            {
+                self.pass(&mut state, next);
+            }
+            state.counts.blocked = state.counts.blocked + (state.model.now() - before);
+            // A lost device has no answers but that one.
+            if !state.lost {
+                self.plan(&mut state, command);
+            }
+        }
+        drop(state);
+        self.news.notify_one();
+    }
+
+    fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
+        let mut state = self.lock();
+        if self.stands_still && state.is_idle() && !std::mem::take(&mut state.woken) {
+            state = self.news.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if self.stands_still && state.is_idle() {
+            return;
+        }
+        let until = (state.model.now() + timeout.into()).min(state.horizon);
+        let hung = self.next(&state).is_none() && state.reports.is_empty() && state.horizon == Time::NEVER;
+        while state.reports.is_empty() && self.pass(&mut state, until) {}
+        let now = state.model.now();
+        // All of one moment travel together.
+        while self.next(&state).is_some_and(|next| next <= now) {
+            self.pass(&mut state, now);
+        }
+        events.append(&mut state.reports);
+        drop(state);
+        if hung && !timeout.is_zero() {
+            thread::sleep(timeout.min(HUNG));
+        }
+    }
+
+    fn wake(&self) {
+        self.lock().woken = true;
+        self.news.notify_one();
+    }
+
+    fn abandon(&self, _cause: &str) {
+        Self::stop(&mut self.lock());
+    }
+
+    fn now(&self) -> Instant {
+        self.instant(self.time())
+    }
+}
