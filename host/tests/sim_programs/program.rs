@@ -1,0 +1,242 @@
+//! Programs as data: what a user may do to queues and tickets, and what may go wrong beneath.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use wharf::{FailPolicy, Faults, Priority};
+
+/// Queues of a program.
+pub(crate) const QUEUES: usize = 3;
+/// Buffers of a program.
+pub(crate) const BUFFERS: usize = 3;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// Link and card, in text.
+    pub(crate) device: String,
+    pub(crate) queues: [Bounds; QUEUES],
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) depth: u32,
+    pub(crate) bytes: u64,
+    pub(crate) window: u32,
+    pub(crate) policy: FailPolicy,
+    pub(crate) priority: Priority,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    Fail(u64),
+    Late(u64, Duration),
+    Never(u64),
+    Twice(u64, Duration),
+    Lose(Duration),
+    Reorder,
+    Block(usize),
+    OutOfMemory(u64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// A vector for the whole buffer.
+    Upload {
+        queue: usize,
+        buffer: usize,
+        within: Option<Duration>,
+        ends: End,
+    },
+    /// Some words, which travel inside the message.
+    UploadPart {
+        queue: usize,
+        buffer: usize,
+        ends: End,
+    },
+    /// The whole buffer, in place; or that given up before it is sent.
+    Fill {
+        queue: usize,
+        buffer: usize,
+        commit: bool,
+        ends: End,
+    },
+    Launch {
+        queue: usize,
+        x: usize,
+        y: usize,
+        ends: End,
+    },
+    Copy {
+        queue: usize,
+        x: usize,
+        y: usize,
+        ends: End,
+    },
+    Clear {
+        queue: usize,
+        buffer: usize,
+        ends: End,
+    },
+    Download {
+        queue: usize,
+        buffer: usize,
+        within: Option<Duration>,
+        ends: End,
+    },
+    Fence {
+        queue: usize,
+    },
+    WaitFor {
+        queue: usize,
+        fence: usize,
+    },
+    /// Waits for one of the tickets that are held, for so long.
+    Wait {
+        ticket: usize,
+        most: Option<Duration>,
+    },
+    Cancel {
+        ticket: usize,
+    },
+    TryTake {
+        ticket: usize,
+    },
+    Drop {
+        ticket: usize,
+    },
+    /// Replaces a buffer by a new one while messages may use it.
+    DropBuffer {
+        buffer: usize,
+    },
+    /// Refuses from now on.
+    Close {
+        queue: usize,
+    },
+    /// Accepts again after a failure; a closed queue is replaced by a new one.
+    Resume {
+        queue: usize,
+    },
+    Progress,
+    /// The host is busy for so long.
+    Work(Duration),
+}
+
+/// What becomes of a message's ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Held,
+    Forwarded,
+    CalledBack,
+    Dropped,
+    Forgotten,
+}
+
+impl Fault {
+    pub(crate) fn add(self, script: Faults) -> Faults {
+        match self {
+            Self::Fail(n) => script.fail(n),
+            Self::Late(n, by) => script.late(n, by),
+            Self::Never(n) => script.never(n),
+            Self::Twice(n, later) => script.twice(n, later),
+            Self::Lose(time) => script.lose_at(time),
+            Self::Reorder => script.reorder(),
+            Self::Block(n) => script.block_at(n),
+            Self::OutOfMemory(n) => script.out_of_memory(n),
+        }
+    }
+}
+
+fn micros(most: u64) -> impl Strategy<Value = Duration> + Clone {
+    (0..=most).prop_map(Duration::from_micros)
+}
+
+fn end() -> impl Strategy<Value = End> + Clone {
+    // Weights as a table of places: cheaper to draw than a choice between strategies.
+    (0..400_usize).prop_map(|place| match place {
+        0..168 => End::Held,
+        168..252 => End::Forwarded,
+        252..294 => End::CalledBack,
+        294..399 => End::Dropped,
+        // Its device is never freed: seldom enough for a million programs in one process.
+        _ => End::Forgotten,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (queue, buffer) = (0..QUEUES, 0..BUFFERS);
+    (0..100_u32, queue, buffer, 0..64_usize, end(), micros(40)).prop_map(|(what, queue, buffer, other, ends, time)| {
+        let y = (buffer + 1 + other % (BUFFERS - 1)) % BUFFERS;
+        let within = (other < 6).then_some(time);
+        match what {
+            0..12 => Step::Upload { queue, buffer, within, ends },
+            12..18 => Step::UploadPart { queue, buffer, ends },
+            18..26 => Step::Fill { queue, buffer, commit: other > 4, ends },
+            26..36 => Step::Launch { queue, x: buffer, y, ends },
+            36..40 => Step::Copy { queue, x: buffer, y, ends },
+            40..42 => Step::Clear { queue, buffer, ends },
+            42..58 => Step::Download { queue, buffer, within, ends },
+            58..62 => Step::Fence { queue },
+            62..66 => Step::WaitFor { queue, fence: other },
+            66..70 => Step::Wait { ticket: other, most: None },
+            70..74 => Step::Wait { ticket: other, most: Some(time) },
+            74..77 => Step::TryTake { ticket: other },
+            77 => Step::Drop { ticket: other },
+            78..80 => Step::Cancel { ticket: other },
+            80..82 => Step::DropBuffer { buffer },
+            82 => Step::Close { queue },
+            83..87 => Step::Resume { queue },
+            87..93 => Step::Progress,
+            _ => Step::Work(time),
+        }
+    })
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    (0..20_u32, 1..60_u64, micros(1500)).prop_map(|(what, number, time)| match what {
+        0..8 => Fault::Fail(number),
+        8..11 => Fault::Late(number, time / 10),
+        11 => Fault::Never(number),
+        12..15 => Fault::Twice(number, time / 20),
+        15 => Fault::Lose(time),
+        16..18 => Fault::Reorder,
+        18 => Fault::Block(1 + number as usize % 8),
+        _ => Fault::OutOfMemory(number),
+    })
+}
+
+fn bounds() -> impl Strategy<Value = Bounds> {
+    (1..32_u32, 640..16_384_u64, 1..12_u32, any::<bool>(), 0..3_usize).prop_map(
+        |(depth, bytes, window, stop, place)| Bounds {
+            depth,
+            bytes,
+            window,
+            priority: [Priority::Low, Priority::Normal, Priority::High][place],
+            policy: if stop { FailPolicy::FailStop } else { FailPolicy::Continue },
+        },
+    )
+}
+
+fn device() -> impl Strategy<Value = String> {
+    (any::<[bool; 2]>(), 0..=2_u32, 1..16_u32, 1..20_u32, any::<u32>()).prop_map(
+        |([duplex, overlap], engines, cap, latency, seed)| {
+            let word = |yes| if yes { "yes" } else { "no" };
+            let (duplex, overlap) = (word(duplex), word(overlap));
+            // What never ends loses the device, so that every program does.
+            format!("duplex={duplex},overlap={overlap},engines={engines},cap={cap},latency={latency}us,seed={seed},watchdog=2ms")
+        },
+    )
+}
+
+/// Programs of 20 to 200 steps.
+pub(crate) fn program() -> impl Strategy<Value = Program> {
+    let queues = [bounds(), bounds(), bounds()];
+    let (faults, steps) = (prop::collection::vec(fault(), 0..8), prop::collection::vec(step(), 20..=200));
+    (device(), queues, faults, steps).prop_map(|(device, queues, faults, steps)| Program {
+        device,
+        queues,
+        faults,
+        steps,
+    })
+}
