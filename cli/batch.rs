@@ -45,7 +45,7 @@ pub(crate) struct Batch {
     /// A Parquet file with lineitem's columns, instead of rows that are made.
     #[arg(long, value_name = "FILE.parquet")]
     input: Option<PathBuf>,
-    /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
+    /// The device, e.g. cpu, wgpu:0, cuda:0 or sim:gen5x16,h200; the best one unless said otherwise.
     #[arg(long, value_name = "D")]
     device: Option<String>,
     /// On the device cpu, run only this form of the kernel; unless said otherwise the one that was measured

@@ -26,8 +26,8 @@ pub(crate) struct Bench {
     /// Reserved.
     #[arg(long, hide = true, conflicts_with = "quick")]
     full: bool,
-    /// A device, several times for several. Unless said otherwise the one that WHARF_DEVICE names,
-    /// else the CPU device and all GPUs, but no software adapters.
+    /// A device, several times for several; also a simulated one, e.g. sim:gen5x16,h200. Unless said
+    /// otherwise the one that WHARF_DEVICE names, else the CPU device and all GPUs, but no software adapters.
     #[arg(long = "device", value_name = "D")]
     devices: Vec<String>,
     /// A folder for bench.json.
@@ -52,6 +52,8 @@ struct DeviceFigures {
     device_name: String,
     /// Runs on the host's cores: its figures say nothing of a link.
     software: bool,
+    /// Its figures are computed, not measured.
+    simulated: bool,
     transfers: Vec<Transfer>,
     latency: Latency,
 }
@@ -137,6 +139,7 @@ fn figures(device: &Device) -> Outcome<DeviceFigures> {
         device: device.id().to_owned(),
         device_name: device.capabilities().name.clone(),
         software: device.capabilities().software,
+        simulated: device.capabilities().is_simulated(),
         latency: measure::latency(device)?,
         transfers: measure::transfers(device)?,
     })
@@ -144,15 +147,16 @@ fn figures(device: &Device) -> Outcome<DeviceFigures> {
 
 fn table(document: &Document) -> String {
     let mut text = String::new();
-    for DeviceFigures { device, device_name, software, transfers, latency } in &document.devices {
+    for DeviceFigures { device, device_name, software, simulated, transfers, latency } in &document.devices {
         let software = if *software { ", software" } else { "" };
         text += &format!("{device} ({device_name}{software})\n");
+        let clock = if *simulated { "simulated: " } else { "" };
         let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(|seconds| seconds * 1e6);
         text += &format!(
-            "  4-byte message, accepted to delivered: p50 {p50:.1} us, p99 {p99:.1} us, max {max:.1} us, {} samples\n",
+            "  {clock}4-byte message, accepted to delivered: p50 {p50:.1} us, p99 {p99:.1} us, max {max:.1} us, {} samples\n",
             latency.samples.len()
         );
-        text += &format!("  {:<24}{:>12}{:>10}{:>10}  path\n", "", "bytes", "GB/s", "samples");
+        text += &format!("  {clock:<24}{:>12}{:>10}{:>10}  path\n", "bytes", "GB/s", "samples");
         for Transfer { direction, path, bytes, gbytes_per_s, verified, samples } in transfers {
             let rate = gbytes_per_s.map_or("no copy".to_owned(), |rate| format!("{rate:.3}"));
             let wrong = if *verified { "" } else { "  DATA CHANGED" };

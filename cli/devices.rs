@@ -2,16 +2,20 @@
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wharf::{BackendKind, Capabilities, Device, Found, Twin};
+use wharf::{BackendKind, Capabilities, Device, Found, Simulation, Twin};
 
 use crate::{
     exit::{Failure, Outcome},
     output,
 };
 
-/// List the devices of this machine.
+/// List the devices of this machine, or explain one.
 #[derive(Debug, Args)]
+#[command(after_help = simulated())]
 pub(crate) struct Devices {
+    /// Only this device: one of the list, or a simulated one.
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -97,10 +101,39 @@ impl From<Found> for Entry {
     }
 }
 
+impl From<&Device> for Entry {
+    fn from(device: &Device) -> Self {
+        let capabilities = device.capabilities().clone();
+        Self {
+            id: device.id().to_owned(),
+            kind: capabilities.backend.to_string(),
+            available: true,
+            why_not: None,
+            capabilities: Some(capabilities.into()),
+        }
+    }
+}
+
+/// What `sim:` takes.
+fn simulated() -> String {
+    let mut text = "\
+A simulated device is described in a line, e.g. --device sim:gen5x16,h200,latency=10us: results are real, times
+are computed for that link and card and labelled so. It is used only where it is named. Items, in any order:
+"
+    .to_owned();
+    for (item, what) in Simulation::ITEMS {
+        text += &format!("  {item:<15} {what}\n");
+    }
+    text + "Operations, allocations and downloads are counted from 1."
+}
+
 impl Devices {
     pub(crate) fn run(&self) -> Outcome {
         let best = Device::best();
-        let devices: Vec<Entry> = Device::survey().into_iter().map(Entry::from).collect();
+        let devices: Vec<Entry> = match &self.device {
+            Some(name) => vec![Entry::from(&open(Some(name))?)],
+            None => Device::survey().into_iter().map(Entry::from).collect(),
+        };
         let legend = match (&best, named()) {
             (Ok(_), None) => "* is used where no device is named".to_owned(),
             (Ok(_), Some(_)) => format!("* is used where no device is named: {VARIABLE} names it"),
@@ -109,9 +142,16 @@ impl Devices {
         };
         let best = best.ok().map(|device| device.id().to_owned());
         let document = Document { schema: output::SCHEMA, command: "devices", best, devices };
-        if self.json { output::json(&document) } else { output::text(&(table(&document) + &legend + "\n")) }
+        match (self.json, &self.device) {
+            (true, _) => output::json(&document),
+            (false, Some(_)) => output::text(&table(&document)),
+            (false, None) => output::text(&(table(&document) + SIM + &legend + "\n")),
+        }
     }
 }
+
+/// A row for the devices that are not there.
+const SIM: &str = "  sim:...  a simulated device, e.g. --device sim:gen5x16,h200; see `wharf help devices`\n";
 
 fn table(document: &Document) -> String {
     let mut text = String::new();

@@ -33,7 +33,7 @@ use crate::{
 pub(crate) struct Run {
     #[command(flatten)]
     kernel: Source,
-    /// The device, e.g. cpu, wgpu:0 or cuda:0; the best one unless said otherwise.
+    /// The device, e.g. cpu, wgpu:0, cuda:0 or sim:gen5x16,h200; the best one unless said otherwise.
     #[arg(long, value_name = "D")]
     device: Option<String>,
     /// On the device cpu, run only this form of the kernel; unless said otherwise the one that was measured
@@ -137,6 +137,8 @@ struct Document<'a> {
     entry: &'a str,
     device: &'a str,
     device_name: &'a str,
+    /// Times are computed, not measured.
+    simulated: bool,
     form: &'static str,
     path: Option<String>,
     groups: [u32; 3],
@@ -179,7 +181,7 @@ impl Run {
         for ((slot, spec), bytes) in entry.bindings.iter().zip(&specs).zip(sizes) {
             bound.push(Bound::new(&device, slot, spec, bytes, limit)?);
         }
-        let mut times = Times::default();
+        let mut times = Times::of(&device);
         let mut results = Vec::new();
         for _ in 0..self.repeat {
             results = self.once(&device, &kernel, &bound, groups, &sets, &outputs, &mut times)?;
@@ -193,6 +195,7 @@ impl Run {
             entry: kernel.name(),
             device: device.id(),
             device_name: &device.capabilities().name,
+            simulated: device.capabilities().is_simulated(),
             form: times.form.unwrap_or("none"),
             path: times.path.map(|path| path.to_string()),
             groups,

@@ -117,25 +117,26 @@ pub struct Overlap {
     pub serial_seconds: f64,
     /// With nothing lost.
     pub ideal_seconds: f64,
-    /// 1 is ideal, 0 is no overlap; `None` below [`FEWEST_BATCHES`], and where nothing can overlap.
+    /// 1 is ideal, 0 is no overlap; `None` below [`FEWEST_BATCHES`], where nothing can overlap, and where
+    /// no clock has measured the whole run.
     pub efficiency: Option<f64>,
     /// The run against the ideal, at least 1 where nothing was measured wrongly; `None` below
-    /// [`FEWEST_BATCHES`].
+    /// [`FEWEST_BATCHES`], and where no clock has measured the whole run.
     pub times_ideal: Option<f64>,
 }
 
-/// Judges a run of `seconds` by the solo times of all its batches.
-pub fn judge(solo: &Stages, seconds: f64, batches: u64, engines: Engines) -> Overlap {
+/// Judges a run of `seconds`, where that is known, by the solo times of all its batches.
+pub fn judge(solo: &Stages, seconds: Option<f64>, batches: u64, engines: Engines) -> Overlap {
     let serial_seconds = solo.sum();
     let bound = engines.bound(solo).min(serial_seconds);
     let ideal_seconds = bound + (serial_seconds - bound) / batches.max(1) as f64;
     let gain = serial_seconds - ideal_seconds;
-    let is_long = batches >= FEWEST_BATCHES;
+    let seconds = seconds.filter(|_| batches >= FEWEST_BATCHES);
     Overlap {
         serial_seconds,
         ideal_seconds,
-        efficiency: (is_long && gain > 0.0).then(|| (serial_seconds - seconds) / gain),
-        times_ideal: (is_long && ideal_seconds > 0.0).then(|| seconds / ideal_seconds),
+        efficiency: seconds.filter(|_| gain > 0.0).map(|seconds| (serial_seconds - seconds) / gain),
+        times_ideal: seconds.filter(|_| ideal_seconds > 0.0).map(|seconds| seconds / ideal_seconds),
     }
 }
 
@@ -149,9 +150,9 @@ mod tests {
     #[test]
     fn one_batch_after_the_other_is_0_and_the_busiest_engine_alone_is_1() {
         let ideal = 4.0 + 6.0 / 100.0;
-        assert_eq!(judge(&SOLO, 10.0, 100, THREE).efficiency, Some(0.0));
-        assert_eq!(judge(&SOLO, ideal, 100, THREE).efficiency, Some(1.0));
-        assert!(judge(&SOLO, 11.0, 100, THREE).efficiency.is_some_and(|e| e < 0.0), "not clamped");
+        assert_eq!(judge(&SOLO, Some(10.0), 100, THREE).efficiency, Some(0.0));
+        assert_eq!(judge(&SOLO, Some(ideal), 100, THREE).efficiency, Some(1.0));
+        assert!(judge(&SOLO, Some(11.0), 100, THREE).efficiency.is_some_and(|e| e < 0.0), "not clamped");
     }
 
     #[test]
@@ -165,10 +166,10 @@ mod tests {
     #[test]
     fn a_few_batches_have_no_efficiency() {
         for batches in 0..FEWEST_BATCHES {
-            let overlap = judge(&SOLO, 10.0, batches, THREE);
+            let overlap = judge(&SOLO, Some(10.0), batches, THREE);
             assert_eq!((overlap.efficiency, overlap.times_ideal), (None, None));
         }
-        assert!(judge(&SOLO, 10.0, FEWEST_BATCHES, THREE).times_ideal.is_some());
-        assert_eq!(judge(&Stages::default(), 0.0, 0, THREE).efficiency, None);
+        assert!(judge(&SOLO, Some(10.0), FEWEST_BATCHES, THREE).times_ideal.is_some());
+        assert_eq!(judge(&Stages::default(), Some(0.0), 0, THREE).efficiency, None);
     }
 }

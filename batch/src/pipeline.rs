@@ -77,7 +77,9 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
     let mut placements: Vec<Placement> = Vec::new();
     let mut peak_staging_bytes = 0;
     let mut seconds = 0.0;
+    let mut simulated = false;
     loop {
+        simulated |= device.capabilities().is_simulated();
         let before = (tally.rows, tally.batches);
         // Where the first device fails in its warm-up it has failed, too.
         let warm = solo::warm_up(&device, source, query, budget);
@@ -104,12 +106,13 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
             Remedy::None => return Err(error),
         }
     }
-    // After the run, when memory and caches are as warm as they were in it.
-    let solo = solo::measure(&device, source, query, budget)?;
+    // After the run, when memory and caches are as warm as they were in it. The answer is there: a device
+    // that fails now leaves these figures out, and nothing else.
+    let solo = solo::measure(&device, source, query, budget).unwrap_or_default();
     let engines = overlap::Engines::of(device.capabilities(), cores);
     // A run over several devices, or of batches of several sizes, has no one ideal.
     let judged = if placements.len() == 1 { tally.batches } else { 0 };
-    let overlap = overlap::judge(&solo.scaled(judged), seconds, judged, engines);
+    let overlap = overlap::judge(&solo.scaled(judged), (!simulated).then_some(seconds), judged, engines);
     Ok(Report {
         answer: tally.revenue,
         source: source.name(),
@@ -119,6 +122,7 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
         memory_bytes: options.memory_bytes,
         peak_staging_bytes,
         seconds,
+        simulated,
         device: device.id().to_owned(),
         device_name: device.capabilities().name.clone(),
         form: tally.form.unwrap_or("none"),

@@ -26,8 +26,11 @@ pub struct Report {
     pub memory_bytes: u64,
     /// The most staging memory the device had lent out.
     pub peak_staging_bytes: u64,
-    /// From the first row to the answer.
+    /// From the first row to the answer, on the host's clock.
     pub seconds: f64,
+    /// A device was simulated: the times of its uploads, kernels and downloads, and the rates and ideals that
+    /// follow from them, are computed. Everything else was measured on the host, that is, on the simulation.
+    pub simulated: bool,
     /// The device that ended the run, e.g. `wgpu:0`.
     pub device: String,
     /// The name its driver gives.

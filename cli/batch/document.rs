@@ -21,6 +21,9 @@ pub(super) struct Document<'a> {
     source: &'a str,
     device: &'a str,
     device_name: &'a str,
+    /// Times of uploads, kernels and downloads are computed, not measured, and what follows from them;
+    /// `seconds` is how long the simulation took.
+    simulated: bool,
     form: &'a str,
     path_up: String,
     path_down: String,
@@ -69,6 +72,7 @@ pub(super) fn of<'a>(report: &'a Report, compare: Option<&'a Comparison>, publis
         source: &report.source,
         device: &report.device,
         device_name: &report.device_name,
+        simulated: report.simulated,
         form: report.form,
         path_up: report.path_up.to_string(),
         path_down: report.path_down.to_string(),

@@ -12,14 +12,18 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Op
     let mut text = format!("revenue   {answer} ({} rows taken{verdict})\n", answer.rows_taken);
     text += &format!("device    {device} ({device_name}), {form}\n");
     text += &format!("source    {}\n", report.source);
-    text += &format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6);
+    text += &match report.simulated {
+        true => format!("rows      {rows}; the simulation took {seconds:.3} s\n"),
+        false => format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6),
+    };
     let moved = |bytes: u64, rates: [Option<f64>; 2], path: wharf::Path| {
         let rate = match (rates, path) {
             ([Some(in_run), Some(alone)], _) => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
             (_, wharf::Path::Direct | wharf::Path::None) => "no copy".to_owned(),
             _ => "in pieces too small for a bandwidth".to_owned(),
         };
-        format!("{:.3} MB, {rate}, {path}", bytes as f64 / 1e6)
+        let label = if report.simulated { ", simulated" } else { "" };
+        format!("{:.3} MB, {rate}, {path}{label}", bytes as f64 / 1e6)
     };
     let up = [report.gbytes_per_s_up(), report.gbytes_per_s_up_alone()];
     let down = [report.gbytes_per_s_down(), report.gbytes_per_s_down_alone()];
@@ -55,7 +59,12 @@ fn stages(report: &Report) -> String {
         ("merge", busy.merge, solo.merge),
     ];
     for (name, busy, solo) in rows {
-        text += &format!("  {name:<8}{busy:>12.4}{:>18.4}\n", solo * 1e3);
+        let clock = match name {
+            _ if !report.simulated => "",
+            "fill" | "merge" => "  measured on this host",
+            _ => "  simulated",
+        };
+        text += &format!("  {name:<8}{busy:>12.4}{:>18.4}{clock}\n", solo * 1e3);
     }
     text
 }
@@ -70,6 +79,13 @@ fn overlapped(report: &Report) -> String {
         _ if report.placements.len() > 1 => {
             "overlap   not measured: the run changed its device or its batches\n".to_owned()
         }
+        _ if report.rows > 0 && report.solo.sum() == 0.0 => {
+            "overlap   not measured: the device failed after the run, when stages were timed alone\n".to_owned()
+        }
+        _ if report.simulated => format!(
+            "overlap   not measured; simulated: {:.3} s where all overlaps that can, {:.3} s one after the other\n",
+            judged.ideal_seconds, judged.serial_seconds
+        ),
         _ if report.batches < overlap::FEWEST_BATCHES => {
             format!("overlap   not measured: {} batch{}\n", report.batches, if report.batches == 1 { "" } else { "es" })
         }

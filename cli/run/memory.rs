@@ -20,8 +20,8 @@ pub(super) fn check(
     outputs: &[Output<'_>],
     limit: u64,
 ) -> Outcome<Vec<u64>> {
-    // The CPU device's memory is the host's.
-    let on_host = u64::from(device.capabilities().backend == BackendKind::Cpu);
+    // The memory of these devices is the host's.
+    let on_host = u64::from(matches!(device.capabilities().backend, BackendKind::Cpu | BackendKind::Sim));
     let (mut sizes, mut need) = (Vec::with_capacity(slots.len()), 0_u64);
     for (i, (slot, spec)) in slots.iter().zip(specs).enumerate() {
         let bytes = values::bytes_of(slot, spec, limit)?;

@@ -1,12 +1,12 @@
 //! How long each part of a run took.
 
 use serde::Serialize;
-use wharf::{Path, Receipt, Ticket};
+use wharf::{Device, Path, Receipt, Ticket};
 
 use crate::exit::Outcome;
 
 /// The samples of all runs.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Times {
     upload: Samples,
     launch: Samples,
@@ -25,18 +25,17 @@ struct Samples {
     median: Option<f64>,
     min: Option<f64>,
     max: Option<f64>,
-    /// Whose clock: the `device`'s, where it has one, else the `host`'s.
+    /// Whose clock: the `device`'s, where it has one, else the `host`'s; of a simulated device the `simulated` one.
     clock: &'static str,
     samples: Vec<f64>,
 }
 
-impl Default for Samples {
-    fn default() -> Self {
-        Self { median: None, min: None, max: None, clock: "device", samples: Vec::new() }
-    }
-}
-
 impl Samples {
+    fn of(device: &Device) -> Self {
+        let clock = if device.capabilities().is_simulated() { "simulated" } else { "device" };
+        Self { median: None, min: None, max: None, clock, samples: Vec::new() }
+    }
+
     /// Messages that were sent together: on the device's clock their sum, on the host's the time
     /// from the first start to the last end.
     fn add(&mut self, receipts: &[Receipt]) {
@@ -63,6 +62,11 @@ impl Samples {
 }
 
 impl Times {
+    pub(super) fn of(device: &Device) -> Self {
+        let [upload, launch, download] = [(); 3].map(|()| Samples::of(device));
+        Self { upload, launch, download, form: None, path: None }
+    }
+
     pub(super) fn upload<B: Send>(&mut self, tickets: Vec<Ticket<B>>) -> Outcome {
         let (receipts, _) = wait(tickets)?;
         self.path = receipts.last().map(|receipt| receipt.path).or(self.path);

@@ -9,6 +9,7 @@ mod outputs;
 mod recovery;
 mod run;
 mod schema;
+mod simulated;
 
 use std::{
     path::Path,

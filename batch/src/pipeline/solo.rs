@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use wharf::Device;
+use wharf::{Completion, Device, Ticket};
 
 use super::slot::Slot;
 use crate::{
@@ -15,6 +15,29 @@ use crate::{
 
 /// Batches that are measured; the first is left out where there are more.
 const MEASURED: usize = 6;
+
+/// How long messages take that are waited for here.
+struct Stage {
+    began: Instant,
+    /// On the clock of a simulated device, so far.
+    simulated: Option<f64>,
+}
+
+impl Stage {
+    fn from(began: Instant, device: &Device) -> Self {
+        Self { began, simulated: device.capabilities().is_simulated().then_some(0.0) }
+    }
+
+    fn wait<B: Send>(&mut self, ticket: Ticket<B>) -> Result<B> {
+        let done: Completion<B> = ticket.wait();
+        self.simulated = self.simulated.map(|seconds| seconds + done.receipt.device_seconds.unwrap_or(0.0));
+        Ok(done.ok()?)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.simulated.unwrap_or_else(|| self.began.elapsed().as_secs_f64())
+    }
+}
 
 /// One batch that nobody counts: it compiles the kernel and touches the memory.
 pub(super) fn warm_up(device: &Device, source: &dyn Source, query: &Query, budget: Budget) -> Result<()> {
@@ -40,18 +63,19 @@ fn batches(device: &Device, source: &dyn Source, query: &Query, budget: Budget, 
         if batch.rows < budget.rows && samples.len() > 1 {
             break;
         }
-        for upload in uploads {
-            upload.wait().ok()?;
-        }
-        // From the end of the filling: the first upload is under way while the last is sent.
         let fill = filled.duration_since(began).as_secs_f64();
-        let upload = filled.elapsed().as_secs_f64();
-        let began = Instant::now();
-        slot.launch(device, query, batch.rows)?.wait().ok()?;
-        let kernel = began.elapsed().as_secs_f64();
-        let began = Instant::now();
-        slot.words = slot.download(device)?.wait().ok()?;
-        let download = began.elapsed().as_secs_f64();
+        // From the end of the filling: the first upload is under way while the last is sent.
+        let mut stage = Stage::from(filled, device);
+        for upload in uploads {
+            stage.wait(upload)?;
+        }
+        let upload = stage.seconds();
+        let mut stage = Stage::from(Instant::now(), device);
+        stage.wait(slot.launch(device, query, batch.rows)?)?;
+        let kernel = stage.seconds();
+        let mut stage = Stage::from(Instant::now(), device);
+        slot.words = stage.wait(slot.download(device)?)?;
+        let download = stage.seconds();
         let began = Instant::now();
         std::hint::black_box(Revenue::of_partials(&slot.words));
         let merge = began.elapsed().as_secs_f64();

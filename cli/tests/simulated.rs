@@ -1,0 +1,100 @@
+//! `--device sim:...`: real answers, computed times that are labelled so, and faults that are noticed.
+
+use serde_json::Value;
+
+use crate::{documents::checked, done, folder, refused, wharf};
+
+const ROOT: &str = "\
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(64) fn root(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < arrayLength(&x) { x[id.x] = sqrt(x[id.x]); }
+}";
+
+#[test]
+fn devices_explains_what_a_description_comes_to() {
+    let folder = folder();
+    let args = ["devices", "--device", "sim:gen5x16,h200"];
+    let text = done(folder.path(), &args);
+    assert!(text.contains("h200 behind gen5x16, simulated") && text.contains("57.6 GB/s up"), "{text}");
+    let document = checked("devices", &done(folder.path(), &[&args[..], &["--json"]].concat()));
+    assert_eq!(document["devices"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&document["devices"][0]["kind"], &document["best"]), (&"sim".into(), &"cpu".into()));
+    assert!(done(folder.path(), &["devices"]).contains("sim:..."));
+    let help = done(folder.path(), &["help", "devices"]);
+    assert!(help.contains("gen5x16") && help.contains("corrupt=5"), "{help}");
+}
+
+#[test]
+fn a_description_that_is_wrong_is_one_line() {
+    let folder = folder();
+    for (device, words) in [
+        ("sim:gen7x16", ["gen7x16", "gen5x16, h200"]),
+        ("sim:gen5x16,latency=6", ["latency=6", "as in 5ms"]),
+        ("sim:late=3", ["late=3", "late=3:5ms"]),
+    ] {
+        refused(folder.path(), 2, &["devices", "--device", device], &words);
+        refused(folder.path(), 2, &["batch", "q6", "--device", device], &words);
+    }
+}
+
+#[test]
+fn run_gives_real_answers_and_simulated_times() {
+    let folder = folder();
+    std::fs::write(folder.path().join("root.wgsl"), ROOT).expect("written");
+    let args = ["run", "root.wgsl", "--bind", "x=value:4,9,16", "--out", "x=x.npy"];
+    done(folder.path(), &[&args[..], &["--device", "cpu"]].concat());
+    let expected = std::fs::read(folder.path().join("x.npy")).expect("written");
+    let device = ["--device", "sim:latency=10us,launch=5us,rate=1GB/s"];
+    let document = checked("run", &done(folder.path(), &[&args[..], &device, &["--json"]].concat()));
+    assert_eq!(std::fs::read(folder.path().join("x.npy")).expect("written"), expected);
+    assert_eq!(document["simulated"], true);
+    let upload = &document["times"]["upload"];
+    assert_eq!((&upload["clock"], upload["median"].as_f64()), (&"simulated".into(), Some(10.012e-6)));
+    let text = done(folder.path(), &[&args[..], &device].concat());
+    assert_eq!(text.matches("simulated clock").count(), 3, "{text}");
+}
+
+#[test]
+fn batch_gives_the_answer_and_labels_what_is_simulated() {
+    let folder = folder();
+    let args = ["batch", "q6", "--scale", "0.05"];
+    let answer = |document: &Value| document["answer"].clone();
+    let on_cpu = checked("batch", &done(folder.path(), &[&args[..], &["--device", "cpu", "--json"]].concat()));
+    let args = [&args[..], &["--device", "sim:gen4x16,a100"]].concat();
+    let document = checked("batch", &done(folder.path(), &[&args[..], &["--json"]].concat()));
+    assert_eq!(answer(&document), answer(&on_cpu));
+    assert_eq!((&document["simulated"], &on_cpu["simulated"]), (&true.into(), &false.into()));
+    assert!(document["overlap_efficiency"].is_null() && document["times_ideal"].is_null(), "{document}");
+    let rate = document["gbytes_per_s_up"].as_f64().expect("it was copied");
+    assert!(rate < 29.0, "within the link: {rate}");
+    let text = done(folder.path(), &args);
+    let labelled = |words: &str| text.lines().find(|line| line.trim_start().starts_with(words)).expect(words);
+    for line in ["up ", "down ", "upload", "kernel", "download", "overlap"] {
+        assert!(labelled(line).contains("simulated"), "{text}");
+    }
+}
+
+#[test]
+fn batch_goes_on_elsewhere_when_the_simulated_device_is_lost() {
+    let folder = folder();
+    let args = ["batch", "q6", "--scale", "0.05", "--device", "sim:lose@300us", "--json"];
+    let ended = wharf(folder.path(), &args);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let document = checked("batch", &ended.stdout);
+    assert_eq!(document["device"], "cpu");
+    assert!(ended.stderr.contains("device lost"), "{ended:?}");
+}
+
+/// F14: a bench whose data came back changed does not print a figure as if nothing had been.
+#[test]
+fn f14_bench_fails_where_a_download_is_corrupt() {
+    let folder = folder();
+    let args = ["bench", "--quick", "--device", "sim:memory=3MB,corrupt=7", "--json"];
+    let ended = wharf(folder.path(), &args);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("data came back changed"), "{ended:?}");
+    let document = checked("bench", &ended.stdout);
+    assert_eq!(document["devices"][0]["simulated"], true);
+    let transfers = document["devices"][0]["transfers"].as_array().expect("a list");
+    assert!(transfers.iter().any(|transfer| transfer["verified"] == false));
+}
