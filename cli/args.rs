@@ -12,6 +12,7 @@ use crate::{
     kernels::Kernels,
     output,
     run::{Check, Run},
+    soak::Soak,
     trace::Trace,
 };
 
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Batch(Batch),
     /// Measure transfers: GB/s by size, and message latency.
     Bench(Bench),
+    /// Send random messages for a long time, also to a device with faults, and check all of them.
+    Soak(Soak),
     /// Record a Perfetto trace of any wharf command.
     ///
     /// The exit code is the other command's. The trace is written whenever the other command ran,
@@ -54,9 +57,6 @@ pub(crate) enum Command {
     /// Reserved.
     #[command(hide = true)]
     Advise(Reserved),
-    /// Reserved.
-    #[command(hide = true)]
-    Soak(Reserved),
 }
 
 /// A word that is kept for later, whatever follows it.
@@ -78,7 +78,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Outcome<Command
                 Err(Failure::silent())
             }
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Failure::usage(
-                "a command is missing: devices, run, check, kernels, batch, bench or trace; see `wharf help`",
+                "a command is missing: devices, run, check, kernels, batch, bench, soak or trace; see `wharf help`",
             )),
             _ => Err(Failure::usage(one_line(&error.render().to_string(), command_of(&args)))),
         },

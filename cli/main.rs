@@ -12,6 +12,7 @@ mod kernels;
 mod output;
 mod panics;
 mod run;
+mod soak;
 mod trace;
 
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ impl Command {
             Self::Bench(command) => command.run(),
             Self::Trace(command) => command.run(),
             Self::Advise(_) => Err(exit::Failure::reserved("advise")),
-            Self::Soak(_) => Err(exit::Failure::reserved("soak")),
+            Self::Soak(command) => command.run(),
         }
     }
 }

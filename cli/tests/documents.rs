@@ -47,6 +47,31 @@ fn kernels_lists_the_library_and_one_page() {
 }
 
 #[test]
+fn a_soak_checks_what_it_sends_and_says_how_it_ended() {
+    let folder = folder();
+    let args = ["soak", "--minutes", "0.02", "--device", "cpu", "--device", "faulty", "--seed", "3"];
+    let document = checked("soak", &done(folder.path(), &[&args[..], &["--json"]].concat()));
+    for device in document["devices"].as_array().expect("a list") {
+        assert!(device["messages"].as_u64() > Some(100) && device["verified_bytes"].as_u64() > Some(0), "{device}");
+        assert_eq!(device["violations"], serde_json::json!([]));
+    }
+    let faulty = &document["devices"][1]["outcomes"];
+    assert!(faulty["failed: driver"].is_u64() && faulty["failed: upstream"].is_u64(), "{faulty}");
+    assert!(done(folder.path(), &args).contains("0 violations"));
+}
+
+#[test]
+fn a_soak_ends_with_1_where_a_download_is_wrong() {
+    let folder = folder();
+    let args = ["soak", "--minutes", "0.2", "--device", "sim:corrupt=60", "--json"];
+    let ended = crate::wharf(folder.path(), &args);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("came back with other data"), "{ended:?}");
+    let document = checked("soak", &ended.stdout);
+    assert!(document["devices"][0]["violations"].as_array().is_some_and(|violations| !violations.is_empty()));
+}
+
+#[test]
 fn bench_verifies_its_data_and_keeps_its_samples() {
     let folder = folder();
     let text = done(folder.path(), &["bench", "--quick", "--out", ".", "--json"]);

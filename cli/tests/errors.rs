@@ -11,9 +11,11 @@ fn words_that_are_no_command_are_2() {
     refused(at, 2, &[], &["a command is missing", "devices"]);
     refused(at, 2, &["frobnicate"], &["frobnicate"]);
     refused(at, 2, &["devices", "--frobnicate"], &["--frobnicate"]);
-    for word in ["advise", "soak"] {
-        refused(at, 2, &[word, "x.wgsl", "--flag"], &[word, "reserved"]);
+    refused(at, 2, &["advise", "x.wgsl", "--flag"], &["advise", "reserved"]);
+    for minutes in ["0", "-1", "NaN", "long", "1e9"] {
+        refused(at, 2, &["soak", "--minutes", minutes], &["--minutes", "over 0"]);
     }
+    refused(at, 2, &["soak", "--minutes", "0.01", "--device", "abacus"], &["abacus", "cpu"]);
     refused(at, 2, &["bench", "compare", "a.json", "b.json"], &["bench compare", "reserved"]);
     refused(at, 2, &["bench", "--full"], &["reserved"]);
 }

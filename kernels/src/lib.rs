@@ -19,6 +19,7 @@
 pub mod conformance;
 mod random;
 mod share;
+pub mod soak;
 mod spec;
 mod wide;
 
