@@ -14,6 +14,7 @@ use super::{
 use crate::{
     backend::{HostBlock, Op, Source, Token},
     error::TransferError,
+    trace::Span,
 };
 
 /// One unresolved or uncollected message.
@@ -156,6 +157,12 @@ impl Cell {
             Some(Op::Upload { src: Source::Block(block), .. }) => Some(block),
             _ => unreachable!("just looked at"),
         }
+    }
+
+    /// What is told of the message, once resolved.
+    pub(super) fn span(&self) -> Option<Span> {
+        let error = self.outcome.as_ref()?.as_ref().err().cloned();
+        Some(Span { receipt: self.receipt.clone()?, error })
     }
 
     /// The outcome and the buffer, once resolved. Leaves the cell empty.

@@ -54,6 +54,8 @@ pub(super) struct Effects {
     pub(super) wakes: Vec<Wake>,
     pub(super) blocks: Vec<HostBlock>,
     pub(super) mems: Vec<MemId>,
+    /// Messages that a subscriber of `tracing` is told of, and whether they are dead letters.
+    pub(super) traced: Vec<(trace::Span, bool)>,
     /// What nobody asks for any more: the user's values are dropped outside the lock.
     pub(super) graves: Vec<Parcel>,
     pub(super) settled: bool,
@@ -63,8 +65,14 @@ pub(super) struct Effects {
 
 impl Effects {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { wakes, blocks, mems, graves, settled, ended } = self;
-        wakes.is_empty() && blocks.is_empty() && mems.is_empty() && graves.is_empty() && !settled && !ended
+        let Self { wakes, blocks, mems, traced, graves, settled, ended } = self;
+        wakes.is_empty()
+            && blocks.is_empty()
+            && mems.is_empty()
+            && traced.is_empty()
+            && graves.is_empty()
+            && !settled
+            && !ended
     }
 }
 
@@ -145,7 +153,11 @@ impl Core {
                     }
                     receipt.delivered = Some(clock.read(shared));
                     trace::record(receipt, result.as_ref().err());
+                    let is_dead = result.is_err() && matches!(cell.waiter, Waiter::Detached);
                     cell.outcome = Some(result);
+                    if trace::events::are_wanted(is_dead) {
+                        self.effects.traced.extend(cell.span().map(|span| (span, is_dead)));
+                    }
                     self.tell(name);
                 }
             }

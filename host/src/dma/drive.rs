@@ -18,7 +18,10 @@ use super::{
     engine::{Mode, Shared},
     model::Event,
 };
-use crate::backend::{self, Command};
+use crate::{
+    backend::{self, Command},
+    trace,
+};
 
 /// Rounds after which a thread that helps has done its share.
 const SHARE: u32 = 8;
@@ -212,6 +215,9 @@ impl Shared {
         }
         if std::mem::take(&mut effects.ended) {
             self.pump.notify_one();
+        }
+        for (span, is_dead) in effects.traced.drain(..) {
+            run_users(&self.callback_panics, || trace::events::tell(&span, is_dead));
         }
         for wake in effects.wakes.drain(..) {
             match wake {

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     backend::Token,
     error::{Error, TransferError},
+    trace::events,
 };
 
 /// The one outcome of one message.
@@ -349,6 +350,9 @@ impl<B: Send + 'static> Drop for Ticket<B> {
             return;
         }
         core.ledger.uncollected -= 1;
+        if matches!(cell.outcome, Some(Err(_))) && events::are_wanted(true) {
+            core.effects.traced.extend(cell.span().map(|span| (span, true)));
+        }
         cell.bury(&mut core.ledger, &mut core.dead, &mut core.effects.graves);
         core.cells.free(self.cell);
         // A buffer's drop is the user's code.
