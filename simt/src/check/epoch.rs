@@ -9,7 +9,7 @@ use std::cell::Cell;
 use naga::Span;
 
 use super::How;
-use crate::ir::{NOWHERE, Place};
+use crate::ir::{Lane, NOWHERE, Place};
 use crate::layout::Scalar;
 
 /// Words of addresses after which accesses are looked into at once.
@@ -51,6 +51,9 @@ pub(super) struct Epoch {
     /// Which words hold something, and how many do not.
     written: Vec<bool>,
     unwritten: usize,
+    /// By word, who wrote it last: the number of the look, and the lane.
+    writers: Vec<(u32, u32)>,
+    looks: u32,
 }
 
 impl Epoch {
@@ -127,18 +130,42 @@ impl Epoch {
         self.combines && self.moves
     }
 
-    /// Whether any two of the accesses may conflict.
-    pub(super) fn may_race(&self, lanes: usize) -> bool {
+    /// Whether any two of the accesses may conflict, to a variable that begins at `base`.
+    pub(super) fn may_race(&mut self, base: u32, lanes: usize) -> bool {
         match (self.writes, self.reads, self.atomics) {
             (false, false, _) | (false, true, false) => false,
             (true, false, false) => match &self.entries[..] {
                 [Entry { who: Who::Row(start), .. }] if !self.begun => {
                     !are_distinct(&self.rows[*start..*start + lanes])
                 }
-                _ => true,
+                _ => self.begun || self.writes_meet(base, lanes),
             },
             _ => true,
         }
+    }
+
+    /// Whether two lanes write the same word, where all accesses are writes.
+    fn writes_meet(&mut self, base: u32, lanes: usize) -> bool {
+        self.writers.resize(self.written.len(), (0, 0));
+        self.looks += 1;
+        for entry in &self.entries {
+            let Who::Row(start) = entry.who else { return true };
+            let words = Lane::of(entry.ty).words() as usize;
+            for (lane, &addr) in self.rows[start..start + lanes].iter().enumerate() {
+                if addr == NOWHERE {
+                    continue;
+                }
+                let word = (addr + entry.place.offset - base) as usize;
+                for writer in self.writers.get_mut(word..word + words).into_iter().flatten() {
+                    let own = (self.looks, lane as u32);
+                    if writer.0 == self.looks && *writer != own {
+                        return true;
+                    }
+                    *writer = own;
+                }
+            }
+        }
+        false
     }
 }
 
@@ -156,6 +183,7 @@ fn are_distinct(row: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ir::Root;
 
     #[test]
     fn only_a_line_of_addresses_is_known_to_be_distinct() {
@@ -175,5 +203,30 @@ mod tests {
         assert!(!epoch.write(0..2) && epoch.write(1..2) && !epoch.is_written());
         assert!(epoch.holds(0..2) && !epoch.holds(1..3));
         assert!(!epoch.write(2..3) && epoch.is_written());
+    }
+
+    #[test]
+    fn writes_meet_where_two_lanes_have_one_word() {
+        let write = |offset: u32| Entry {
+            at: Span::default(),
+            place: Place { root: Root::Workgroup, addr: Some(0), offset, var: 0, atomic: false },
+            ty: Scalar::U32,
+            how: How::Write,
+            who: Who::Row(0),
+        };
+        let mask = [const { Cell::new(u32::MAX) }; 3];
+        let may_race = |rows: &[([u32; 3], u32)]| {
+            let mut epoch = Epoch::default();
+            epoch.start(16);
+            for &(row, offset) in rows {
+                epoch.note(write(10 + offset), Some(&row.map(Cell::new)), &mask, false);
+            }
+            epoch.may_race(10, 3)
+        };
+        assert!(!may_race(&[([0, 9, 3], 0), ([0, 9, 3], 1)]));
+        assert!(!may_race(&[([0, 9, 3], 0), ([0, 9, 3], 0)]), "each lane its own word, twice");
+        assert!(may_race(&[([0, 9, 3], 0), ([2, 9, 1], 1)]), "lanes 2 and 0 at 3");
+        assert!(may_race(&[([0, 9, 0], 0)]));
+        assert!(!may_race(&[([0, NOWHERE, NOWHERE], 0), ([5, NOWHERE, 7], 0)]));
     }
 }

@@ -25,6 +25,9 @@ use shadow::{Access, Sort, Table};
 use steps::Steps;
 use tell::Report;
 
+/// Lanes that are looked at together.
+const BLOCK: usize = 16;
+
 /// How memory is accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum How {
@@ -227,18 +230,31 @@ impl<'a> Checker<'a> {
         (row, mask): (Option<&[Cell<u32>]>, &[Cell<u32>]),
     ) {
         let base = self.kernel.variables[place.var as usize].base;
-        for (lane, _) in mask.iter().enumerate().filter(|(_, mask)| mask.get() != 0) {
-            let addr = row.map_or(0, |row| row[lane].get());
-            if addr == NOWHERE {
+        let addr = |lane: usize| row.map_or(0, |row| row[lane].get());
+        let words = |addr: u32| {
+            let word = (addr + place.offset - base) as usize;
+            word..word + Lane::of(ty).words() as usize
+        };
+        for (block, mask) in mask.chunks(BLOCK).enumerate() {
+            let start = block * BLOCK;
+            let epoch = &mut self.epochs[place.var as usize];
+            // Where neighbours read one word that is written, one look does for all.
+            let first = addr(start);
+            let same = (start..start + mask.len()).fold(0, |all, lane| all | (addr(lane) ^ first)) == 0;
+            if how == How::Read && same && first != NOWHERE && epoch.holds(words(first)) {
                 continue;
             }
-            let address = addr + place.offset;
-            let word = (address - base) as usize;
-            let words = word..word + Lane::of(ty).words() as usize;
-            let epoch = &mut self.epochs[place.var as usize];
-            let held = if how.writes() { epoch.write(words) } else { epoch.holds(words) };
-            if how.reads() && !held {
-                self.uninitialised(at, place, Touch { lane, address: address.into() });
+            for (lane, _) in (start..).zip(mask).filter(|(_, mask)| mask.get() != 0) {
+                if addr(lane) == NOWHERE {
+                    continue;
+                }
+                let epoch = &mut self.epochs[place.var as usize];
+                let words = words(addr(lane));
+                let held = if how.writes() { epoch.write(words) } else { epoch.holds(words) };
+                if how.reads() && !held {
+                    let address = u64::from(addr(lane)) + u64::from(place.offset);
+                    self.uninitialised(at, place, Touch { lane, address });
+                }
             }
         }
     }
@@ -249,7 +265,7 @@ impl<'a> Checker<'a> {
             for unordered in order::unordered(&self.epochs[var], lanes as usize) {
                 self.unordered(&unordered);
             }
-            if self.epochs[var].may_race(lanes as usize) {
+            if self.epochs[var].may_race(self.kernel.variables[var].base, lanes as usize) {
                 self.look_into(var);
             }
             self.epochs[var].clear();
