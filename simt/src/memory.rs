@@ -166,3 +166,45 @@ impl<'a> Memory<'a> {
         unsafe { std::slice::from_raw_parts(self.start.cast().as_ptr(), self.len) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[repr(align(16))]
+    struct Aligned([u8; 16]);
+
+    #[test]
+    fn half_words_leave_their_neighbours_alone() {
+        let mut bytes = Aligned([0xff; 16]);
+        // The last half word is in no whole word.
+        let memory = Memory::read_write(&mut bytes.0[..14]);
+        assert_eq!((memory.words().len(), memory.long_words().len()), (3, 1));
+        for (place, value) in [(0, 0x0100), (6, 0x0302), (12, 0x0504)] {
+            assert!(memory.set_half(place, value));
+            assert_eq!(memory.half(place), Some(value));
+        }
+        assert!(!memory.set_half(14, 0) && memory.half(14).is_none(), "not inside");
+        assert_eq!(bytes.0, [0, 1, 255, 255, 255, 255, 2, 3, 255, 255, 255, 255, 4, 5, 255, 255]);
+    }
+
+    #[test]
+    fn threads_may_share_it() {
+        let words = [const { AtomicU32::new(0) }; 4];
+        let memory = Memory::shared(&words);
+        std::thread::scope(|scope| {
+            for thread in 0..3_u16 {
+                scope.spawn(move || assert!((0..50).all(|i| memory.set_half(2 * usize::from(thread), i))));
+            }
+        });
+        assert_eq!((0..4).map(|half| memory.half(2 * half)).collect::<Vec<_>>(), [49, 49, 49, 0].map(Some));
+    }
+
+    #[test]
+    fn what_is_not_aligned_has_no_words() {
+        let bytes = Aligned([0; 16]);
+        let memory = Memory::read(&bytes.0[1..]);
+        assert!(memory.words().is_empty() && memory.long_words().is_empty() && !memory.is_aligned());
+        assert!(!memory.is_writable() && memory.len() == 15);
+    }
+}

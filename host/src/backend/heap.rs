@@ -63,3 +63,27 @@ impl Drop for Heap {
         unsafe { alloc::dealloc(self.ptr, self.layout) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_travels_as_a_block_and_comes_back() {
+        for bytes in [0, 1, 63, 64, 65, 4096] {
+            let heap = Heap::zeroed(bytes).expect("there is memory");
+            assert!(heap.ptr().addr().is_multiple_of(ALIGN) && heap.bytes() == bytes.max(1));
+            let mut block = heap.into_block();
+            assert!(block.as_slice().iter().all(|&byte| byte == 0));
+            block.as_mut_slice().fill(7);
+            // SAFETY: the block is of `into_block` and goes no further.
+            let heap = unsafe { Heap::from_block(block) };
+            assert_eq!(heap.bytes(), bytes.max(1));
+        }
+    }
+
+    #[test]
+    fn what_no_machine_has_is_refused() {
+        assert!(Heap::zeroed(u64::MAX).is_none());
+    }
+}

@@ -252,3 +252,60 @@ fn copy(dst: &mut [u8], src: &[u8], pool: &rayon::ThreadPool) {
         dst.par_chunks_mut(piece).zip(src.par_chunks(piece)).for_each(|(dst, src)| dst.copy_from_slice(src));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|i| (i * 7 + 1) as u8).collect()
+    }
+
+    #[test]
+    fn bytes_go_where_they_are_sent() -> Result<()> {
+        let memories = Memories::default();
+        let (a, b) = (memories.alloc(100)?, memories.alloc(100)?);
+        let region = |mem, offset, bytes| Region { mem, offset, bytes };
+        assert!(memories.bytes(region(a, 0, 100)).iter().all(|&byte| byte == 0), "device memory begins as zeroes");
+        memories.write_bytes(region(a, 20, 40), &numbers(40));
+        memories.copy(region(a, 20, 40), region(b, 60, 40));
+        memories.clear(region(b, 60, 4));
+        let expected: Vec<u8> = [0; 64].into_iter().chain(numbers(40).split_off(4)).collect();
+        assert_eq!(memories.bytes(region(b, 0, 100)), expected);
+        memories.free(a);
+        assert_eq!(memories.alloc(8)?, a, "a number is used again");
+        Ok(())
+    }
+
+    #[test]
+    fn a_block_that_covers_a_buffer_becomes_its_memory() -> Result<()> {
+        let memories = Memories::default();
+        let mem = memories.alloc(64)?;
+        for (bytes, offset, path) in [(64, 0, Path::Direct), (32, 0, Path::Filled), (32, 32, Path::Filled)] {
+            let mut block = memories.host_alloc(bytes)?;
+            block.as_mut_slice().copy_from_slice(&numbers(bytes as usize));
+            let dst = Region { mem, offset, bytes };
+            assert_eq!(memories.adopts(&block, dst), path == Path::Direct);
+            assert_eq!(memories.adopt(block, dst), path);
+            assert_eq!(memories.bytes(dst), numbers(bytes as usize));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn memory_of_the_users_is_used_where_it_lies() -> Result<()> {
+        let memories = Memories::default();
+        let mut block = Heap::zeroed(32).expect("there is memory").into_block();
+        block.as_mut_slice().copy_from_slice(&numbers(32));
+        let span = HostSpan { ptr: block.ptr, bytes: 32, pinned: false };
+        let mem = memories.import(span, Box::new(())).expect("aligned");
+        let off = HostSpan { ptr: block.ptr.wrapping_add(4), bytes: 16, pinned: false };
+        assert!(memories.import(off, Box::new(())).is_none(), "kernels see bindings at multiples of 16");
+        memories.write_bytes(Region { mem, offset: 8, bytes: 4 }, &[1, 2, 3, 4]);
+        assert_eq!(block.as_slice()[8..12], [1, 2, 3, 4]);
+        memories.free(mem);
+        // SAFETY: the block is of `into_block`, and what used its address is gone.
+        drop(unsafe { Heap::from_block(block) });
+        Ok(())
+    }
+}
