@@ -7,10 +7,12 @@
 //! `machine` is the contract as one state machine without threads; `engine` drives it with a
 //! submitting and a reaping thread for each device; the rest is what users hold.
 
-use std::fmt;
+use std::{fmt, sync};
 
 mod batch;
 mod baton;
+#[cfg(test)]
+mod baton_tests;
 mod cell;
 mod chunk;
 mod core;

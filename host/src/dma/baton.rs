@@ -1,7 +1,10 @@
 //! Work that one thread at a time does, and that nobody waits for.
 
-use std::sync::{
-    Mutex, PoisonError,
+use std::sync::PoisonError;
+
+// By this name, so that `host/models` can put a model checker's in their place.
+use super::sync::{
+    Mutex,
     atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Release},
 };
 
@@ -50,6 +53,12 @@ impl<T> Baton<T> {
         }
         Call::Left
     }
+
+    /// The tools, when nobody works any more.
+    #[cfg(test)]
+    pub(crate) fn into_inner(self) -> T {
+        self.tools.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Puts the baton down, also where the work panics.
@@ -58,71 +67,5 @@ struct Leave<'a>(&'a AtomicU8);
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.0.store(IDLE, Release);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        sync::atomic::{AtomicU64, Ordering::Relaxed},
-        thread,
-    };
-
-    use super::*;
-
-    #[test]
-    fn what_was_published_before_a_call_is_seen_whoever_does_the_work() {
-        const THREADS: u64 = 4;
-        const CALLS: u64 = 20_000;
-        let (published, seen) = (AtomicU64::new(0), Baton::<u64>::default());
-        let done = AtomicU64::new(0);
-        thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| {
-                    for _ in 0..CALLS {
-                        published.fetch_add(1, Relaxed);
-                        match seen.call(u32::MAX, |seen| *seen = published.load(Relaxed)) {
-                            Call::Done => _ = done.fetch_add(1, Relaxed),
-                            Call::Taken => {}
-                            Call::Left => unreachable!("there were rounds left"),
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!(*seen.tools.lock().unwrap(), THREADS * CALLS, "no call is lost, the last least of all");
-        assert!(done.load(Relaxed) > 0);
-    }
-
-    #[test]
-    fn a_call_from_within_the_work_goes_round_again() {
-        let baton = Baton::<u32>::default();
-        let call = baton.call(8, |rounds| {
-            *rounds += 1;
-            if *rounds < 3 {
-                assert_eq!(baton.call(8, |_| unreachable!("one at a time")), Call::Taken);
-            }
-        });
-        assert_eq!((call, *baton.tools.lock().unwrap()), (Call::Done, 3));
-    }
-
-    #[test]
-    fn who_has_done_its_share_leaves_the_rest() {
-        let baton = Baton::<u32>::default();
-        let endless = |rounds: &mut u32| {
-            *rounds += 1;
-            baton.call(8, |_| unreachable!("one at a time"));
-        };
-        assert_eq!(baton.call(5, endless), Call::Left);
-        assert_eq!(*baton.tools.lock().unwrap(), 5);
-        assert_eq!(baton.call(5, |rounds| *rounds += 1), Call::Done, "the next one may have it");
-    }
-
-    #[test]
-    fn a_panic_puts_the_baton_down() {
-        let baton = Baton::<u32>::default();
-        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| baton.call(1, |_| panic!("a bug"))));
-        assert!(panicked.is_err());
-        assert_eq!(baton.call(1, |_| ()), Call::Done);
     }
 }
