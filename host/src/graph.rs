@@ -70,12 +70,13 @@ impl Device {
                 let other = &draft.engine.shared.device;
                 return Err(Error::argument(what(), format!("is for {other}, the graph is for {}", self.id())));
             }
-            let (op, touched) = draft.dismantle();
-            match op {
-                Some(op @ (Op::Launch(_) | Op::Copy { .. } | Op::Clear { .. })) => ops.push(op),
-                Some(Op::Nothing) => {}
+            match &draft.work.op {
+                Some(Op::Launch(_) | Op::Copy { .. } | Op::Clear { .. } | Op::Nothing) => {}
+                // Left whole, so that what it holds goes back.
                 _ => return Err(Error::argument(what(), "is no launch, no copy and no clear")),
             }
+            let (op, touched) = draft.dismantle();
+            ops.extend(op.filter(|op| !matches!(op, Op::Nothing)));
             touched.for_each(|(allocation, access)| graph.touch(allocation, access));
         }
         graph.recorded = Arc::new(Recorded { ops });

@@ -151,7 +151,7 @@ impl Core {
                             receipt.path = Path::Inline;
                         }
                     }
-                    receipt.delivered = Some(clock.read(shared));
+                    receipt.delivered = Some(clock.read(shared).max(receipt.accepted));
                     trace::record(receipt, result.as_ref().err());
                     let is_dead = result.is_err() && matches!(cell.waiter, Waiter::Detached);
                     cell.outcome = Some(result);
@@ -168,7 +168,8 @@ impl Core {
     fn command(&mut self, submit: Submit, now: Instant) -> Command {
         let cell = self.cells.get_mut(self.cell_of[submit.message.index as usize]).expect("alive");
         let receipt = cell.receipt.as_mut().expect("a message has a receipt");
-        receipt.submitted.get_or_insert(now);
+        // Asked before another sender was accepted, it may be earlier.
+        receipt.submitted.get_or_insert(now.max(receipt.accepted));
         let op = match submit.part {
             None => {
                 let again = cell.op.as_ref().and_then(once_more);

@@ -252,11 +252,14 @@ impl Shared {
 
     /// Waits until every accepted message is resolved.
     pub(crate) fn drain(&self) {
-        self.ring(|core| core.machine.ring_all());
+        let mut core = self.lock();
+        core.machine.drain(true);
+        self.kick(core);
         let mut core = self.lock();
         while core.unresolved > 0 {
             core = self.wait_settled(core, None);
         }
+        core.machine.drain(false);
     }
 }
 

@@ -14,8 +14,9 @@
 //! - a lane of the driver has at most a few chunks before it, and the queue of the highest priority
 //!   comes next.
 //!
-//! It cannot dead-lock: edges lead to messages accepted earlier, so the earliest message that is
-//! not submitted always may be, once its lane has room.
+//! It cannot dead-lock but by what the program holds back itself, by a promise or a doorbell: edges lead
+//! to messages accepted earlier, so the earliest message that is not submitted always may be, once its
+//! lane has room.
 //!
 //! What an event costs does not grow with the number of queues or messages: a queue is looked at
 //! when something it waits for has happened ([`Machine::wake`]), and a message knows who waits for it.
@@ -71,6 +72,8 @@ pub(crate) struct Machine {
     lingering: Vec<QueueId>,
     /// Queues that hold messages back.
     holding: usize,
+    /// Threads that wait for everything to be resolved: nothing is held meanwhile.
+    draining: usize,
     /// Promises that are open.
     promises: Vec<Token>,
     next_id: u64,
@@ -96,6 +99,7 @@ impl Machine {
             deadlines: Deadlines::default(),
             lingering: Vec::new(),
             holding: 0,
+            draining: 0,
             promises: Vec::new(),
             next_id: 0,
             next_turn: 0,
@@ -114,6 +118,7 @@ impl Machine {
             waiting: VecDeque::new(),
             order: VecDeque::new(),
             gates: Vec::new(),
+            gate_failure: None,
             bell: Bell::default(),
             turns: VecDeque::new(),
             failed,
@@ -205,6 +210,7 @@ impl Machine {
             Event::Resume(queue) => {
                 if self.lost.is_none() {
                     self.queues[queue].failed = None;
+                    self.queues[queue].gate_failure = None;
                 }
             }
             Event::Close(queue) => {
@@ -245,7 +251,7 @@ impl Machine {
                 dependant.across -= 1;
             }
             let (queue, waits) = (dependant.queue, matches!(dependant.state, State::Waiting | State::Sending));
-            if waits && (dependant.unsent == 0 || dependant.unended == 0) {
+            if waits && (dependant.unsent == 0 || dependant.unended == 0 || dependant.doom.is_some()) {
                 self.wake(queue);
             }
         }

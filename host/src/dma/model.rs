@@ -290,6 +290,8 @@ pub(super) struct Queue {
     pub(super) order: VecDeque<Token>,
     /// Fences that new messages wait for.
     pub(super) gates: Vec<Token>,
+    /// One of them has failed: so do new messages, until the queue is resumed.
+    pub(super) gate_failure: Option<Arc<TransferError>>,
     /// What its doorbell has not rung for.
     pub(super) bell: Bell,
     /// Senders that wait for a credit.

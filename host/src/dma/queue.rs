@@ -203,7 +203,7 @@ impl DmaQueue {
     }
 
     /// Messages sent from now on start after everything before `fence` has finished, and fail where
-    /// it will fail.
+    /// it will fail, until the queue is [resumed](Self::resume).
     ///
     /// # Errors
     /// [`Error::Transfer`] where the fence has failed already; [`Error::Argument`] where the fence belongs to another device: wait for it on the host.
@@ -223,7 +223,8 @@ impl DmaQueue {
         fence.wait().map_err(|error| Error::Transfer(TransferError::clone(&error)))
     }
 
-    /// Accepts messages again after a failure has stopped the queue. The failures themselves are in
+    /// Accepts messages again after a failure has stopped the queue, and forgets the failure of a fence
+    /// that it was told to wait for. The failures themselves are in
     /// the completions of the messages. A queue of a lost device stays failed.
     pub fn resume(&self) {
         self.engine.shared.lock().stage(Event::Resume(self.id), &self.engine.shared);

@@ -30,7 +30,8 @@ pub struct Receipt {
     pub accepted: Instant,
     /// When it was given to the driver.
     pub submitted: Option<Instant>,
-    /// When it started on the device, where the backend knows.
+    /// When it started on the device, where the backend knows. Small messages that the CPU device does
+    /// together share their start and their finish.
     pub started: Option<Instant>,
     /// When the backend saw it finished.
     pub finished: Option<Instant>,

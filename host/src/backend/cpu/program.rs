@@ -150,6 +150,7 @@ impl Program {
                 (None, Why::Alone) => "simt jit: no native twin",
                 (Some(Fallback::Length), _) => "simt interpreter: the kernel is too long to compile",
                 (Some(Fallback::Memory), _) => "simt interpreter: its workgroups take too much memory to compile",
+                (Some(Fallback::Build), _) => "simt interpreter: built without the compiler",
                 (Some(_), _) => "simt interpreter: no compiler for this machine",
             },
         }

@@ -47,15 +47,23 @@ impl Executable {
         stream.begin_capture()?;
         let given = recorded.ops.iter().try_for_each(|op| inside(launcher, stream, op));
         // The capture ends in any case, or the stream would remember for ever.
-        let graph = stream.end_capture();
+        let graph = stream.end_capture().map(Captured);
         given?;
         let graph = graph?;
         let mut executable = ptr::null_mut();
         // SAFETY: the graph is ours and alive, and `executable` may be written.
-        let code = unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph, 0) };
-        // SAFETY: the graph is ours; what was made of it does not need it.
-        let _ = unsafe { sys::cuGraphDestroy(graph) };
+        let code = unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0) };
         check("make graph", code).map(|()| Self(executable))
+    }
+}
+
+/// A graph that was captured.
+struct Captured(sys::CUgraph);
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        // SAFETY: the graph is ours; what was made of it does not need it.
+        let _ = unsafe { sys::cuGraphDestroy(self.0) };
     }
 }
 

@@ -63,11 +63,13 @@ impl Launcher {
         };
         let entry = kernel.entry()?;
         let is_default = |name: &str, value: f64| {
-            let named = entry
+            // `@7` and `7` both name the override with that id.
+            let id = name.strip_prefix('@').unwrap_or(name);
+            let mut named = entry
                 .overrides
                 .iter()
-                .find(|o| o.name.as_deref() == Some(name) || o.id.is_some_and(|id| id.to_string() == name));
-            named.and_then(|o| o.default) == Some(value)
+                .filter(|o| o.name.as_deref() == Some(name) || o.id.is_some_and(|known| known.to_string() == id));
+            named.next().and_then(|o| o.default) == Some(value)
         };
         if !set.iter().all(|(name, value)| is_default(name, *value)) {
             return Err(no_form("its PTX was made with the default overrides"));

@@ -57,7 +57,7 @@ impl Machine {
         let queue = &mut self.queues[offer.queue];
         queue.gates.retain(|&gate| messages.get(gate).is_some());
         edges.extend(queue.gates.iter().map(|&on| Edge { on, cause: Cause::Fence, buffer: None }));
-        inherited.or_else(|| {
+        inherited.or_else(|| queue.gate_failure.clone()).or_else(|| {
             // An edge to a message that is over, has failed, and waits for its turn to resolve.
             edges.iter().filter(|edge| edge.cause.is_data()).find_map(|edge| match &messages.get(edge.on)?.state {
                 State::Over(Err(error)) => Some(error.clone()),

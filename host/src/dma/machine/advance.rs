@@ -3,7 +3,7 @@
 use super::{Machine, root_of};
 use crate::{
     backend::{After, Lane, Token},
-    dma::model::{Action, Command, Priority, QueueId, State, Submit},
+    dma::model::{Action, Command, Kind, Message, Priority, QueueId, State, Submit},
     error::FailureKind,
 };
 
@@ -79,9 +79,9 @@ impl Machine {
         let Some(&token) = queue.waiting.front() else { return Progress::Blocked };
         let message = self.messages.get(token).expect("a waiting message is alive");
         if let Some(doom) = &message.doom {
-            // It ends after what it would have waited for: who waits for it waits for that, too. What
-            // the driver has of it ends first.
-            if message.unended > 0 || message.commands > 0 {
+            // It ends after the work that it would have waited for: who waits for it waits for that, too.
+            // What the driver has of it ends first.
+            if message.commands > 0 || message.unended > 0 && self.comes_after_work(message) {
                 return Progress::Blocked;
             }
             let doom = doom.clone();
@@ -109,10 +109,21 @@ impl Machine {
         Progress::Moved
     }
 
-    /// A fence is over when it is the oldest: everything before it has been resolved.
+    /// Whether something that is not over comes before it, promises apart: those move no memory.
+    fn comes_after_work(&self, message: &Message) -> bool {
+        message
+            .edges
+            .iter()
+            .filter_map(|edge| self.messages.get(edge.on))
+            .any(|earlier| earlier.kind != Some(Kind::Promise) && !matches!(earlier.state, State::Over(_)))
+    }
+
+    /// A fence is over when it is the oldest, as everything before it has been resolved, and when the fences
+    /// are that its queue waits for.
     fn pass_fence(&mut self, id: QueueId, token: Token, actions: &mut Vec<Action>) -> Progress {
         let queue = &mut self.queues[id];
-        if queue.order.front() != Some(&token) {
+        let gated = self.messages.get(token).is_some_and(|message| message.unended > 0);
+        if gated || queue.order.front() != Some(&token) {
             return Progress::Blocked;
         }
         let result = match queue.fence_failure.take() {

@@ -40,6 +40,12 @@ impl Machine {
         self.holding += usize::from(bell.ops == 0);
         bell.ops += 1;
         bell.bytes += bytes;
+        if self.draining > 0 || !self.queues[id].turns.is_empty() {
+            // Somebody waits for its end, or for its credits.
+            self.ring(id);
+            return;
+        }
+        let bell = &mut self.queues[id].bell;
         let Doorbell::Batched { ops, bytes, linger } = doorbell else { return };
         if bell.ops >= ops || bell.bytes >= bytes {
             self.ring(id);
@@ -47,6 +53,32 @@ impl Machine {
             // A time that no clock will show never comes.
             bell.due = now.checked_add(linger);
             self.lingering.extend(bell.due.map(|_| id));
+        }
+    }
+
+    /// A message is resolved that may have been held.
+    pub(super) fn let_go(&mut self, id: QueueId, number: u64, bytes: u64) {
+        let queue = &mut self.queues[id];
+        if queue.bell.ops == 0 || queue.is_rung(number) {
+            return;
+        }
+        queue.bell.ops -= 1;
+        queue.bell.bytes -= bytes;
+        if queue.bell.ops == 0 {
+            self.holding -= 1;
+            if queue.bell.due.take().is_some() {
+                self.lingering.retain(|&other| other != id);
+            }
+        }
+    }
+
+    /// From now on, until it is said again with `false`, nothing is held.
+    pub(crate) fn drain(&mut self, begins: bool) {
+        if begins {
+            self.draining += 1;
+            self.ring_all();
+        } else {
+            self.draining -= 1;
         }
     }
 

@@ -45,7 +45,7 @@ pub enum Wait {
     Signal,
     /// The device has it, or a part of it that must end first.
     Device,
-    /// Its turn to be told: it is over.
+    /// Its turn to be told: it is over, or a fence that everything before it has passed.
     Turn,
 }
 
@@ -190,6 +190,7 @@ impl Machine {
         Some(held.unwrap_or_else(|| match message.lane() {
             Some(_) if message.state == State::Waiting && !queue.is_rung(message.id) => Wait::Doorbell,
             Some(lane) => Wait::Room(lane),
+            None if oldest == token => Wait::Turn,
             None => Wait::Older(id(oldest)),
         }))
     }

@@ -84,6 +84,9 @@ impl Machine {
         self.messages.get_mut(failed).expect("alive").dependants = dependants;
         // A fence only reports what failed before it, and a promise is in no queue.
         if matches!(kind, Some(Kind::Fence | Kind::Promise)) {
+            for queue in self.queues.iter_mut().filter(|queue| queue.gates.contains(&failed)) {
+                queue.gate_failure.get_or_insert_with(|| root.clone());
+            }
             return;
         }
         let state = &mut self.queues[queue];
@@ -145,12 +148,14 @@ impl Machine {
         queue.order.pop_front();
         queue.ops -= 1;
         queue.bytes -= message.bytes;
+        let (number, bytes) = (message.id, message.bytes);
         message.label = None;
         message.doom = None;
         if std::mem::take(&mut message.timed) {
             self.deadlines.forget();
         }
         let accesses = std::mem::take(&mut message.accesses);
+        self.let_go(id, number, bytes);
         actions.push(Action::Resolve { token, result, in_driver });
         for &(name, _) in &accesses {
             let Some(resource) = self.resources.get_mut(name) else { continue };
