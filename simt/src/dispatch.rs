@@ -1,6 +1,5 @@
 //! The loop over workgroups that the engines share: every thread takes the next few until none is left.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -53,7 +52,7 @@ impl Job<'_> {
         let failed = AtomicBool::new(false);
         let first: Mutex<Option<Error>> = Mutex::new(None);
         let work = || {
-            let mut groups = Groups { next: &next, failed: &failed, sides, total, chunk, rest: 0..0 };
+            let mut groups = Groups { next: &next, failed: &failed, sides, total, chunk, left: 0, at: [0; 3] };
             if let Err((halt, group)) = run(&mut groups) {
                 failed.store(true, Ordering::Relaxed);
                 let error = self.explain(halt, group);
@@ -93,22 +92,31 @@ pub(crate) struct Groups<'a> {
     sides: [u64; 3],
     total: u64,
     chunk: u64,
-    rest: Range<u64>,
+    /// So many are left of the last few, from `at` on.
+    left: u64,
+    at: [u64; 3],
 }
 
 impl Iterator for Groups<'_> {
     type Item = [u32; 3];
 
     fn next(&mut self) -> Option<[u32; 3]> {
-        if self.rest.is_empty() {
+        let [nx, ny, _] = self.sides;
+        if self.left == 0 {
             let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
             if start >= self.total || self.failed.load(Ordering::Relaxed) {
                 return None;
             }
-            self.rest = start..(start + self.chunk).min(self.total);
+            self.left = self.chunk.min(self.total - start);
+            self.at = [start % nx, start / nx % ny, start / nx / ny];
         }
-        let index = self.rest.next()?;
-        let [nx, ny, _] = self.sides;
-        Some([index % nx, index / nx % ny, index / nx / ny].map(|at| at as u32))
+        self.left -= 1;
+        let [x, y, z] = self.at;
+        self.at = match (x + 1 == nx, y + 1 == ny) {
+            (false, _) => [x + 1, y, z],
+            (true, false) => [0, y + 1, z],
+            (true, true) => [0, 0, z + 1],
+        };
+        Some([x, y, z].map(|at| at as u32))
     }
 }

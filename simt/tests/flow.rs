@@ -260,3 +260,58 @@ fn what_is_not_compiled_says_why() {
     let long = program(8000);
     assert_eq!((long.engine(), long.fallback()), (Engine::Interpreter, Some(Fallback::Length)));
 }
+
+/// All comparisons of `i` with `bound` as words and as signed numbers, each from both sides; bit by bit.
+fn compared(i: u32, bound: u32) -> u32 {
+    let (a, b) = (i as i32, bound as i32);
+    let word = [i < bound, i <= bound, i > bound, i >= bound, i == bound, i != bound];
+    let signed = [a < b, a <= b, a > b, a >= b, a == b, a != b];
+    let bits = word.into_iter().chain(word).chain(signed).chain(signed);
+    bits.enumerate().map(|(bit, holds)| u32::from(holds) << bit).sum()
+}
+
+#[test]
+fn conditions_along_a_block_hold_where_its_words_wrap() {
+    let mut conditions = String::new();
+    let (forth, back) = (["<", "<=", ">", ">=", "==", "!="], [">", ">=", "<", "<=", "==", "!="]);
+    for (group, ty) in ["u32", "i32"].into_iter().enumerate() {
+        for (order, ops) in [forth, back].into_iter().enumerate() {
+            for (at, op) in ops.into_iter().enumerate() {
+                let (a, b) = (format!("{ty}(i)"), format!("{ty}(bound)"));
+                let (a, b) = if order == 0 { (a, b) } else { (b, a) };
+                let bit = group * 12 + order * 6 + at;
+                conditions += &format!("if {a} {op} {b} {{ bits += {}u; }}\n", 1_u32 << bit);
+            }
+        }
+    }
+    for lanes in [64_usize, 40, 3] {
+        let source = format!(
+            "@group(0) @binding(0) var<storage, read> pairs: array<vec2<u32>>;
+            @group(0) @binding(1) var<storage, read_write> out: array<u32>;
+            @compute @workgroup_size({lanes})
+            fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{
+                let i = pairs[group.x].x + lane * 3u;
+                let bound = pairs[group.x].y;
+                var bits = 0u;
+                {conditions}
+                let at = 2u * (group.x * {lanes}u + lane);
+                out[at] = bits;
+                if i >= bound {{
+                    return;
+                }}
+                out[at + 1u] = i;
+            }}"
+        );
+        let ends = [0, 1, 45, 46, 100, 1 << 31, (1 << 31) + 47, u32::MAX - 46, u32::MAX - 45, u32::MAX];
+        let starts = ends.into_iter().flat_map(|end: u32| [end, end.wrapping_sub(46), end.wrapping_sub(120)]);
+        let pairs: Vec<[u32; 2]> = starts.flat_map(|start| ends.map(|bound| [start, bound])).collect();
+        let buffers = [pairs.concat(), vec![0; pairs.len() * lanes * 2]];
+        let got = run(&source, "main", [pairs.len() as u32, 1, 1], &buffers).remove(1);
+        for (got, [start, bound]) in got.chunks(2 * lanes).zip(pairs) {
+            let words = (0..lanes as u32).map(|lane| start.wrapping_add(3 * lane));
+            let below = |i: u32| if i < bound { i } else { 0 };
+            let expected: Vec<u32> = words.flat_map(|i| [compared(i, bound), below(i)]).collect();
+            assert_eq!(got, expected, "from {start} against {bound}, {lanes} lanes");
+        }
+    }
+}

@@ -59,7 +59,7 @@ impl Code {
         let mut builder = FunctionBuilderContext::new();
         let emitted = {
             let b = FunctionBuilder::new(&mut context.func, &mut builder);
-            emit::function(b, module.target_config(), input)
+            emit::function(b, module.isa(), input)
         };
         let compiled = define(&mut module, &mut context);
         let Some((entry, bytes)) = compiled else {

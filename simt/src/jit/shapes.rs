@@ -57,6 +57,11 @@ impl Shapes {
         step.filter(|&step| step == 0 || !self.addresses[reg as usize])
     }
 
+    /// Whether the unsigned operation with this result may as well be a signed one, which costs less.
+    pub(super) fn is_natural(&self, dst: Reg) -> bool {
+        self.facts.is_natural(dst)
+    }
+
     /// Whether a scope is left by some lanes of a block before others.
     pub(super) fn is_apart(&self, label: Label) -> bool {
         self.apart[label as usize]

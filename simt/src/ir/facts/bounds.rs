@@ -21,11 +21,14 @@ pub(super) struct Found {
     pub bounds: Vec<Bounds>,
     /// The values of each temporary where it is made.
     pub made: Vec<Known>,
+    /// Operations on `u32` that see only words below 2^31 in active invocations, by their result.
+    pub natural: Vec<bool>,
 }
 
 pub(super) fn of(kernel: &Kernel, homes: &Homes, spread: &Spread) -> Found {
     let count = kernel.regs.len();
-    let nothing = || Found { bounds: vec![Bounds::Unknown; count], made: vec![Known::ANY; count] };
+    let nothing =
+        || Found { bounds: vec![Bounds::Unknown; count], made: vec![Known::ANY; count], natural: vec![false; count] };
     let mut walk = Walk {
         homes,
         spread,
@@ -283,6 +286,10 @@ impl<'k> Walk<'k> {
                     _ => Bounds::Unknown,
                 };
                 self.found.bounds[*dst as usize] = own.min(base.unwrap_or(Bounds::Always));
+            }
+            Op::Binary { ty: Lane::U32, dst, a, b, .. } => {
+                let natural = |reg: Reg| self.state.known(reg).active.is_natural();
+                self.found.natural[*dst as usize] = natural(*a) && natural(*b);
             }
             _ => {}
         }

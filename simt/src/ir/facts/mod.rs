@@ -74,6 +74,7 @@ pub(crate) struct Facts {
     exits: Vec<Level>,
     bounds: Vec<Bounds>,
     made: Vec<Known>,
+    natural: Vec<bool>,
 }
 
 impl Facts {
@@ -82,8 +83,8 @@ impl Facts {
         let read_only: Vec<bool> = slots.iter().map(|slot| slot.access != Access::ReadWrite).collect();
         let homes = Homes::of(kernel);
         let spread = spread::of(kernel, &homes, &read_only);
-        let bounds::Found { bounds, made } = bounds::of(kernel, &homes, &spread);
-        Self { shapes: spread.shapes, loops: spread.loops, exits: spread.exits, bounds, made }
+        let bounds::Found { bounds, made, natural } = bounds::of(kernel, &homes, &spread);
+        Self { shapes: spread.shapes, loops: spread.loops, exits: spread.exits, bounds, made, natural }
     }
 
     /// How the values of a register lie over the active invocations, wherever it is read.
@@ -109,6 +110,12 @@ impl Facts {
     /// Whether the index with this result needs a check.
     pub(crate) fn bounds(&self, dst: Reg) -> Bounds {
         self.bounds[dst as usize]
+    }
+
+    /// Whether the unsigned operation with this result sees only words below 2^31 in active invocations, so
+    /// that a signed one does the same.
+    pub(crate) fn is_natural(&self, dst: Reg) -> bool {
+        self.natural[dst as usize]
     }
 
     /// The values of a temporary.

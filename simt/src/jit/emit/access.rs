@@ -57,7 +57,7 @@ impl Emit<'_, '_> {
                 self.define(vars, lanes);
                 self.b.ins().jump(done, &[]);
                 self.start(slow);
-                let lanes = self.gather(place, extra, kind);
+                let lanes = self.gather_one_by_one(place, extra, kind);
                 self.define(vars, lanes);
                 self.b.ins().jump(done, &[]);
                 self.start(done);
@@ -87,6 +87,19 @@ impl Emit<'_, '_> {
         self.each(|e, i| e.cast_quad(lanes[i], kind))
     }
 
+    /// The same in less code, where it is rare.
+    fn gather_one_by_one(&mut self, place: &Place, extra: u32, kind: Kind) -> Lanes {
+        let places = self.each_place(place, extra, false);
+        let zero = self.quad([0; 4]);
+        self.spill(2, [zero; 4]);
+        self.each_lane(places, [zero; 4], true, |e, at, _, lane| {
+            let word = e.b.ins().load(I32, PLAIN, at, 0);
+            e.set_spilled(2, lane, word);
+        });
+        let lanes = self.unspill(2);
+        self.each(|e, i| e.cast_quad(lanes[i], kind))
+    }
+
     pub(super) fn store(&mut self, inst: &Inst, src: Reg, ty: Scalar, place: &Place) {
         if ty.bytes() == 2 && matches!(place.root, Root::Binding(_)) {
             return self.call(inst);
@@ -101,7 +114,7 @@ impl Emit<'_, '_> {
         let kind = self.lane_kind(src);
         let value = self.get(src);
         let Where::Line { at, step: 4, all } = self.place(place, extra) else {
-            return self.scatter(place, extra, &value);
+            return self.scatter(place, extra, &value, false);
         };
         let lanes = self.lanes_of(&value, kind);
         let all = match (all, self.mask_lanes()) {
@@ -119,36 +132,67 @@ impl Emit<'_, '_> {
             return near(self);
         };
         let (fast, slow, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(slow);
         self.b.ins().brif(all, fast, &[], slow, &[]);
         self.start(fast);
         near(self);
         self.b.ins().jump(done, &[]);
         self.start(slow);
-        self.scatter(place, extra, &value);
+        self.scatter(place, extra, &value, true);
         self.b.ins().jump(done, &[]);
         self.start(done);
     }
 
     /// Writes lane by lane, in the active ones that are inside.
-    fn scatter(&mut self, place: &Place, extra: u32, value: &Val) {
-        let (origin, bytes, inside) = self.each_place(place, extra, true);
+    fn scatter(&mut self, place: &Place, extra: u32, value: &Val, rare: bool) {
+        let places = self.each_place(place, extra, true);
         let lanes = self.lanes_of(value, Kind::Bits);
-        let Some(inside) = inside else {
-            for lane in 0..self.width() as usize {
-                let at = self.lane_address(origin, bytes, lane);
-                let word = self.b.ins().extractlane(lanes[lane / 4], (lane % 4) as u8);
-                self.b.ins().store(PLAIN, word, at, 0);
+        self.each_lane(places, lanes, rare, |e, at, word, _| {
+            e.b.ins().store(PLAIN, word, at, 0);
+        });
+    }
+
+    /// Does something at each lane's address, where that is inside, with a word and the number of the lane.
+    /// What is `rare` gets little code.
+    pub(super) fn each_lane(
+        &mut self,
+        (origin, bytes, inside): (Value, Lanes, Option<Lanes>),
+        words: Lanes,
+        rare: bool,
+        body: impl Fn(&mut Self, Value, Value, Value),
+    ) {
+        let in_a_row = |e: &mut Self| {
+            for lane in 0..e.width() as usize {
+                let at = e.lane_address(origin, bytes, lane);
+                let word = e.b.ins().extractlane(words[lane / 4], (lane % 4) as u8);
+                let lane = e.b.ins().iconst(I64, lane as i64);
+                body(e, at, word, lane);
             }
-            return;
         };
+        let Some(inside) = inside else {
+            return in_a_row(self);
+        };
+        let done = self.b.create_block();
+        // Most often all are inside, but not where some are idle.
+        if !rare && self.mask == flow::Mask::Full {
+            let all = self.every(inside);
+            let (fast, slow) = (self.b.create_block(), self.b.create_block());
+            self.b.ins().brif(all, fast, &[], slow, &[]);
+            self.start(fast);
+            in_a_row(self);
+            self.b.ins().jump(done, &[]);
+            self.start(slow);
+        }
         let bits = self.bits(inside);
         self.spill(0, bytes);
-        self.spill(1, lanes);
+        self.spill(1, words);
         self.each_bit(bits, |e, lane| {
             let at = e.spilled_address(origin, lane);
             let word = e.spilled(1, lane);
-            e.b.ins().store(PLAIN, word, at, 0);
+            body(e, at, word, lane);
         });
+        self.b.ins().jump(done, &[]);
+        self.start(done);
     }
 
     /// One bit for each lane that has the condition.

@@ -2,6 +2,7 @@
 
 use cranelift_codegen::ir::condcodes::FloatCC;
 
+use super::compare::comparison;
 use super::value::{Kind, Val};
 use super::*;
 use crate::ir::{Binary, Inst, Lane, Reg, Unary};
@@ -79,6 +80,18 @@ impl Emit<'_, '_> {
         let ty = self.b.func.dfg.value_type(yes);
         let cond = self.cast_quad(cond, if ty == F32X4 { Kind::Float } else { Kind::Bits });
         self.b.ins().bitselect(cond, yes, no)
+    }
+
+    /// What the lanes in the mask have of `new`, and the others of `old`.
+    pub(super) fn blend(&mut self, mask: Value, new: Value, old: Value) -> Value {
+        let kind = if self.b.func.dfg.value_type(new) == F32X4 { Kind::Float } else { Kind::Bits };
+        if !self.blends {
+            let mask = self.cast_quad(mask, kind);
+            return self.b.ins().bitselect(mask, new, old);
+        }
+        let [new, old] = [new, old].map(|quad| self.cast_quad(quad, Kind::Bits));
+        let blend = self.b.ins().blendv(mask, new, old);
+        self.cast_quad(blend, kind)
     }
 
     fn unary_at(&mut self, op: Unary, ty: Lane, a: Value, vector: bool) -> Value {
@@ -214,6 +227,8 @@ impl Emit<'_, '_> {
         // Bools are compared and combined as words.
         let kind =
             if ty == Lane::Bool && !matches!(op, Binary::And | Binary::Or | Binary::Xor) { Kind::Bits } else { kind };
+        let natural = comparison(op, true).is_some() && self.input.plan.shapes.is_natural(dst);
+        let ty = if natural { Lane::I32 } else { ty };
         let (x, y) = (self.get(a), self.get(b));
         let result = match self.line(op, ty, &x, &y, b) {
             Some(line) => line,
@@ -222,18 +237,17 @@ impl Emit<'_, '_> {
         self.set(dst, result, false);
     }
 
-    /// What stays one value plus a step for each lane.
+    /// What stays one value plus a step for each lane, or compares that.
     fn line(&mut self, op: Binary, ty: Lane, a: &Val, b: &Val, b_reg: Reg) -> Option<Val> {
         if !matches!(ty, Lane::I32 | Lane::U32) {
             return None;
         }
-        let is_line = |value: &Val| matches!(value, Val::Line { .. });
         let known = match self.home(b_reg) {
             Home::Const(bits) => Some(bits),
             _ => None,
         };
         match (op, a, b) {
-            (Binary::Add, a, b) if is_line(a) && !matches!(b, Val::Lanes(_) | Val::Addr(_)) => Some(self.sum(a, b)),
+            (Binary::Add, Val::Line { .. }, Val::Line { .. } | Val::One(_)) => Some(self.sum(a, b)),
             (Binary::Add, Val::One(_), Val::Line { .. }) => Some(self.sum(a, b)),
             (Binary::Sub, Val::Line { base, step }, Val::One(one)) => {
                 let one = self.cast_one(*one, Kind::Bits);
@@ -246,7 +260,7 @@ impl Emit<'_, '_> {
                 let by = by & 31;
                 Some(Val::Line { base: self.b.ins().ishl_imm_u(*base, i64::from(by)), step: step << by })
             }
-            _ => None,
+            (op, a, b) => self.compare(op, ty, a, b).map(Val::Compare),
         }
     }
 
@@ -284,21 +298,8 @@ impl Emit<'_, '_> {
             return self.float_at(op, a, b, vector);
         }
         let signed = ty == Lane::I32;
-        let compare = match op {
-            Binary::Eq => Some(IntCC::Equal),
-            Binary::Ne => Some(IntCC::NotEqual),
-            Binary::Lt if signed => Some(IntCC::SignedLessThan),
-            Binary::Lt => Some(IntCC::UnsignedLessThan),
-            Binary::Le if signed => Some(IntCC::SignedLessThanOrEqual),
-            Binary::Le => Some(IntCC::UnsignedLessThanOrEqual),
-            Binary::Gt if signed => Some(IntCC::SignedGreaterThan),
-            Binary::Gt => Some(IntCC::UnsignedGreaterThan),
-            Binary::Ge if signed => Some(IntCC::SignedGreaterThanOrEqual),
-            Binary::Ge => Some(IntCC::UnsignedGreaterThanOrEqual),
-            _ => None,
-        };
-        if let Some(compare) = compare {
-            return self.b.ins().icmp(compare, a, b);
+        if let Some(how) = comparison(op, signed) {
+            return self.b.ins().icmp(how, a, b);
         }
         if matches!(op, Binary::Div | Binary::Rem) {
             return self.divide_at(op, signed, a, b);

@@ -14,28 +14,12 @@ impl Emit<'_, '_> {
         }
         let wanted = self.input.plan.used[dst as usize];
         let value = self.get_lanes(value, Kind::Bits);
-        let (origin, bytes, inside) = self.each_place(place, 0, true);
-        if let (None, false) = (inside, wanted) {
-            for lane in 0..self.width() as usize {
-                let at = self.lane_address(origin, bytes, lane);
-                let word = self.b.ins().extractlane(value[lane / 4], (lane % 4) as u8);
-                self.update(op, ty, place.root, at, word);
-            }
-            return;
-        }
-        let bits = match inside {
-            Some(inside) => self.bits(inside),
-            None => self.word(((1_u64 << self.width()) - 1) as u32),
-        };
-        self.spill(0, bytes);
-        self.spill(1, value);
+        let places = self.each_place(place, 0, true);
         if wanted {
             let zero = self.quad([0; 4]);
             self.spill(2, [zero; 4]);
         }
-        self.each_bit(bits, |e, lane| {
-            let at = e.spilled_address(origin, lane);
-            let word = e.spilled(1, lane);
+        self.each_lane(places, value, false, |e, at, word, lane| {
             let old = e.update(op, ty, place.root, at, word);
             if wanted {
                 e.set_spilled(2, lane, old);

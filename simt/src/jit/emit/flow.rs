@@ -3,7 +3,7 @@
 //! Lanes that go different ways are kept apart by a mask; code runs only while some lane is active. A
 //! scope that all active lanes leave together is left by a jump, another by taking lanes out of the mask.
 
-use super::value::Kind;
+use super::value::{Kind, Val};
 use super::*;
 use crate::ir::{Node, Reg};
 use crate::jit::plan;
@@ -26,8 +26,8 @@ pub(super) struct Scope {
 enum Leave {
     /// All active lanes at once, to this block.
     Together(Block),
-    /// Each for itself: the lanes that have left.
-    Apart([Variable; 4]),
+    /// Each for itself: the lanes that have left, where that is not all who came.
+    Apart(Option<[Variable; 4]>),
 }
 
 impl Emit<'_, '_> {
@@ -89,16 +89,25 @@ impl Emit<'_, '_> {
         self.whole.iter().any(|scope| scope.label == label) || self.input.plan.shapes.is_apart(label)
     }
 
-    /// Runs nodes in order. Answers whether anything reaches their end.
-    pub(super) fn list<'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node>) -> bool {
-        self.ends.push(None);
-        let mut live = true;
-        for node in nodes {
-            live = self.node(node);
-            if !live {
-                break;
+    /// Runs nodes in order, while a lane is active. Answers whether anything reaches their end; then some
+    /// lane does.
+    pub(super) fn nodes<'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node>) -> bool {
+        let mut nodes = nodes.into_iter();
+        while let Some(node) = nodes.next() {
+            if let Some(stay) = self.guard(node) {
+                return self.behind_guard(stay, node, &nodes.collect::<Vec<_>>());
+            }
+            if !self.node(node) {
+                return false;
             }
         }
+        true
+    }
+
+    /// The same, with an end where those meet who lost all their lanes on the way.
+    pub(super) fn list<'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node>) -> bool {
+        self.ends.push(None);
+        let live = self.nodes(nodes);
         match self.ends.pop().flatten() {
             Some(end) => {
                 if live {
@@ -135,7 +144,7 @@ impl Emit<'_, '_> {
         self.start(go_on);
     }
 
-    fn node(&mut self, node: &Node) -> bool {
+    pub(super) fn node(&mut self, node: &Node) -> bool {
         match node {
             Node::Inst(inst) => self.inst(inst),
             Node::Barrier { .. } => {}
@@ -158,32 +167,40 @@ impl Emit<'_, '_> {
         if loses {
             self.keep_mask();
         }
-        let before = self.mask;
-        let join = self.b.create_block();
-        let (yes, no) = (self.b.create_block(), self.b.create_block());
-        if let super::value::Val::One(_) = cond {
-            let cond = self.one_of(&cond, Kind::Truth);
-            self.b.ins().brif(cond, yes, &[], no, &[]);
-            let mut live = false;
-            for (block, nodes) in [(yes, accept), (no, reject)] {
-                self.start(block);
-                self.mask = before;
-                if self.list(nodes) {
-                    live = true;
-                    self.b.ins().jump(join, &[]);
-                }
+        match cond {
+            Val::One(_) => self.together(&cond, accept, reject),
+            Val::Compare(compare) if !loses && self.agreed_branch(compare, accept, reject) => true,
+            cond => {
+                let cond = self.lanes_of(&cond, Kind::Truth);
+                self.parted(cond, accept, reject, loses)
             }
-            self.mask = before;
-            if !live {
-                return false;
-            }
-            self.start(join);
-            if loses {
-                self.skip_unless_any();
-            }
-            return true;
         }
-        let cond = self.lanes_of(&cond, Kind::Truth);
+    }
+
+    /// A condition that all lanes agree on.
+    fn together(&mut self, cond: &Val, accept: &[Node], reject: &[Node]) -> bool {
+        let before = self.mask;
+        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let cond = self.one_of(cond, Kind::Truth);
+        self.b.ins().brif(cond, yes, &[], no, &[]);
+        let mut live = false;
+        for (block, nodes) in [(yes, accept), (no, reject)] {
+            self.start(block);
+            self.mask = before;
+            if self.nodes(nodes) {
+                live = true;
+                self.b.ins().jump(join, &[]);
+            }
+        }
+        self.mask = before;
+        if live {
+            self.start(join);
+        }
+        live
+    }
+
+    /// A condition on which lanes may differ.
+    pub(super) fn parted(&mut self, cond: Lanes, accept: &[Node], reject: &[Node], loses: bool) -> bool {
         let all = self.mask_lanes();
         let taken = match all {
             Some(mask) => self.each(|e, i| e.b.ins().band(mask[i], cond[i])),
@@ -193,6 +210,14 @@ impl Emit<'_, '_> {
             Some(mask) => self.each(|e, i| e.b.ins().band_not(mask[i], cond[i])),
             None => self.each(|e, i| e.b.ins().bnot(cond[i])),
         };
+        for (own, nodes, rest, others) in [(taken, accept, others, reject), (others, reject, taken, accept)] {
+            if let Some(label) = self.leaves_at_once(nodes) {
+                self.leave(label, own);
+                self.set_mask(rest);
+                self.skip_unless_any();
+                return self.nodes(others);
+            }
+        }
         // What is left of each side at its end.
         let ends = [taken, others].map(|mask| {
             let vars = [(); 4].map(|()| self.b.declare_var(I32X4));
@@ -200,7 +225,8 @@ impl Emit<'_, '_> {
             vars
         });
         let any = self.any(taken);
-        let between = self.b.create_block();
+        let (yes, no) = (self.b.create_block(), self.b.create_block());
+        let (between, join) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(any, yes, &[], between, &[]);
         self.side(yes, taken, accept, ends[0], between);
         self.start(between);
@@ -247,7 +273,7 @@ impl Emit<'_, '_> {
         if !self.input.plan.shapes.is_apart(label) {
             let end = self.b.create_block();
             self.scopes.push(Scope { label, how: Leave::Together(end) });
-            let live = self.list(body);
+            let live = self.nodes(body);
             self.scopes.pop();
             if live {
                 self.b.ins().jump(end, &[]);
@@ -259,15 +285,15 @@ impl Emit<'_, '_> {
             }
             self.start(end);
             self.mask = before;
-            if loses {
-                self.skip_unless_any();
-            }
             return true;
         }
         let all = self.mask_lanes();
-        let zero = self.quad([0; 4]);
-        let left = [(); 4].map(|()| self.b.declare_var(I32X4));
-        self.define(left, [zero; 4]);
+        let left = loses.then(|| {
+            let zero = self.quad([0; 4]);
+            let left = [(); 4].map(|()| self.b.declare_var(I32X4));
+            self.define(left, [zero; 4]);
+            left
+        });
         self.scopes.push(Scope { label, how: Leave::Apart(left) });
         // Exits end a list by its end block, so the end is reached.
         let live = self.list(body);
@@ -275,7 +301,7 @@ impl Emit<'_, '_> {
         if !live {
             return false;
         }
-        if loses {
+        if let Some(left) = left {
             let mask = self.keep_mask();
             let joined = self.each(|e, i| {
                 let left = e.b.use_var(left[i]);
@@ -299,21 +325,37 @@ impl Emit<'_, '_> {
         let head = self.b.create_block();
         self.b.ins().jump(head, &[]);
         self.b.switch_to_block(head);
-        let live = self.list(body);
-        if live {
+        if self.nodes(body) {
             self.poll();
             if loses {
-                let mask = self.keep_mask();
-                let any = self.any(mask);
-                let done = self.end();
-                self.b.ins().brif(any, head, &[], done, &[]);
-            } else {
-                self.b.ins().jump(head, &[]);
+                self.keep_mask();
             }
+            self.b.ins().jump(head, &[]);
         }
         self.b.seal_block(head);
         self.mask = before;
         false
+    }
+
+    /// The scope that a side does nothing but leave, if that is done by the region's masks alone.
+    pub(super) fn leaves_at_once(&self, side: &[Node]) -> Option<Label> {
+        let [Node::Exit(label)] = side else {
+            return None;
+        };
+        let scope = self.scopes.iter().rev().find(|scope| scope.label == *label)?;
+        matches!(scope.how, Leave::Apart(_)).then_some(*label)
+    }
+
+    /// Notes that lanes have left a scope of the region.
+    fn leave(&mut self, label: Label, lanes: Lanes) {
+        let scope = self.scopes.iter().rev().find(|scope| scope.label == label);
+        if let Some(&Scope { how: Leave::Apart(Some(left)), .. }) = scope {
+            for i in 0..self.vectors {
+                let so_far = self.b.use_var(left[i]);
+                let all = self.b.ins().bor(so_far, lanes[i]);
+                self.b.def_var(left[i], all);
+            }
+        }
     }
 
     fn exit(&mut self, label: Label) {
@@ -323,17 +365,10 @@ impl Emit<'_, '_> {
             self.b.ins().jump(end, &[]);
             return;
         }
-        let own = match inner {
-            Some(Scope { how: Leave::Apart(left), .. }) => Some(*left),
-            _ => None,
-        };
+        let of_region = inner.is_some();
         let mask = self.keep_mask();
-        if let Some(left) = own {
-            for i in 0..self.vectors {
-                let so_far = self.b.use_var(left[i]);
-                let all = self.b.ins().bor(so_far, mask[i]);
-                self.b.def_var(left[i], all);
-            }
+        if of_region {
+            self.leave(label, mask);
         } else if let Some(row) = self.scope_row(label) {
             let so_far = self.load_row(row);
             let all = self.each(|e, i| e.b.ins().bor(so_far[i], mask[i]));

@@ -4,6 +4,7 @@ mod access;
 mod arith;
 mod atomic;
 mod call;
+mod compare;
 mod flow;
 mod place;
 mod region;
@@ -15,7 +16,7 @@ use cranelift_codegen::ir::types::{F32, F32X4, I8, I32, I32X4, I64};
 use cranelift_codegen::ir::{
     AbiParam, Block, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot, StackSlotData, StackSlotKind, Type, Value,
 };
-use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use std::mem::{offset_of, size_of};
 
@@ -66,6 +67,8 @@ struct Emit<'a, 'f> {
     b: FunctionBuilder<'f>,
     input: Input<'a>,
     call_conv: CallConv,
+    /// Whether the machine takes one vector or another by a mask in one instruction.
+    blends: bool,
     /// Vectors of a block.
     vectors: usize,
     frame: Value,
@@ -104,8 +107,8 @@ struct Emit<'a, 'f> {
 }
 
 /// Emits the kernel into an empty function of [`signature`].
-pub(super) fn function(b: FunctionBuilder<'_>, target: TargetFrontendConfig, input: Input<'_>) -> Emitted {
-    Emit::new(b, target.default_call_conv, input).run(target)
+pub(super) fn function(b: FunctionBuilder<'_>, isa: &dyn TargetIsa, input: Input<'_>) -> Emitted {
+    Emit::new(b, isa, input).run(isa.frontend_config())
 }
 
 /// `fn(frame: *mut Frame) -> u32`
@@ -117,7 +120,7 @@ pub(super) fn signature(call_conv: CallConv) -> Signature {
 }
 
 impl<'a, 'f> Emit<'a, 'f> {
-    fn new(mut b: FunctionBuilder<'f>, call_conv: CallConv, input: Input<'a>) -> Self {
+    fn new(mut b: FunctionBuilder<'f>, isa: &dyn TargetIsa, input: Input<'a>) -> Self {
         let entry = b.create_block();
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
@@ -145,7 +148,8 @@ impl<'a, 'f> Emit<'a, 'f> {
         let vectors = input.width as usize / VECTOR;
         Self {
             b,
-            call_conv,
+            call_conv: isa.default_call_conv(),
+            blends: isa.isa_flags().iter().any(|flag| flag.name == "has_sse41" && flag.as_bool() == Some(true)),
             vectors,
             frame,
             buffers,

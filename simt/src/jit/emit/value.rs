@@ -12,6 +12,8 @@ pub(super) enum Val {
     One(Value),
     /// An `i32` that grows by `step` from lane to lane.
     Line { base: Value, step: u32 },
+    /// A condition on such.
+    Compare(super::compare::Compare),
     /// A vector of `i32` or `f32` for every four.
     Lanes(Lanes),
     /// An address, not yet made one word.
@@ -122,6 +124,10 @@ impl Emit<'_, '_> {
                     e.cast_quad(lanes, kind)
                 })
             }
+            Val::Compare(compare) => {
+                let lanes = self.compare_lanes(*compare);
+                self.each(|e, i| e.cast_quad(lanes[i], kind))
+            }
             Val::Lanes(lanes) => {
                 let lanes = *lanes;
                 self.each(|e, i| e.cast_quad(lanes[i], kind))
@@ -138,7 +144,7 @@ impl Emit<'_, '_> {
         let value = match value {
             Val::One(value) | Val::Line { base: value, .. } => *value,
             Val::Addr(addr) if let Some(word) = self.address_one(addr) => word,
-            Val::Lanes(_) | Val::Addr(_) => {
+            Val::Compare(_) | Val::Lanes(_) | Val::Addr(_) => {
                 let lanes = self.lanes_of(value, Kind::Bits);
                 let Some(mask) = self.mask_lanes() else {
                     let first = self.b.ins().extractlane(lanes[0], 0);
@@ -272,7 +278,7 @@ impl Emit<'_, '_> {
             Home::Temp => {
                 let step = self.input.plan.shapes.step(reg);
                 let value = match value {
-                    Val::Lanes(_) if step == Some(0) => Val::One(self.one_of(&value, Kind::Bits)),
+                    Val::Compare(_) | Val::Lanes(_) if step == Some(0) => Val::One(self.one_of(&value, Kind::Bits)),
                     value => value,
                 };
                 self.temps[reg as usize] = Some(value);
@@ -291,8 +297,7 @@ impl Emit<'_, '_> {
                     let mut lanes = new[i];
                     if active_only && let Some(mask) = self.mask_quad(i) {
                         let old = self.b.use_var(vars[i]);
-                        let mask = self.cast_quad(mask, kind);
-                        lanes = self.b.ins().bitselect(mask, lanes, old);
+                        lanes = self.blend(mask, lanes, old);
                     }
                     self.b.def_var(vars[i], lanes);
                 }
@@ -309,7 +314,7 @@ impl Emit<'_, '_> {
                     let old = self.load_row(row);
                     lanes = self.each(|e, i| {
                         let mask = e.mask_quad(i).unwrap_or(old[i]);
-                        e.b.ins().bitselect(mask, lanes[i], old[i])
+                        e.blend(mask, lanes[i], old[i])
                     });
                 }
                 self.store_row(row, lanes);

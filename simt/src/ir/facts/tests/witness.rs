@@ -159,6 +159,15 @@ impl Witness<'_> {
                         return true;
                     }
                 }
+                if !done
+                    && let Op::Binary { dst, a, b, .. } = &op
+                    && self.subject.facts.is_natural(*dst)
+                {
+                    for lane in (0..view.lanes).filter(|&lane| view.is_active(lane)) {
+                        let words = [*a, *b].map(|reg| view.word(reg, lane));
+                        assert!(words.iter().all(|&word| word <= i32::MAX as u32), "{words:x?} for register {dst}");
+                    }
+                }
                 if !done && let Op::Index { dst, index, len, .. } = &op {
                     self.addresses[*dst as usize] = true;
                     self.check_index(*dst, *index, *len, view);
