@@ -15,6 +15,7 @@ pub(crate) mod alloc;
 pub(crate) mod facts;
 pub(crate) mod forward;
 pub(crate) mod op;
+pub(crate) mod tail;
 mod visit;
 
 pub(crate) use alloc::Info;

@@ -3,6 +3,9 @@
 //! Barriers part the kernel into regions. A region runs for one block of lanes after another; what holds
 //! a barrier is control flow of the workgroup as a whole. Values that are the same for all lanes are
 //! scalars, those that grow by a constant from lane to lane a scalar and that constant, the rest vectors.
+//!
+//! Where lanes part, a mask says which are active. Most blocks need none: where a line is compared with one
+//! value (`lane < n`), two scalars tell whether the block agrees, and one that does runs code without a mask.
 #![expect(unsafe_code, reason = "generated code works on addresses")]
 
 mod code;

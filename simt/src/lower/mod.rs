@@ -20,8 +20,7 @@ use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{Handle, Span};
 
 use crate::error::{Error, Location};
-use crate::ir::forward;
-use crate::ir::{Info, Input, Kernel, Label, Node, Reg, Variable};
+use crate::ir::{Info, Input, Kernel, Label, Node, Reg, Variable, forward, tail};
 use crate::layout::Layout;
 use crate::reflect::Slot;
 use value::{Pointer, Value};
@@ -58,6 +57,7 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
     lower.entry(entry, used)?;
     let mut body = lower.prologue;
     body.append(&mut lower.blocks.pop().unwrap_or_default());
+    tail::exits(&mut body);
     forward::copies(&mut body, &lower.regs);
     let single = lower.words.iter().map(|(&bits, &reg)| (reg, bits));
     let pairs = lower.pairs.iter().flat_map(|(&bits, &reg)| [(reg, bits as u32), (reg + 1, (bits >> 32) as u32)]);

@@ -80,6 +80,8 @@ impl Emit<'_, '_> {
                 e.b.ins().insertlane(quad, next, lane as u8)
             })
         });
+        // Stored, or each word would wait in a register for the one place where all of them are needed.
+        self.spill(2, lanes);
         let lanes = match inside {
             Some(inside) => self.each(|e, i| e.b.ins().band(lanes[i], inside[i])),
             None => lanes,

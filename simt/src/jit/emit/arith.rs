@@ -229,7 +229,16 @@ impl Emit<'_, '_> {
             if ty == Lane::Bool && !matches!(op, Binary::And | Binary::Or | Binary::Xor) { Kind::Bits } else { kind };
         let natural = comparison(op, true).is_some() && self.input.plan.shapes.is_natural(dst);
         let ty = if natural { Lane::I32 } else { ty };
-        let (x, y) = (self.get(a), self.get(b));
+        let x = self.get(a);
+        let (op, y) = match (op, self.home(b)) {
+            (Binary::Div, Home::Const(by)) if ty == Lane::U32 && by.is_power_of_two() => {
+                (Binary::Shr, Val::One(self.word(by.trailing_zeros())))
+            }
+            (Binary::Rem, Home::Const(by)) if ty == Lane::U32 && by.is_power_of_two() => {
+                (Binary::And, Val::One(self.word(by - 1)))
+            }
+            _ => (op, self.get(b)),
+        };
         let result = match self.line(op, ty, &x, &y, b) {
             Some(line) => line,
             None => self.binary_of(op, ty, kind, &x, &y),
