@@ -34,16 +34,19 @@ mod permit;
 mod promise;
 mod queue;
 mod receipt;
+mod shared;
 mod slab;
 mod small;
 mod stall;
 mod threads;
 mod ticket;
+mod work;
 
-pub(crate) use engine::{Engine, Patience, Work};
+pub(crate) use engine::Engine;
 pub(crate) use hazard::Access;
 pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
+pub(crate) use work::{Patience, Work};
 
 pub use batch::{Batch, Entry, Sent};
 pub use dead::{DeadLetter, DeadLetters, Requeued};

@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     DmaQueue,
-    engine::{Accepted, Patience},
     ticket::{Refused, Ticket},
+    work::{Accepted, Patience},
 };
 use crate::{
     error::Result,

@@ -4,12 +4,12 @@ use std::{sync::Arc, task::Waker, thread::Thread, time::Instant};
 
 use super::{
     dead::{DeadLetter, Ring},
-    engine::Work,
     fence::FenceState,
     hazard::Accesses,
     parcel::Parcel,
     receipt::Receipt,
     small::Small,
+    work::Work,
 };
 use crate::{
     backend::{HostBlock, Op, Source, Token},

@@ -5,14 +5,15 @@ use std::{sync::atomic::Ordering::Relaxed, time::Instant};
 use super::{
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::{Ring, once_more},
-    engine::{Accepted, Shared, Work},
     machine::Machine,
     model::{Action, CancelOutcome, Event, Offer, QueueId, Submit},
     parcel::Parcel,
     permit::Waiting,
     promise::Promises,
     receipt::Receipt,
+    shared::Shared,
     slab::Slab,
+    work::{Accepted, Work},
 };
 use crate::{
     backend::{Command, HostBlock, Lane, MemId, Path, Token},

@@ -3,13 +3,7 @@
 use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 
 use super::{
-    MessageId,
-    cell::Waiter,
-    core::Clock,
-    engine::{Engine, Work},
-    hazard::Accesses,
-    model::Kind,
-    parcel::Parcel,
+    MessageId, cell::Waiter, core::Clock, engine::Engine, hazard::Accesses, model::Kind, parcel::Parcel, work::Work,
 };
 use crate::{
     backend::{Lane, Op, Source},

@@ -15,8 +15,8 @@ use super::{
     baton::Call,
     cell::{ReceiverOf, Wake},
     core::{Clock, Core, Effects},
-    engine::{Mode, Shared},
     model::Event,
+    shared::{Mode, Shared},
 };
 use crate::{
     backend::{self, Command},

@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use super::{
     Engine, FailPolicy, Patience,
-    engine::Accepted,
     model::{Kind, Limits},
     parcel::Parcel,
     ticket::Ticket,
+    work::Accepted,
 };
 use crate::{
     backend::{Backend, Capabilities, Command, Event, HostBlock, Lane, MemId, Op, PipelineId, cpu},

@@ -12,7 +12,7 @@ use std::{
 use super::{
     MessageId,
     drive::run_users,
-    engine::{Mode, Shared},
+    shared::{Mode, Shared},
 };
 use crate::{backend::Token, error::TransferError};
 

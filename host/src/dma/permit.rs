@@ -10,9 +10,9 @@ use std::{
 
 use super::{
     DmaQueue,
-    engine::Patience,
     model::Turn,
     ticket::{Refused, Ticket},
+    work::Patience,
 };
 use crate::{
     error::{Refusal, Result},

@@ -3,9 +3,10 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{
-    engine::{Engine, Shared},
+    engine::Engine,
     fence::{Fence, FenceState},
     model::Event,
+    shared::Shared,
 };
 use crate::{backend::Token, error::FailureKind};
 

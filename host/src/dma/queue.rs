@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     batch::Batch,
     doorbell::Doorbell,
-    engine::{Accepted, Engine, Patience, Work},
+    engine::Engine,
     fence::Fence,
     machine::Explanation,
     model::{Event, FailPolicy, Kind, Limits, Priority, QueueId},
@@ -15,6 +15,7 @@ use super::{
     permit::{Permit, Reserving},
     small::MOST_INLINE,
     ticket::{Refused, Ticket},
+    work::{Accepted, Patience, Work},
 };
 use crate::{
     error::{Error, Refusal, Result, TransferError},

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{engine::Shared, machine::Explanation};
+use super::{machine::Explanation, shared::Shared};
 
 /// A queue whose oldest message has waited for long; see [`Device::stalled`](crate::Device::stalled).
 #[derive(Debug, Clone, PartialEq, Eq)]

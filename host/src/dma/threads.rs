@@ -6,7 +6,7 @@ use super::{
     cell::ReceiverOf,
     core::Clock,
     drive::{Driver, run_users},
-    engine::{Mode, Shared},
+    shared::{Mode, Shared},
 };
 
 /// How long the reaping thread sleeps in the backend when nothing happens.

@@ -16,11 +16,11 @@ use crossbeam::channel::{self, Receiver, Sender};
 use super::{
     MessageId,
     cell::{Receiver as Receive, ReceiverOf, Resolved, Waiter},
-    engine::Shared,
     fence::FenceState,
     machine::Explanation,
     model::CancelOutcome,
     receipt::Receipt,
+    shared::Shared,
 };
 use crate::{
     backend::Token,
