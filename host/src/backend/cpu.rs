@@ -264,7 +264,7 @@ impl Backend for Cpu {
     }
 
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
-        let program = Program::new(kernel, overrides, self.twin, self.shared.pool.current_num_threads())?;
+        let program = Program::new(kernel, overrides, self.twin, Some(self.shared.pool.current_num_threads()))?;
         let mut programs = self.shared.programs.lock().unwrap_or_else(PoisonError::into_inner);
         programs.push(Arc::new(program));
         Ok(PipelineId(programs.len() as u64 - 1))

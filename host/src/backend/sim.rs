@@ -257,13 +257,8 @@ impl Backend for Sim {
     }
 
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
-        // What was measured on this machine must not choose: every run takes the same form.
-        let twin = match self.twin {
-            Twin::Any if kernel.native().is_some() && overrides.is_empty() => Twin::Native,
-            Twin::Any => Twin::Simt,
-            asked => asked,
-        };
-        let program = Program::new(kernel, overrides, twin, pool()?.current_num_threads())?;
+        // What is measured on this machine must not choose: every run takes the same form.
+        let program = Program::new(kernel, overrides, self.twin, None)?;
         let storage = kernel.entry()?.bindings.iter().filter(|slot| slot.access != Access::Uniform);
         let passes = storage.map(|slot| if slot.access == Access::ReadWrite { 2 } else { 1 }).collect();
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);

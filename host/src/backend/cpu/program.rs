@@ -51,13 +51,14 @@ enum Why {
 }
 
 impl Program {
-    /// The form that `twin` asks for; with [`Twin::Any`] that which was measured to be the faster one. A
-    /// native twin knows no overrides, so a kernel with overrides runs as WGSL.
+    /// The form that `twin` asks for; with [`Twin::Any`] that which was measured to be the faster one on so
+    /// many threads, or where nothing is to be measured the native twin. That knows no overrides, so a kernel
+    /// with overrides runs as WGSL.
     pub(in crate::backend) fn new(
         kernel: &Kernel,
         overrides: &[(String, f64)],
         twin: Twin,
-        threads: usize,
+        measured: Option<usize>,
     ) -> Result<Self> {
         let native = kernel.native().filter(|_| overrides.is_empty());
         let simt = || Ok::<_, Error>(Form::Simt(Box::new(compile(kernel, overrides)?)));
@@ -65,14 +66,16 @@ impl Program {
             (Twin::Native, Some(native)) => (Form::Native(native), Why::Forced, None),
             (Twin::Simt, _) => (simt()?, Why::Forced, None),
             (Twin::Any, None) => (simt()?, Why::Alone, None),
-            (Twin::Any, Some(native)) => match Undecided::new(kernel, native, threads)? {
-                None => (Form::Native(native), Why::Alone, None),
-                Some(undecided) => match undecided.answer() {
-                    None => (Form::Native(native), Why::Alone, Some(undecided)),
-                    Some(answer) if answer.simt_is_faster() => (simt()?, Why::Faster, None),
-                    Some(_) => (Form::Native(native), Why::Faster, None),
-                },
-            },
+            (Twin::Any, Some(native)) => {
+                match measured.map(|threads| Undecided::new(kernel, native, threads)).transpose()?.flatten() {
+                    None => (Form::Native(native), Why::Alone, None),
+                    Some(undecided) => match undecided.answer() {
+                        None => (Form::Native(native), Why::Alone, Some(undecided)),
+                        Some(answer) if answer.simt_is_faster() => (simt()?, Why::Faster, None),
+                        Some(_) => (Form::Native(native), Why::Faster, None),
+                    },
+                }
+            }
             (Twin::Native, None) => {
                 let what = if kernel.native().is_some() {
                     "its native twin knows no overrides"
