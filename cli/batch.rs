@@ -33,7 +33,7 @@ try again; 130 Ctrl-C.";
 #[derive(Debug, Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Batch {
-    /// The job: q6, derived from TPC-H's query 6, in exact integers. `run q6` is the same.
+    /// The job: q6, derived from TPC-H's query 6, in exact integers. `wharf batch run q6` is the same.
     #[arg(value_name = "JOB")]
     word: String,
     /// The job, where a verb stands before it.

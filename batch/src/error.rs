@@ -102,7 +102,11 @@ pub enum Error {
         reason: String,
     },
     /// A scale factor for which there is no data.
-    #[error("scale {scale}: must be a number from 0 to {most}", most = crate::source::Lineitem::MOST_SCALE)]
+    #[error(
+        "scale {scale}: must be 0, or a number from {least} to {most}",
+        least = crate::source::Lineitem::LEAST_SCALE,
+        most = crate::source::Lineitem::MOST_SCALE
+    )]
     Scale {
         /// The scale factor asked for.
         scale: f64,

@@ -45,6 +45,17 @@ pub(crate) struct Allocation {
     pub(crate) in_use: Arc<AtomicU64>,
 }
 
+impl Allocation {
+    /// Says that it is not this device's.
+    pub(crate) fn not_of(&self, device: &str) -> String {
+        let owner = &self.engine.shared.device;
+        if **owner == *device {
+            return format!("belongs to another `Device::open` of {owner}, which is a device of its own");
+        }
+        format!("belongs to {owner}, not to {device}")
+    }
+}
+
 impl Drop for Allocation {
     fn drop(&mut self) {
         self.in_use.fetch_sub(self.charged, Relaxed);

@@ -118,8 +118,7 @@ fn own(device: &Device, buffer: &Buffer<impl Element>) -> Result<()> {
     if Arc::ptr_eq(&buffer.allocation.engine, &device.inner.engine) {
         return Ok(());
     }
-    let owner = &buffer.allocation.engine.shared.device;
-    Err(Error::argument("the buffer", format!("belongs to {owner}, not to {}", device.id())))
+    Err(Error::argument("the buffer", buffer.allocation.not_of(device.id())))
 }
 
 fn writable(buffer: &Buffer<impl Element>) -> Result<()> {

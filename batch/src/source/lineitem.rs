@@ -33,15 +33,18 @@ pub struct Lineitem {
 }
 
 impl Lineitem {
+    /// The smallest scale factor that makes rows: TPC-H's tables have a supplier then.
+    pub const LEAST_SCALE: f64 = 0.0001;
     /// The largest scale factor.
     pub const MOST_SCALE: f64 = 10_000.0;
 
     /// Lineitem at this scale factor: 1 is 6,001,215 rows.
     ///
     /// # Errors
-    /// [`Error::Scale`] where it is no number from 0 to [`Lineitem::MOST_SCALE`].
+    /// [`Error::Scale`] where it is neither 0 nor a number from [`Lineitem::LEAST_SCALE`] to
+    /// [`Lineitem::MOST_SCALE`].
     pub fn new(scale: f64) -> Result<Self> {
-        if !(0.0..=Self::MOST_SCALE).contains(&scale) {
+        if scale != 0.0 && !(Self::LEAST_SCALE..=Self::MOST_SCALE).contains(&scale) {
             return Err(Error::Scale { scale });
         }
         let orders = (ORDERS_AT_SCALE_1 * scale) as u64;

@@ -106,8 +106,7 @@ impl Launch<'_> {
     fn check(&self, kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<()> {
         let what = || format!("{}.{}", kernel.name(), slot.name);
         if !Arc::ptr_eq(&bound.allocation.engine, &self.device.inner.engine) {
-            let owner = &bound.allocation.engine.shared.device;
-            return Err(Error::argument(what(), format!("its buffer belongs to {owner}, not to {}", self.device.id())));
+            return Err(Error::argument(what(), format!("its buffer {}", bound.allocation.not_of(self.device.id()))));
         }
         if bound.allocation.read_only && slot.access == Declared::ReadWrite {
             return Err(Error::argument(what(), "is written, and its buffer was imported and is read-only"));

@@ -90,7 +90,13 @@ impl Checker<'_> {
         let verb = how.verb();
         let across = if conflict.group == 0 { "another invocation" } else { "another workgroup" };
         let message = format!("{verb} {address}, which {across} accesses without order");
+        // Of two accesses at one place no barrier comes between, but where the place is come to again.
+        let once = self.site(at) == conflict.access.site;
         let fix = match (conflict.group, place.root) {
+            (0, Root::Workgroup) if once => {
+                "Use atomics or separate elements; between two turns of a loop, put workgroupBarrier()."
+            }
+            (0, _) if once => "Use atomics or separate elements; between two turns of a loop, put storageBarrier().",
             (0, Root::Workgroup) => {
                 "Put workgroupBarrier() between the two accesses; storageBarrier() does not order workgroup memory."
             }
