@@ -4,8 +4,8 @@
 //! is accepted or handed back; accepted messages complete exactly once, in order within their
 //! queue; failures are values that travel along the data; nothing needs the user to poll.
 //!
-//! `machine` is the contract as one state machine without threads; `engine` drives it with a
-//! submitting and a reaping thread for each device; the rest is what users hold.
+//! `machine` is the contract as one state machine without threads; `engine` says who drives it, and
+//! `drive` how; `shared` is what handles of one device share; the rest is what users hold.
 
 use std::{fmt, sync};
 

@@ -167,7 +167,11 @@ impl Shared {
 
     /// Rings doorbells, and sees to it that what they let go goes.
     pub(crate) fn ring(&self, ring: impl FnOnce(&mut Core) -> bool) {
-        let mut core = self.lock();
+        self.ring_in(self.lock(), ring);
+    }
+
+    /// The same for who has the lock, which is released.
+    pub(super) fn ring_in(&self, mut core: MutexGuard<'_, Core>, ring: impl FnOnce(&mut Core) -> bool) {
         if ring(&mut core) {
             self.kick(core);
         }

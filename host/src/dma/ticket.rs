@@ -175,11 +175,7 @@ impl<B: Send + 'static> Ticket<B> {
         }
         let old = std::mem::replace(&mut cell.waiter, waiter);
         let message = cell.message;
-        if waits && core.machine.ring_for(message) {
-            shared.kick(core);
-        } else {
-            drop(core);
-        }
+        shared.ring_in(core, |core| waits && core.machine.ring_for(message));
         // A waker may own a task, and the task tickets of this device: it is not dropped under the lock.
         drop(old);
         None
@@ -302,11 +298,7 @@ impl<B: Send + 'static> Ticket<B> {
             let waits = matches!(waiter, Waiter::Callback(_));
             let old = std::mem::replace(&mut cell.waiter, waiter);
             let message = cell.message;
-            if waits && core.machine.ring_for(message) {
-                shared.kick(core);
-            } else {
-                drop(core);
-            }
+            shared.ring_in(core, |core| waits && core.machine.ring_for(message));
             drop(old);
             return None;
         };
