@@ -363,11 +363,17 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration);
 
     /// For backends whose submissions never wait and whose reports come from threads of their own: keeps
-    /// the ring, calls it after each report that does not come out of a call of `submit` (from the thread
-    /// that reports, which then does what the report leads to), and answers `true`. Such a device is reaped
+    /// the ring, calls it after reports that do not come out of a call of `submit` (from the thread that
+    /// reports, which then does what they lead to), unless somebody reaps them before, and answers `true`. Such a device is reaped
     /// without waiting, by whoever submits or reports. Called once, before everything else, if at all.
     fn report_to(&self, ring: Ring) -> bool {
         drop(ring);
+        false
+    }
+
+    /// Whether [`Backend::reap`] would find something at once: asked often, by those who wait, of a backend
+    /// that [reports](Backend::report_to). May be wrong for a moment.
+    fn has_reports(&self) -> bool {
         false
     }
 

@@ -24,6 +24,7 @@ use crate::{
     options::{Options, Progress, Twin},
 };
 
+mod brief;
 mod choice;
 mod lanes;
 pub(super) mod memory;
@@ -138,7 +139,7 @@ impl Cpu {
             for (lane, name) in ["upload", "compute", "download"].into_iter().enumerate() {
                 let shared = device.shared.clone();
                 let run =
-                    move || shared.lanes.run(lane, |command| shared.execute(command, Instant::now(), Instant::now));
+                    move || shared.lanes.run(lane, |command, started, now| shared.execute(command, started, now));
                 thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
             }
         }
@@ -281,6 +282,10 @@ impl Backend for Cpu {
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
         self.shared.lanes.reap(events, timeout);
+    }
+
+    fn has_reports(&self) -> bool {
+        self.shared.lanes.has_reports()
     }
 
     fn abandon(&self, _cause: &str) {

@@ -134,9 +134,13 @@ impl Shared {
         (self.mode != Mode::Manual && !self.spin.is_zero()).then(|| Instant::now() + self.spin)
     }
 
-    /// Looks about until messages are resolved that are not among the `seen`. Answers whether there are.
+    /// Looks about until messages are resolved that are not among the `seen`, and takes in what is reported
+    /// meanwhile. Answers whether there are.
     pub(super) fn look_about(&self, seen: u64, end: Instant) -> bool {
         while self.resolved.load(Relaxed) == seen {
+            if self.mode == Mode::Helped && self.backend.has_reports() {
+                self.help();
+            }
             if Instant::now() >= end {
                 return false;
             }

@@ -1,23 +1,27 @@
 //! The CPU device's lanes: commands in, reports out, order kept.
 //!
 //! A lane is a queue with a thread. Small commands are done at once by whoever submits them, where
-//! their lane is idle and their edges are over: handing one to a thread costs more than doing it.
+//! their lane is idle and their edges are over: handing one to a thread costs more than doing it. For the
+//! same reason a lane takes, and reports, brief commands several at a time.
 
 use std::{
     collections::VecDeque,
     fmt, hint,
     sync::{
         Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
+use super::brief::{Brief, Grace, MOMENT};
 use crate::backend::{Command, Event, Op, Ring, Source, Token};
 
 /// Bytes of a command that is done at once, and of all that one submission does so.
 const SMALL_BYTES: u64 = 4 << 10;
 const AT_ONCE_BYTES: u64 = 16 << 10;
+/// Commands that a lane takes at a time.
+const BURST: usize = 16;
 
 /// Who runs the commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,9 @@ pub(super) struct Lanes {
     reported: Condvar,
     /// Grows when a lane that looks about should look into the books.
     news: AtomicU32,
+    /// There are events in the books: who finds it unset need not look. Written under the lock, and what it
+    /// is about is only ever read there.
+    told: AtomicBool,
     ring: OnceLock<Ring>,
 }
 
@@ -98,6 +105,7 @@ impl Lanes {
             work: Default::default(),
             reported: Condvar::new(),
             news: AtomicU32::new(0),
+            told: AtomicBool::new(false),
             ring: OnceLock::new(),
         }
     }
@@ -149,6 +157,7 @@ impl Lanes {
                 done.finished = ended;
             }
         }
+        self.told.store(!books.events.is_empty(), Relaxed);
         drop(books);
         if queued {
             self.rouse(sleepers);
@@ -163,46 +172,100 @@ impl Lanes {
         }
     }
 
-    /// The thread of a lane.
-    pub(super) fn run(&self, lane: usize, execute: impl Fn(Command) -> Event) {
-        while let Some(command) = self.next(lane) {
-            let token = command.token;
-            let event = execute(command);
-            let mut books = self.lock();
-            books.events.push(event);
-            books.running[token.index as usize] = None;
-            books.unfinished[lane] -= 1;
-            // Another lane's next command may have waited for this one.
-            let sleepers = std::array::from_fn(|other| {
-                !books.queues[other].is_empty() && std::mem::take(&mut books.asleep[other])
-            });
-            drop(books);
-            self.rouse(sleepers);
-            if let Some(ring) = self.ring.get() {
-                ring();
+    /// The thread of a lane. `execute` is given the command, when it begins, and what to ask for the time of
+    /// its end.
+    pub(super) fn run(&self, lane: usize, execute: impl Fn(Command, Instant, &dyn Fn() -> Instant) -> Event) {
+        let (mut brief, mut grace) = (Brief::default(), Grace::default());
+        let (mut burst, mut ended) = (VecDeque::with_capacity(BURST), Vec::with_capacity(BURST));
+        while self.take(lane, &mut burst, &mut grace) {
+            let mut now = Instant::now();
+            let mut told = now;
+            while let Some(command) = burst.pop_front() {
+                if small(&command.op).is_none() && !brief.knows(&command.op) {
+                    // What is over is told of before anything begins that may take long.
+                    self.report(lane, &mut ended, &mut grace, now);
+                    self.see_to(&mut grace, None);
+                    told = now;
+                }
+                let (token, what) = (command.token, brief.key(&command.op));
+                let event = execute(command, now, &Instant::now);
+                if let Event::Done(done) = &event {
+                    brief.learn(what, done.finished.saturating_duration_since(now));
+                    // The next begins where this one ends: to read the clock again would cost as much.
+                    now = done.finished;
+                }
+                ended.push((token, event));
+                if burst.is_empty() || now.saturating_duration_since(told) > MOMENT {
+                    self.report(lane, &mut ended, &mut grace, now);
+                    self.see_to(&mut grace, Some(now));
+                    told = now;
+                }
             }
         }
     }
 
-    /// The lane's next command once it may start; `None` when the device is closed.
-    fn next(&self, lane: usize) -> Option<Command> {
+    /// Writes the ends of commands into the books.
+    fn report(&self, lane: usize, ended: &mut Vec<(Token, Event)>, grace: &mut Grace, now: Instant) {
+        if ended.is_empty() {
+            return;
+        }
+        let mut books = self.lock();
+        books.unfinished[lane] -= ended.len() as u32;
+        for (token, event) in ended.drain(..) {
+            books.running[token.index as usize] = None;
+            books.events.push(event);
+        }
+        self.told.store(true, Relaxed);
+        // Another lane's next command may have waited for one of these.
+        let sleepers = std::array::from_fn(|other| {
+            !books.queues[other].is_empty() && std::mem::take(&mut books.asleep[other])
+        });
+        drop(books);
+        grace.begin(now);
+        self.rouse(sleepers);
+    }
+
+    /// Sees to it that reports are taken in. Whoever sends or waits has the messages at hand and does it in
+    /// passing, if `now` is still within their time for it; else this thread does.
+    fn see_to(&self, grace: &mut Grace, now: Option<Instant>) {
+        if !self.told.load(Relaxed) {
+            return grace.end();
+        }
+        if grace.is_over(now)
+            && let Some(ring) = self.ring.get()
+        {
+            ring();
+        }
+    }
+
+    /// Takes the lane's next commands once the first of them may start; `false` when the device is closed.
+    fn take(&self, lane: usize, burst: &mut VecDeque<Command>, grace: &mut Grace) -> bool {
         let Run::Lanes { spin } = self.run else { unreachable!("there are no lanes") };
         let mut until = None;
         loop {
             let seen = self.news.load(Relaxed);
             let mut books = self.lock();
-            if books.queues[lane].front().is_some_and(|command| books.may_start(command)) {
-                return books.queues[lane].pop_front();
+            while burst.len() < BURST && books.queues[lane].front().is_some_and(|command| books.may_start(command)) {
+                burst.extend(books.queues[lane].pop_front());
+            }
+            if !burst.is_empty() {
+                return true;
             }
             if books.closed && books.queues[lane].is_empty() {
-                return None;
+                drop(books);
+                self.see_to(grace, None);
+                return false;
             }
             let until = *until.get_or_insert_with(|| Instant::now() + spin);
-            if Instant::now() < until {
+            let mut now = Instant::now();
+            if now < until || grace.is_running() {
                 drop(books);
-                while self.news.load(Relaxed) == seen && Instant::now() < until {
+                while self.news.load(Relaxed) == seen && now < until {
+                    self.see_to(grace, Some(now));
                     (0..16).for_each(|_| hint::spin_loop());
+                    now = Instant::now();
                 }
+                self.see_to(grace, Some(now).filter(|&now| now < until));
                 continue;
             }
             books.asleep[lane] = true;
@@ -212,7 +275,15 @@ impl Lanes {
         }
     }
 
+    /// Whether there is something to reap.
+    pub(super) fn has_reports(&self) -> bool {
+        self.told.load(Relaxed)
+    }
+
     pub(super) fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
+        if timeout.is_zero() && !self.told.load(Relaxed) {
+            return;
+        }
         let mut books = self.lock();
         if books.events.is_empty() && !timeout.is_zero() && !books.woken {
             books.awaited = true;
@@ -220,6 +291,7 @@ impl Lanes {
             books.awaited = false;
         }
         books.woken = false;
+        self.told.store(false, Relaxed);
         if events.is_empty() {
             // The two lists change places, and neither is allocated again.
             std::mem::swap(events, &mut books.events);
