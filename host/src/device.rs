@@ -35,7 +35,8 @@ pub(crate) struct Inner {
     pub(crate) backend: Arc<dyn Backend>,
     /// The queues of messages that name none, one for each lane.
     queues: [DmaQueue; 3],
-    pipelines: Mutex<HashMap<u64, Variants>>,
+    /// By the kernel's number, in its order.
+    pipelines: Mutex<Vec<(u64, Variants)>>,
     pub(crate) launches: Pool<backend::Launch>,
     pub(crate) scratch: Mutex<HashMap<(usize, usize), Arc<Allocation>>>,
     in_use: Arc<AtomicU64>,
@@ -243,7 +244,12 @@ impl Device {
 
     pub(crate) fn pipeline(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
         let mut pipelines = self.inner.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = pipelines.entry(kernel.number()).or_default();
+        let number = kernel.number();
+        let place = pipelines.binary_search_by_key(&number, |(number, _)| *number).unwrap_or_else(|place| {
+            pipelines.insert(place, (number, Variants::default()));
+            place
+        });
+        let known = &mut pipelines[place].1;
         let prepared = match known.iter().find(|(set, _)| set == overrides) {
             Some((_, prepared)) => prepared.clone(),
             None => {

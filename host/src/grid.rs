@@ -10,7 +10,7 @@ use crate::{
     uniform::Uniform,
 };
 
-fn elements(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], name: &str) -> Result<u64> {
+fn elements(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound], name: &str) -> Result<u64> {
     let found = storage.iter().position(|slot| slot.name == name);
     let index = found.ok_or_else(|| {
         Error::argument(
@@ -18,7 +18,7 @@ fn elements(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], name: &str) -> 
             "the kernel's descriptor names a binding that its WGSL lacks",
         )
     })?;
-    Ok(elements_of(storage[index], &bound[index]))
+    Ok(elements_of(storage[index], bound[index]))
 }
 
 /// Elements that the binding has as the kernel sees it, whatever the buffer's own are: bytes may be
@@ -30,7 +30,7 @@ pub(crate) fn elements_of(slot: &Slot, bound: &Bound) -> u64 {
 
 /// Workgroups by the kernel's own rule; those of the parameter `n` where it is smaller than the
 /// counted buffer.
-pub(crate) fn groups(kernel: &Kernel, storage: &[&Slot], bound: &[Bound], uniform: &Uniform<'_>) -> Result<[u32; 3]> {
+pub(crate) fn groups(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound], uniform: &Uniform<'_>) -> Result<[u32; 3]> {
     let count = |of: &str, per_group: u32| -> Result<u64> {
         let there = elements(kernel, storage, bound, of)?;
         let n = uniform.u32(kernel.name(), "n").map_or(there, u64::from);
@@ -95,7 +95,7 @@ pub(crate) fn check_workgroup(kernel: &Kernel, overrides: &[(String, f64)], devi
 pub(crate) fn check_needs(
     kernel: &Kernel,
     storage: &[&Slot],
-    bound: &[Bound],
+    bound: &[&Bound],
     uniform: &Uniform<'_>,
     groups: [u32; 3],
 ) -> Result<()> {

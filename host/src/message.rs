@@ -45,6 +45,15 @@ impl Draft {
         self.keep.push(allocation.clone());
     }
 
+    /// The same, where it may do something to the buffer already.
+    pub(crate) fn touch_again(&mut self, allocation: &Arc<Allocation>, access: Access) {
+        match self.work.accesses.iter_mut().find(|(known, _)| *known == allocation.resource) {
+            Some((_, known)) if access.writes() => *known = access,
+            Some(_) => {}
+            None => self.touch(allocation, access),
+        }
+    }
+
     /// Takes it apart: its operation, and what that does to which device buffers.
     pub(crate) fn dismantle(mut self) -> (Option<Op>, impl Iterator<Item = (Arc<Allocation>, Access)>) {
         let accesses = std::mem::take(&mut self.work.accesses).into_iter().map(|(_, access)| access);

@@ -138,8 +138,7 @@ impl Cpu {
         if options.progress == Progress::Threads {
             for (lane, name) in ["upload", "compute", "download"].into_iter().enumerate() {
                 let shared = device.shared.clone();
-                let run =
-                    move || shared.lanes.run(lane, |command, started, now| shared.execute(command, started, now));
+                let run = move || shared.lanes.run(lane, |command, started, now| shared.execute(command, started, now));
                 thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
             }
         }

@@ -112,8 +112,18 @@ impl Core {
 
     /// Takes one event. What is to be submitted goes to `batch`, the rest to `effects`.
     pub(super) fn step(&mut self, event: Event, batch: &mut Vec<Command>, clock: &mut Clock, shared: &Shared) {
+        self.take(event);
+        self.act(batch, clock, shared);
+    }
+
+    /// Takes one event of several; [`Core::act`] follows the last.
+    pub(super) fn take(&mut self, event: Event) {
+        self.machine.step(event, &mut self.actions);
+    }
+
+    /// Does what events have led to.
+    pub(super) fn act(&mut self, batch: &mut Vec<Command>, clock: &mut Clock, shared: &Shared) {
         let mut actions = std::mem::take(&mut self.actions);
-        self.machine.step(event, &mut actions);
         for action in actions.drain(..) {
             match action {
                 Action::Submit(submit) => batch.push(self.command(submit, clock.read(shared))),
@@ -298,8 +308,14 @@ impl Core {
     }
 
     pub(super) fn stage_at(&mut self, event: Event, clock: &mut Clock, shared: &Shared) {
+        self.take(event);
+        self.act_only(clock, shared);
+    }
+
+    /// Does what events have led to that submit nothing.
+    pub(super) fn act_only(&mut self, clock: &mut Clock, shared: &Shared) {
         let mut batch = Vec::new();
-        self.step(event, &mut batch, clock, shared);
+        self.act(&mut batch, clock, shared);
         debug_assert!(batch.is_empty(), "only `Event::Pump` submits");
     }
 }

@@ -167,7 +167,6 @@ impl Shared {
     /// Takes the backend's reports in.
     pub(super) fn absorb(&self, events: &mut Vec<backend::Event>) {
         let mut core = self.lock();
-        let mut clock = Clock::default();
         for event in events.drain(..) {
             let event = match event {
                 backend::Event::Lost(cause) => Event::Lost(cause),
@@ -178,8 +177,9 @@ impl Shared {
                     Event::Over(done.token, done.result)
                 }
             };
-            core.stage_at(event, &mut clock, self);
+            core.take(event);
         }
+        core.act_only(&mut Clock::default(), self);
         core.dirty |= core.unresolved > 0;
         let wake = core.dirty && core.asleep && self.mode == Mode::Threads;
         let news = !core.effects.is_empty();

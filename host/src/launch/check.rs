@@ -8,7 +8,7 @@ use wharf_simt::{Access as Declared, Scalar, Slot};
 use super::Launch;
 use crate::{
     backend::{Lane, Op, Region},
-    buffer::{Allocation, Bound},
+    buffer::Bound,
     device::LEAST_BYTES,
     dma::Access,
     error::{Error, Result},
@@ -23,7 +23,7 @@ impl Launch<'_> {
     pub(super) fn message(&self, kernel: &Kernel) -> Result<Message<()>> {
         let entry = kernel.entry()?;
         let storage: SmallVec<[&Slot; 8]> = entry.bindings.iter().filter(|s| s.access != Declared::Uniform).collect();
-        let mut bound = self.in_order(kernel, &storage)?;
+        let bound = self.in_order(kernel, &storage)?;
         for (slot, bound) in storage.iter().zip(&bound) {
             self.check(kernel, slot, bound)?;
         }
@@ -45,34 +45,22 @@ impl Launch<'_> {
         if groups.contains(&0) {
             return Ok(message(Op::Nothing));
         }
-        for (slot, bound) in storage.iter().zip(&mut bound) {
-            // No API binds nothing. An empty buffer that is read stands for its allocation's padding,
-            // which is zeroes.
-            if bound.allocation.bytes == 0 && slot.access == Declared::Read && slot.min_bytes <= LEAST_BYTES {
-                bound.region.bytes = slot.min_bytes;
-            }
-            if bound.region.bytes < slot.min_bytes {
-                let stride = slot.layout.tail_stride().map_or(1, u64::from);
-                return Err(Error::Length {
-                    what: format!("{}.{}", kernel.name(), slot.name),
-                    expected: slot.min_bytes / stride,
-                    got: bound.region.bytes / stride,
-                });
-            }
+        launch.storage.clear();
+        for (slot, bound) in storage.iter().zip(&bound) {
+            launch.storage.push(region_of(kernel, slot, bound)?);
         }
         let pipeline = self.device.pipeline(kernel, &self.overrides)?;
         (launch.pipeline, launch.groups, launch.uniform) = (pipeline, groups, uniform.bytes);
-        launch.storage.clear();
-        launch.storage.extend(bound.iter().map(whole_grains));
         let mut message = message(Op::Launch(launch));
-        for (allocation, access) in accesses(&storage, &bound) {
-            message.draft.touch(allocation, access);
+        for (slot, bound) in storage.iter().zip(&bound) {
+            let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
+            message.draft.touch_again(&bound.allocation, access);
         }
         Ok(message)
     }
 
     /// The bound buffers in the order of the kernel's storage bindings.
-    fn in_order(&self, kernel: &Kernel, storage: &[&Slot]) -> Result<SmallVec<[Bound; 8]>> {
+    fn in_order(&self, kernel: &Kernel, storage: &[&Slot]) -> Result<SmallVec<[&Bound; 8]>> {
         let mut places: SmallVec<[Option<&Bound>; 8]> = smallvec![None; storage.len()];
         for (name, bound) in self.bound.iter().filter_map(|(n, b)| n.map(|n| (n, b))) {
             let what = || format!("{}.{name}", kernel.name());
@@ -97,7 +85,7 @@ impl Launch<'_> {
             .zip(places)
             .map(|(slot, place)| {
                 let what = || format!("{}.{}", kernel.name(), slot.name);
-                place.cloned().ok_or_else(|| Error::argument(what(), format!("{} is not bound", slot.layout)))
+                place.ok_or_else(|| Error::argument(what(), format!("{} is not bound", slot.layout)))
             })
             .collect()
     }
@@ -144,7 +132,7 @@ impl Launch<'_> {
         kernel: &'k Kernel,
         memory: Vec<u8>,
         storage: &[&Slot],
-        bound: &[Bound],
+        bound: &[&Bound],
     ) -> Result<Uniform<'k>> {
         let mut uniform = Uniform::new(kernel.shape()?, memory);
         for (name, bytes) in self.uniforms.iter() {
@@ -158,7 +146,7 @@ impl Launch<'_> {
             _ => None,
         };
         if let Some(counted) = counted {
-            uniform.default_n(kernel.name(), grid::elements_of(storage[counted], &bound[counted]))?;
+            uniform.default_n(kernel.name(), grid::elements_of(storage[counted], bound[counted]))?;
         }
         uniform.complete(kernel.name())?;
         Ok(uniform)
@@ -178,12 +166,26 @@ fn element_of(slot: &Slot) -> Option<Scalar> {
     of(&slot.layout)
 }
 
-/// Bindings are multiples of 4 bytes; the allocation has room for that.
-fn whole_grains(bound: &Bound) -> Region {
-    Region { bytes: bound.region.bytes.next_multiple_of(4), ..bound.region }
+/// What of the device's memory a binding is, in multiples of 4 bytes: the allocation has room for that.
+fn region_of(kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<Region> {
+    let mut bytes = bound.region.bytes;
+    // No API binds nothing. An empty buffer that is read stands for its allocation's padding, which is
+    // zeroes.
+    if bound.allocation.bytes == 0 && slot.access == Declared::Read && slot.min_bytes <= LEAST_BYTES {
+        bytes = slot.min_bytes;
+    }
+    if bytes < slot.min_bytes {
+        let stride = slot.layout.tail_stride().map_or(1, u64::from);
+        return Err(Error::Length {
+            what: format!("{}.{}", kernel.name(), slot.name),
+            expected: slot.min_bytes / stride,
+            got: bytes / stride,
+        });
+    }
+    Ok(Region { bytes: bytes.next_multiple_of(4), ..bound.region })
 }
 
-fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[Bound]) -> Result<()> {
+fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound]) -> Result<()> {
     for (i, a) in bound.iter().enumerate() {
         for (j, b) in bound.iter().enumerate().skip(i + 1) {
             let writes = [i, j].iter().any(|&k| storage[k].access == Declared::ReadWrite);
@@ -196,18 +198,4 @@ fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[Bound]) -> Result<
         }
     }
     Ok(())
-}
-
-/// One access for each buffer.
-fn accesses<'b>(storage: &[&Slot], bound: &'b [Bound]) -> SmallVec<[(&'b Arc<Allocation>, Access); 8]> {
-    let mut accesses: SmallVec<[(&Arc<Allocation>, Access); 8]> = SmallVec::new();
-    for (slot, bound) in storage.iter().zip(bound) {
-        let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
-        match accesses.iter_mut().find(|(known, _)| known.resource == bound.allocation.resource) {
-            Some((_, known)) if access == Access::ReadWrite => *known = access,
-            Some(_) => {}
-            None => accesses.push((&bound.allocation, access)),
-        }
-    }
-    accesses
 }

@@ -217,9 +217,8 @@ impl Lanes {
         }
         self.told.store(true, Relaxed);
         // Another lane's next command may have waited for one of these.
-        let sleepers = std::array::from_fn(|other| {
-            !books.queues[other].is_empty() && std::mem::take(&mut books.asleep[other])
-        });
+        let sleepers =
+            std::array::from_fn(|other| !books.queues[other].is_empty() && std::mem::take(&mut books.asleep[other]));
         drop(books);
         grace.begin(now);
         self.rouse(sleepers);

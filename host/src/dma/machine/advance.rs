@@ -24,6 +24,9 @@ impl Machine {
         let mut after = After::default();
         let Some(&Command { message, first: true, .. }) = self.commands.get(command) else { return after };
         let message = self.messages.get(message).expect("it outlives its commands");
+        if message.across == 0 {
+            return after;
+        }
         for edge in &message.edges {
             let earlier = self.messages.get(edge.on);
             let Some(earlier) = earlier.filter(|m| m.state == State::Submitted && m.kind != message.kind) else {
