@@ -227,6 +227,13 @@ pub struct TransferError {
     pub bytes_done: u64,
 }
 
+impl TransferError {
+    /// Whether the message itself went well, and only tells of others.
+    pub(crate) fn is_folded(&self) -> bool {
+        matches!(self.kind, FailureKind::Unsignaled { .. })
+    }
+}
+
 impl std::error::Error for TransferError {}
 
 impl fmt::Display for TransferError {
@@ -262,6 +269,14 @@ pub enum FailureKind {
     #[error("its input was never made: {root}")]
     Upstream {
         /// The first failure in the chain.
+        root: Arc<TransferError>,
+    },
+    /// It did what it was sent for. But it speaks also for the messages without a ticket that its queue
+    /// accepted before it ([`DmaQueue::post`](crate::DmaQueue::post)), and one of them failed: it is among
+    /// the dead letters.
+    #[error("it went well, and a message without a ticket before it did not: {root}")]
+    Unsignaled {
+        /// The first failure among them.
         root: Arc<TransferError>,
     },
     /// A fence that the program was to signal failed, or will never be signalled.

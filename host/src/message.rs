@@ -80,6 +80,7 @@ impl<B: Send + 'static> Message<B> {
             accesses: SmallVec::new(),
             moves,
             deadline: None,
+            unsignaled: false,
         };
         Self { draft: Draft { engine: engine.clone(), work, keep: SmallVec::new() }, buffer: PhantomData }
     }

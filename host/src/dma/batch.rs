@@ -108,6 +108,17 @@ impl<'q> Batch<'q> {
         Ok(Entry { round: self.round, index: self.messages.len() - 1, buffer: PhantomData })
     }
 
+    /// Adds a message without a ticket: see [`DmaQueue::post`].
+    ///
+    /// # Errors
+    /// As [`Batch::push`].
+    pub fn post<B: Send + 'static>(&mut self, message: Message<B>) -> Result<(), Refused<Message<B>>> {
+        let entry = self.push(message)?;
+        let draft = self.messages[entry.index].as_mut().expect("just pushed");
+        draft.work.unsignaled = true;
+        Ok(())
+    }
+
     /// Takes a message out again.
     ///
     /// # Panics
@@ -167,6 +178,10 @@ impl<'q> Batch<'q> {
         let works = self.messages.iter_mut().map(|message| message.as_mut().map(|message| &mut message.work));
         let total = (ops, self.bytes);
         queue.engine.send_all(queue.id, total, works, patience, &mut self.sent).map_err(|why| queue.refused(why))?;
+        for (sent, message) in self.sent.iter_mut().zip(&self.messages) {
+            // Its cell is gone when it is over.
+            sent.take_if(|_| message.as_ref().is_some_and(|message| message.work.unsignaled));
+        }
         self.messages.clear();
         self.bytes = 0;
         let round = std::mem::replace(&mut self.round, next_round());

@@ -143,7 +143,7 @@ impl Cell {
         *small = work.small.take();
         *staging = work.staging;
         *receipt = Some(its);
-        *waiter = Waiter::Nobody;
+        *waiter = if work.unsignaled { Waiter::Detached } else { Waiter::Nobody };
         *outcome = None;
         *leaked = false;
     }
@@ -185,7 +185,8 @@ impl Cell {
     pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut Ring, graves: &mut Vec<Parcel>) {
         let Resolved { result, parcel, receipt } = self.take().expect("buried once resolved");
         ledger.in_flight -= 1;
-        let Err(error) = result else {
+        // What it only tells of another is a letter of its own.
+        let Some(error) = result.err().filter(|error| !error.is_folded()) else {
             ledger.detached_ok += 1;
             return graves.extend(parcel);
         };

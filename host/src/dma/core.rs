@@ -164,7 +164,8 @@ impl Core {
                     }
                     receipt.delivered = Some(clock.read(shared).max(receipt.accepted));
                     trace::record(receipt, result.as_ref().err());
-                    let is_dead = result.is_err() && matches!(cell.waiter, Waiter::Detached);
+                    let failed = result.as_ref().is_err_and(|error| !error.is_folded());
+                    let is_dead = failed && matches!(cell.waiter, Waiter::Detached);
                     cell.outcome = Some(result);
                     if trace::events::are_wanted(is_dead) {
                         self.effects.traced.extend(cell.span().map(|span| (span, is_dead)));
@@ -247,6 +248,7 @@ impl Core {
             accesses: &work.accesses,
             label: work.label.clone(),
             deadline: work.deadline,
+            unsignaled: work.unsignaled,
         };
         let (token, id) = self.machine.accept_paid(&offer);
         let now = clock.read(shared);

@@ -223,6 +223,7 @@ impl<'d> DeadLetters<'d> {
             label: letter.error.label.clone(),
             accesses: std::mem::take(&mut letter.accesses),
             deadline: None,
+            unsignaled: false,
         };
         let mut core = self.engine.shared.lock();
         let machine = &mut core.machine;

@@ -123,6 +123,7 @@ impl Machine {
             turns: VecDeque::new(),
             failed,
             fence_failure: None,
+            untold: None,
             stopped: 0,
             closed: false,
             retired: false,
@@ -211,6 +212,7 @@ impl Machine {
                 if self.lost.is_none() {
                     self.queues[queue].failed = None;
                     self.queues[queue].gate_failure = None;
+                    self.queues[queue].untold = None;
                 }
             }
             Event::Close(queue) => {

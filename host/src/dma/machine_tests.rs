@@ -38,7 +38,7 @@ const PROGRAMS: u32 = if cfg!(miri) { 12 } else { 10_000 };
 #[test]
 fn no_program_loses_doubles_or_reorders_a_completion() {
     let config = ProptestConfig { cases: PROGRAMS, failure_persistence: None, ..ProptestConfig::default() };
-    let sum = RefCell::new([0_u64; 19]);
+    let sum = RefCell::new([0_u64; 20]);
     let ran = TestRunner::new(config).run(&program(), |steps| {
         let outcomes = panic::catch_unwind(|| Harness::new(None).run(&steps)).map_err(|cause| {
             let words = cause.downcast_ref::<String>().map(String::as_str);
@@ -81,7 +81,7 @@ const DEEP: Limits = Limits { depth: 20_000, policy: FailPolicy::Continue, ..Lim
 
 fn upload(queue: usize, bytes: u64) -> Offer<'static> {
     let kind = Kind::Work(Lane::Upload);
-    Offer { queue, kind, bytes, moves: bytes, accesses: &[], label: None, deadline: None }
+    Offer { queue, kind, bytes, moves: bytes, accesses: &[], label: None, deadline: None, unsignaled: false }
 }
 
 /// Pumps, and gives the commands that go out with their messages.
@@ -106,8 +106,9 @@ fn a_queue_that_is_opened_after_the_loss_refuses_at_once() {
 fn a_message_reads_only_what_was_made() {
     let mut harness = Harness::new(None);
     let buffer = harness.buffers[0];
-    let write = harness.offer(1, Kind::Work(Lane::Upload), (1, 1), &[(buffer, Access::Overwrite)], None).unwrap();
-    let read = harness.offer(3, Kind::Work(Lane::Download), (1, 1), &[(buffer, Access::Read)], None).unwrap();
+    let plain = (None, false);
+    let write = harness.offer(1, Kind::Work(Lane::Upload), (1, 1), &[(buffer, Access::Overwrite)], plain).unwrap();
+    let read = harness.offer(3, Kind::Work(Lane::Download), (1, 1), &[(buffer, Access::Read)], plain).unwrap();
     assert_eq!(harness.machine.edges_of(read).unwrap().count(), 1);
     harness.end(write, true);
     harness.end(read, false);

@@ -123,6 +123,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) label: Option<Arc<str>>,
     /// When it is cancelled by itself.
     pub(crate) deadline: Option<Instant>,
+    /// Nobody is told of it.
+    pub(crate) unsignaled: bool,
 }
 
 /// A place among the senders that wait for a credit of one queue: first come, first served, so that
@@ -240,6 +242,8 @@ pub(super) struct Message {
     pub(super) doom: Option<FailureKind>,
     /// It is among the deadlines.
     pub(super) timed: bool,
+    /// Nobody is told of it: the next message that somebody is told of tells how it came out.
+    pub(super) unsignaled: bool,
 }
 
 impl Message {
@@ -250,12 +254,12 @@ impl Message {
         (*bytes, *moves, *sent, *done) = (0, 0, 0, 0);
         (*torn, *commands, *last) = (false, 0, Token::default());
         (*label, *state) = (None, State::Waiting);
-        let Self { edges, accesses, dependants, unsent, unended, across, doom, timed, .. } = self;
+        let Self { edges, accesses, dependants, unsent, unended, across, doom, timed, unsignaled, .. } = self;
         edges.clear();
         accesses.clear();
         dependants.clear();
         (*unsent, *unended, *across) = (0, 0, 0);
-        (*doom, *timed) = (None, false);
+        (*doom, *timed, *unsignaled) = (None, false, false);
     }
 
     pub(super) fn lane(&self) -> Option<Lane> {
@@ -299,6 +303,8 @@ pub(super) struct Queue {
     pub(super) failed: Option<Arc<TransferError>>,
     /// The first failure since the last fence.
     pub(super) fence_failure: Option<Arc<TransferError>>,
+    /// The first failure, since the last signal, of a message that nobody is told of.
+    pub(super) untold: Option<Arc<TransferError>>,
     /// Failures of messages with lower numbers have stopped the queue already.
     pub(super) stopped: u64,
     pub(super) closed: bool,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    DmaQueue,
+    DmaQueue, MessageId,
     model::Turn,
     ticket::{Refused, Ticket},
     work::Patience,
@@ -58,6 +58,14 @@ impl<'q> Permit<'q> {
     /// [`Refusal::Closed`] and [`Refusal::Failed`] by the queue.
     pub fn send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
         self.queue.send_with(message, Patience::Paid(self))
+    }
+
+    /// The same without a ticket: see [`DmaQueue::post`].
+    ///
+    /// # Errors
+    /// As [`Permit::send`].
+    pub fn post<B: Send + 'static>(&self, message: Message<B>) -> Result<MessageId, Refused<Message<B>>> {
+        self.queue.post_with(message, Patience::Paid(self))
     }
 
     /// Takes credits out. Called under the engine's lock.

@@ -5,112 +5,21 @@ use std::{sync::Arc, time::Duration};
 use smallvec::SmallVec;
 
 use super::{
-    batch::Batch,
-    doorbell::Doorbell,
     engine::Engine,
     fence::Fence,
     machine::Explanation,
-    model::{Event, FailPolicy, Kind, Limits, Priority, QueueId},
+    model::{Event, Kind, QueueId},
     parcel::Parcel,
-    permit::{Permit, Reserving},
-    small::MOST_INLINE,
-    ticket::{Refused, Ticket},
+    permit::Permit,
+    ticket::Ticket,
     work::{Accepted, Patience, Work},
 };
-use crate::{
-    error::{Error, Refusal, Result, TransferError},
-    message::Message,
-};
+use crate::error::{Error, Refusal, Result, TransferError};
 
-/// Bounds of a queue that is about to be opened; see [`Device::queue`](crate::Device::queue).
-#[derive(Debug, Clone)]
-pub struct QueueOptions {
-    engine: Arc<Engine>,
-    name: Arc<str>,
-    limits: Limits,
-    inline_max: usize,
-}
+mod options;
+mod send;
 
-impl QueueOptions {
-    pub(crate) fn new(engine: &Arc<Engine>, name: &str) -> Self {
-        Self { engine: engine.clone(), name: name.into(), limits: Limits::DEFAULT, inline_max: 4 << 10 }
-    }
-
-    /// Messages that may be accepted and unresolved; 16,384 unless said otherwise, at least 1.
-    #[must_use]
-    pub fn depth(mut self, messages: u32) -> Self {
-        self.limits.depth = messages.max(1);
-        self
-    }
-
-    /// Bytes that accepted and unresolved messages may carry; 256 MiB unless said otherwise. A
-    /// larger message is accepted when the queue is empty; senders that wait are served in the order in
-    /// which they came, so that it is not passed for ever.
-    #[must_use]
-    pub fn bytes(mut self, bytes: u64) -> Self {
-        self.limits.bytes = bytes;
-        self
-    }
-
-    /// Messages, or chunks of large ones, that the driver may be given before they finish; 256 unless
-    /// said otherwise, at least 1.
-    #[must_use]
-    pub fn window(mut self, commands: u32) -> Self {
-        self.limits.window = commands.max(1);
-        self
-    }
-
-    /// Transfers of more bytes than this are given to the device in chunks: 4 MiB unless said
-    /// otherwise, a multiple of 256, and 16 times as many between buffers of the device. A chunk is
-    /// how long a queue of higher priority may have to wait, and how finely a transfer can be
-    /// cancelled; small ones cost rate. What moves without a copy is not cut.
-    #[must_use]
-    pub fn chunk(mut self, bytes: u64) -> Self {
-        self.limits.chunk = bytes.clamp(256, 1 << 48).next_multiple_of(256);
-        self
-    }
-
-    /// Whether its messages go before or after those of other queues for the same lane;
-    /// [`Priority::Normal`] unless said otherwise. Within a queue the order never changes. A message
-    /// that comes to the front of a queue of higher priority waits for the two chunks at most that
-    /// the driver already has on its lane. Queues of lower priority get what is left, which may be
-    /// nothing for as long as the others have something to send.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.limits.priority = priority;
-        self
-    }
-
-    /// Bytes up to which [`Upload::copy_from`](crate::Upload::copy_from) copies into small memory that
-    /// it uses again; 4 KiB unless said otherwise, 64 KiB at most. Larger slices go through a staging
-    /// block of their own, small ones share one.
-    #[must_use]
-    pub fn inline_max(mut self, bytes: usize) -> Self {
-        self.inline_max = bytes.min(MOST_INLINE);
-        self
-    }
-
-    /// When accepted messages are shown to the device; [`Doorbell::Immediate`] unless said otherwise.
-    #[must_use]
-    pub fn doorbell(mut self, doorbell: Doorbell) -> Self {
-        self.limits.doorbell = doorbell;
-        self
-    }
-
-    /// What happens to later messages when one has failed; [`FailPolicy::FailStop`] unless said
-    /// otherwise.
-    #[must_use]
-    pub fn policy(mut self, policy: FailPolicy) -> Self {
-        self.limits.policy = policy;
-        self
-    }
-
-    /// Opens the queue.
-    pub fn open(self) -> DmaQueue {
-        let id = self.engine.open_queue(self.name.clone(), self.limits);
-        DmaQueue { engine: self.engine, id, name: self.name, depth: self.limits.depth, inline_max: self.inline_max }
-    }
-}
+pub use options::QueueOptions;
 
 /// A queue of messages: they start and complete in the order in which it accepted them. Messages of
 /// different queues have no order but that of the data they touch and of fences.
@@ -194,6 +103,7 @@ impl DmaQueue {
             accesses: SmallVec::new(),
             moves: 0,
             deadline: None,
+            unsignaled: false,
         };
         let accepted = self.engine.send(&mut work, Patience::Forever).map_err(|why| self.refused(why))?;
         let Accepted { cell, token, id } = accepted;
@@ -283,104 +193,6 @@ impl DmaQueue {
         self.can_ever(ops)?;
         self.engine.reserve(self.id, ops, bytes, patience).map_err(|why| self.refused(why))?;
         Ok(Permit::new(self, ops, bytes))
-    }
-
-    pub(crate) fn send_with<B: Send + 'static>(
-        &self,
-        mut message: Message<B>,
-        patience: Patience<'_>,
-    ) -> Result<Ticket<B>, Refused<Message<B>>> {
-        if let Err(error) = self.owned_by(&message.draft.engine) {
-            return Err(Refused { error, buffer: message });
-        }
-        message.draft.work.queue = self.id;
-        match self.engine.send(&mut message.draft.work, patience) {
-            Ok(Accepted { cell, id, .. }) => Ok(Ticket::new(self.engine.shared.clone(), cell, id)),
-            Err(why) => Err(Refused { error: self.refused(why), buffer: message }),
-        }
-    }
-}
-
-/// Sending. Each verb comes in four: refused at once where there is no credit (`try_`), waiting for it,
-/// waiting for at most so long (`_timeout`), awaiting it (`_async`). None waits for the message itself.
-/// What is refused comes back by value.
-impl DmaQueue {
-    /// Sends if there is a credit; never waits.
-    ///
-    /// # Errors
-    /// [`Refused`] with the message: [`Error::Refused`] where the queue is full, closed or has failed,
-    /// [`Error::Argument`] where the message is for another device.
-    pub fn try_send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
-        self.send_with(message, Patience::Never)
-    }
-
-    /// Sends; waits for a credit if there is none.
-    ///
-    /// # Errors
-    /// As [`DmaQueue::try_send`]; it is never full.
-    pub fn send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
-        self.send_with(message, Patience::Forever)
-    }
-
-    /// Sends; waits for a credit for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`DmaQueue::try_send`], with [`Refusal::Timeout`] in the place of [`Refusal::Full`].
-    pub fn send_timeout<B: Send + 'static>(
-        &self,
-        message: Message<B>,
-        timeout: Duration,
-    ) -> Result<Ticket<B>, Refused<Message<B>>> {
-        self.send_with(message, Patience::Within(timeout))
-    }
-
-    /// Sends; awaits a credit if there is none. Dropping the future before drops the message with it: to
-    /// keep it, await [`reserve_async`](DmaQueue::reserve_async) and send with the permit.
-    ///
-    /// # Errors
-    /// As [`DmaQueue::try_send`]; it is never full.
-    pub async fn send_async<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
-        match self.reserve_async(1, message.bytes()).await {
-            Ok(permit) => permit.send(message),
-            Err(error) => Err(Refused { error, buffer: message }),
-        }
-    }
-
-    /// Takes credits for messages to come, all or none, if they are there.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] where the queue is full, closed or has failed; [`Error::Argument`] where it
-    /// has not so much depth.
-    pub fn try_reserve(&self, ops: u32, bytes: u64) -> Result<Permit<'_>> {
-        self.permit(ops, bytes, Patience::Never)
-    }
-
-    /// Takes credits for messages to come; waits for them. More bytes than the queue has are taken where
-    /// nothing else is. Those who wait are served in the order in which they came.
-    ///
-    /// # Errors
-    /// As [`DmaQueue::try_reserve`]; it is never full.
-    pub fn reserve(&self, ops: u32, bytes: u64) -> Result<Permit<'_>> {
-        self.permit(ops, bytes, Patience::Forever)
-    }
-
-    /// Takes credits for messages to come; waits for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`DmaQueue::try_reserve`], with [`Refusal::Timeout`] in the place of [`Refusal::Full`].
-    pub fn reserve_timeout(&self, ops: u32, bytes: u64, timeout: Duration) -> Result<Permit<'_>> {
-        self.permit(ops, bytes, Patience::Within(timeout))
-    }
-
-    /// Takes credits for messages to come; the future gives the permit, or an error as
-    /// [`DmaQueue::reserve`] does. Dropping it takes nothing.
-    pub fn reserve_async(&self, ops: u32, bytes: u64) -> Reserving<'_> {
-        Reserving::new(self, ops, bytes)
-    }
-
-    /// An empty [`Batch`] for this queue.
-    pub fn batch(&self) -> Batch<'_> {
-        Batch::new(self)
     }
 }
 

@@ -342,7 +342,7 @@ impl<B: Send + 'static> Drop for Ticket<B> {
             return;
         }
         core.ledger.uncollected -= 1;
-        if matches!(cell.outcome, Some(Err(_))) && events::are_wanted(true) {
+        if matches!(&cell.outcome, Some(Err(error)) if !error.is_folded()) && events::are_wanted(true) {
             core.effects.traced.extend(cell.span().map(|span| (span, true)));
         }
         cell.bury(&mut core.ledger, &mut core.dead, &mut core.effects.graves);

@@ -23,7 +23,7 @@ impl Machine {
     /// in other queues is held no longer.
     pub(crate) fn hold(&mut self, token: Token, now: Instant) {
         let message = self.messages.get(token).expect("just accepted");
-        let (id, bytes) = (message.queue, message.bytes);
+        let (id, bytes, unsignaled) = (message.queue, message.bytes, message.unsignaled);
         let doorbell = self.queues[id].limits.doorbell;
         if self.holding > 0 {
             for place in 0..message.edges.len() {
@@ -45,7 +45,12 @@ impl Machine {
             self.ring(id);
             return;
         }
-        let bell = &mut self.queues[id].bell;
+        let Queue { bell, limits, .. } = &mut self.queues[id];
+        if unsignaled && bell.ops >= limits.depth.div_ceil(2) {
+            // Nobody may ever wait for it: what it holds would be held for ever.
+            self.ring(id);
+            return;
+        }
         let Doorbell::Batched { ops, bytes, linger } = doorbell else { return };
         if bell.ops >= ops || bell.bytes >= bytes {
             self.ring(id);

@@ -29,6 +29,7 @@ impl Machine {
                         Err(self.error_of(message, FailureKind::DeviceLost(cause.clone())))
                     }
                 };
+                let result = self.fold(token, result);
                 self.resolve(token, result, in_driver, actions);
             }
             let refusal = self.lost_error(cause.clone(), &self.queues[id].name);

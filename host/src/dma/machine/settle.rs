@@ -129,10 +129,37 @@ impl Machine {
             let message = self.messages.get_mut(token).expect("an unresolved message is alive");
             let State::Over(result) = &mut message.state else { break };
             let result = std::mem::replace(result, Ok(()));
+            let result = self.fold(token, result);
             self.resolve(token, result, false, actions);
         }
         // A fence may have become the oldest.
         self.wake(queue);
+    }
+
+    /// Keeps the failure of a message that nobody is told of for the next one that somebody is told of. That
+    /// one itself went well: its data is there for those that read it.
+    pub(super) fn fold(
+        &mut self,
+        token: Token,
+        result: Result<(), Arc<TransferError>>,
+    ) -> Result<(), Arc<TransferError>> {
+        let message = self.messages.get(token).expect("alive");
+        let (queue, is_fence) = (message.queue, message.kind == Some(Kind::Fence));
+        let untold = &mut self.queues[queue].untold;
+        match &result {
+            Err(error) if message.unsignaled => drop(untold.get_or_insert_with(|| root_of(error.clone()))),
+            _ if untold.is_none() => {}
+            // It says so itself.
+            _ if is_fence => *untold = None,
+            Err(error) if matches!(error.kind, FailureKind::Aborted { .. }) => *untold = None,
+            Ok(()) if !message.unsignaled => {
+                let root = untold.take().expect("just seen");
+                let error = Arc::unwrap_or_clone(self.error_of(message, FailureKind::Unsignaled { root }));
+                return Err(Arc::new(TransferError { bytes_done: error.bytes, ..error }));
+            }
+            _ => {}
+        }
+        result
     }
 
     pub(super) fn resolve(
@@ -175,7 +202,7 @@ impl Machine {
 /// The first failure of a chain.
 pub(super) fn root_of(error: Arc<TransferError>) -> Arc<TransferError> {
     match &error.kind {
-        FailureKind::Upstream { root } => root.clone(),
+        FailureKind::Upstream { root } | FailureKind::Unsignaled { root } => root.clone(),
         _ => error,
     }
 }

@@ -20,6 +20,7 @@ impl Harness {
         assert_eq!(in_driver, with_driver, "says whether the driver still has some of it");
         self.running.retain(|r| r.message != token);
         self.fences.retain(|&t| t != token);
+        let error = self.check_folded(&known, error);
         if error.is_some() {
             self.broken.insert(token);
         }
@@ -50,6 +51,25 @@ impl Harness {
         if known.told == Some(CancelOutcome::TooLate) && !known.begun && known.lane.is_some() {
             assert!(error.is_some(), "too late to cancel what had not begun, and yet it ran");
         }
+    }
+
+    /// Who went well tells of those that nobody was told of; gives its own failure.
+    fn check_folded<'e>(&mut self, known: &Known, error: Option<&'e TransferError>) -> Option<&'e TransferError> {
+        let untold = &mut self.queues[known.queue].untold;
+        match error.map(|error| &error.kind) {
+            Some(FailureKind::Unsignaled { .. }) => {
+                assert!(!known.unsignaled && known.lane.is_some(), "told to nobody, or by a fence");
+                assert!(std::mem::take(untold), "there is nothing to tell");
+                self.outcomes.folded += 1;
+                return None;
+            }
+            Some(_) if known.unsignaled => *untold = true,
+            Some(FailureKind::Aborted { .. }) => *untold = false,
+            _ if known.lane.is_none() => *untold = false,
+            None if !known.unsignaled => assert!(!*untold, "it went well, and keeps a failure to itself"),
+            _ => {}
+        }
+        error
     }
 
     fn count(&mut self, known: &Known, error: Option<&TransferError>) {

@@ -43,6 +43,7 @@ pub(super) struct Known {
     pub(super) arrived: u64,
     pub(super) broke: bool,
     pub(super) deadline: Option<Instant>,
+    pub(super) unsignaled: bool,
     /// What it was told when it was cancelled, by its owner or by the clock.
     pub(super) told: Option<CancelOutcome>,
 }
@@ -60,6 +61,8 @@ pub(super) struct Open {
     pub(super) limits: Limits,
     pub(super) last: Option<u64>,
     pub(super) gates: Vec<Token>,
+    /// A message that nobody is told of has failed since the last signal.
+    pub(super) untold: bool,
 }
 
 #[derive(Debug)]
@@ -128,6 +131,7 @@ impl Harness {
             limits: limits(i),
             last: None,
             gates: Vec::new(),
+            untold: false,
         };
         let queues = (0..QUEUES).map(open).collect();
         let buffers = (0..BUFFERS).map(|_| machine.register("buffer".into())).collect();
@@ -174,7 +178,7 @@ impl Harness {
 
     pub(super) fn step(&mut self, step: &Step) {
         match step {
-            Step::Send { queue, lane, bytes, whole, uses, deadline } => {
+            Step::Send { queue, lane, bytes, whole, uses, deadline, unsignaled } => {
                 let mut accesses: Vec<(Token, Access)> = Vec::new();
                 for &(buffer, access) in uses {
                     if accesses.iter().all(|&(b, _)| b != self.buffers[buffer]) {
@@ -183,10 +187,10 @@ impl Harness {
                 }
                 let moves = if *whole { 0 } else { *bytes };
                 let deadline = deadline.map(|after| self.now + Duration::from_secs(after));
-                self.offer(*queue, Kind::Work(LANES[*lane]), (*bytes, moves), &accesses, deadline);
+                self.offer(*queue, Kind::Work(LANES[*lane]), (*bytes, moves), &accesses, (deadline, *unsignaled));
             }
             Step::Fence { queue } => {
-                if let Some(token) = self.offer(*queue, Kind::Fence, (0, 0), &[], None) {
+                if let Some(token) = self.offer(*queue, Kind::Fence, (0, 0), &[], (None, false)) {
                     self.fences.push(token);
                 }
             }
@@ -215,7 +219,12 @@ impl Harness {
                 }
             }
             Step::Tick { passed } => self.tick(*passed),
-            Step::Resume { queue } => self.event(Event::Resume(self.queues[self.held[*queue]].id)),
+            Step::Resume { queue } => {
+                let queue = &mut self.queues[self.held[*queue]];
+                queue.untold &= self.lost;
+                let resume = Event::Resume(queue.id);
+                self.event(resume);
+            }
             Step::Close { queue } => self.event(Event::Close(self.queues[self.held[*queue]].id)),
             Step::Reopen { queue } => self.reopen(*queue),
             Step::Drop { buffer } => {
@@ -237,12 +246,12 @@ impl Harness {
         kind: Kind,
         (bytes, moves): (u64, u64),
         accesses: &[(Token, Access)],
-        deadline: Option<Instant>,
+        (deadline, unsignaled): (Option<Instant>, bool),
     ) -> Option<Token> {
         let place = self.held[queue];
         let id = self.queues[place].id;
         let before = self.machine.level(id);
-        let offer = Offer { queue: id, kind, bytes, moves, accesses, label: None, deadline };
+        let offer = Offer { queue: id, kind, bytes, moves, accesses, label: None, deadline, unsignaled };
         match self.machine.accept(&offer) {
             Ok((token, _)) => {
                 let lane = if let Kind::Work(lane) = kind { Some(lane) } else { None };
@@ -267,6 +276,7 @@ impl Harness {
                     arrived: 0,
                     broke: false,
                     deadline,
+                    unsignaled,
                     told: None,
                 };
                 assert!(self.known.insert(token, known).is_none(), "a token names one message");
@@ -321,7 +331,7 @@ impl Harness {
         let taken = |place: usize| self.queues[place].id == id && self.known.values().any(|m| m.queue == place);
         assert!(!(0..self.queues.len()).any(taken), "a place is not free while it has messages");
         self.held[queue] = self.queues.len();
-        self.queues.push(Open { id, limits: limits(queue), last: None, gates: Vec::new() });
+        self.queues.push(Open { id, limits: limits(queue), last: None, gates: Vec::new(), untold: false });
     }
 
     /// Finishes one command that the driver's lanes allow to finish.

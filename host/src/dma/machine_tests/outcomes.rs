@@ -22,10 +22,11 @@ pub(super) struct Outcomes {
     pub(super) kept: u64,
     pub(super) not_kept: u64,
     pub(super) held: u64,
+    pub(super) folded: u64,
 }
 
 impl Outcomes {
-    pub(super) fn each(&self) -> [(&'static str, u64); 19] {
+    pub(super) fn each(&self) -> [(&'static str, u64); 20] {
         [
             ("went well", self.ok),
             ("went well in chunks", self.ok_in_chunks),
@@ -46,6 +47,7 @@ impl Outcomes {
             ("promise kept", self.kept),
             ("promise broken", self.not_kept),
             ("held by a doorbell", self.held),
+            ("told of an unsignalled one", self.folded),
         ]
     }
 }

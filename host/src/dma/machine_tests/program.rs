@@ -19,6 +19,7 @@ pub(super) enum Step {
         whole: bool,
         uses: Vec<(usize, usize)>,
         deadline: Option<u64>,
+        unsignaled: bool,
     },
     Fence {
         queue: QueueId,
@@ -77,8 +78,17 @@ fn send() -> impl Strategy<Value = Step> {
     // Most are small, some are many chunks, some are larger than their queue.
     let bytes = prop_oneof![4 => 0..20_u64, 3 => 20..120_u64, 1 => 120..400_u64];
     let deadline = prop::option::weighted(0.3, 0..12_u64);
-    (0..QUEUES, 0..LANES, bytes, prop::bool::weighted(0.15), uses, deadline).prop_map(
-        |(queue, lane, bytes, whole, uses, deadline)| Step::Send { queue, lane, bytes, whole, uses, deadline },
+    let flags = (prop::bool::weighted(0.15), prop::bool::weighted(0.3));
+    (0..QUEUES, 0..LANES, bytes, flags, uses, deadline).prop_map(
+        |(queue, lane, bytes, (whole, unsignaled), uses, deadline)| Step::Send {
+            queue,
+            lane,
+            bytes,
+            whole,
+            uses,
+            deadline,
+            unsignaled,
+        },
     )
 }
 
