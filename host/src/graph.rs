@@ -6,7 +6,7 @@ use crate::{
     backend::{Lane, Op, Recorded},
     buffer::Allocation,
     device::Device,
-    dma::{Access, Ticket},
+    dma::{Access, Part, Ticket, Touch},
     error::{Error, Result},
     message::Message,
     transfer::{Route, routed},
@@ -49,9 +49,12 @@ use crate::{
 pub struct Graph {
     device: Device,
     recorded: Arc<Recorded>,
-    /// One for each buffer: what the sequence as a whole does to it.
-    accesses: Vec<(Arc<Allocation>, Access)>,
+    /// What the sequence as a whole does, to a few parts of each buffer.
+    accesses: Vec<(Arc<Allocation>, Access, Part)>,
 }
+
+/// Parts of a buffer that a graph tells apart.
+const PARTS: usize = 4;
 
 impl Device {
     /// Records these messages, which are not sent, as a graph: what
@@ -77,7 +80,7 @@ impl Device {
             }
             let (op, touched) = draft.dismantle();
             ops.extend(op.filter(|op| !matches!(op, Op::Nothing)));
-            touched.for_each(|(allocation, access)| graph.touch(allocation, access));
+            touched.for_each(|(allocation, touch)| graph.touch(allocation, touch));
         }
         graph.recorded = Arc::new(Recorded { ops });
         Ok(graph)
@@ -85,11 +88,22 @@ impl Device {
 }
 
 impl Graph {
-    fn touch(&mut self, allocation: Arc<Allocation>, access: Access) {
-        match self.accesses.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &allocation)) {
-            Some((_, before)) => *before = before.then(access),
-            None => self.accesses.push((allocation, access)),
+    fn touch(&mut self, allocation: Arc<Allocation>, Touch { access, part, .. }: Touch) {
+        let of_it = |(known, ..): &(Arc<Allocation>, Access, Part)| Arc::ptr_eq(known, &allocation);
+        let mut known = self.accesses.iter_mut().filter(|known| of_it(known));
+        if let Some((_, before, _)) = known.find(|(.., known)| *known == part) {
+            *before = before.then(access);
+            return;
         }
+        let mut all = (access, part);
+        if self.accesses.iter().filter(|known| of_it(known)).count() == PARTS {
+            // What is between them counts as read, so that it is not held for overwritten.
+            for (_, other, known) in self.accesses.extract_if(.., |known| of_it(known)) {
+                let reads = all.0 == Access::Read && other == Access::Read;
+                all = (if reads { Access::Read } else { Access::ReadWrite }, all.1.hull(known));
+            }
+        }
+        self.accesses.push((allocation, all.0, all.1));
     }
 
     /// Its steps: launches, copies and clears that do something.
@@ -110,11 +124,7 @@ impl Graph {
 
 impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Graph")
-            .field("device", &self.device.id())
-            .field("steps", &self.len())
-            .field("buffers", &self.accesses.len())
-            .finish()
+        f.debug_struct("Graph").field("device", &self.device.id()).field("steps", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -148,7 +158,7 @@ impl Replay<'_> {
         let op = if self.graph.is_empty() { Op::Nothing } else { Op::Replay(recorded.clone()) };
         let mut message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
         self.route.describe(&mut message.draft);
-        accesses.iter().for_each(|(allocation, access)| message.draft.touch(allocation, *access));
+        accesses.iter().for_each(|(allocation, access, part)| message.draft.touch_part(allocation, *access, *part));
         message
     }
 }

@@ -5,9 +5,9 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use smallvec::SmallVec;
 
 use crate::{
-    backend::{Lane, Op, Source},
+    backend::{Lane, Op, Region, Source},
     buffer::Allocation,
-    dma::{Access, Engine, Kind, Parcel, Work},
+    dma::{Access, Engine, Kind, Parcel, Part, Touch, Work},
 };
 
 /// A message to one device. It owns its host buffer `B` and keeps the device buffers that it touches
@@ -40,23 +40,28 @@ pub(crate) struct Draft {
 // Drafts are long: what describes one changes it in place, so that it is moved only where it goes.
 impl Draft {
     /// What it does to a device buffer.
-    pub(crate) fn touch(&mut self, allocation: &Arc<Allocation>, access: Access) {
-        self.work.accesses.push((allocation.resource, access));
+    pub(crate) fn touch(&mut self, allocation: &Arc<Allocation>, access: Access, region: Region) {
+        self.touch_part(allocation, access, Part::of(region, allocation.bytes));
+    }
+
+    pub(crate) fn touch_part(&mut self, allocation: &Arc<Allocation>, access: Access, part: Part) {
+        self.work.accesses.push(Touch { buffer: allocation.resource, access, part });
         self.keep.push(allocation.clone());
     }
 
-    /// The same, where it may do something to the buffer already.
-    pub(crate) fn touch_again(&mut self, allocation: &Arc<Allocation>, access: Access) {
-        match self.work.accesses.iter_mut().find(|(known, _)| *known == allocation.resource) {
-            Some((_, known)) if access.writes() => *known = access,
+    /// The same, where it may do something to these bytes already.
+    pub(crate) fn touch_again(&mut self, allocation: &Arc<Allocation>, access: Access, region: Region) {
+        let (buffer, part) = (allocation.resource, Part::of(region, allocation.bytes));
+        match self.work.accesses.iter_mut().find(|known| known.buffer == buffer && known.part == part) {
+            Some(known) if access.writes() => known.access = access,
             Some(_) => {}
-            None => self.touch(allocation, access),
+            None => self.touch_part(allocation, access, part),
         }
     }
 
     /// Takes it apart: its operation, and what that does to which device buffers.
-    pub(crate) fn dismantle(mut self) -> (Option<Op>, impl Iterator<Item = (Arc<Allocation>, Access)>) {
-        let accesses = std::mem::take(&mut self.work.accesses).into_iter().map(|(_, access)| access);
+    pub(crate) fn dismantle(mut self) -> (Option<Op>, impl Iterator<Item = (Arc<Allocation>, Touch)>) {
+        let accesses = std::mem::take(&mut self.work.accesses).into_iter();
         (self.work.op.take(), std::mem::take(&mut self.keep).into_iter().zip(accesses))
     }
 

@@ -227,7 +227,7 @@ impl<'d> DeadLetters<'d> {
         };
         let mut core = self.engine.shared.lock();
         let machine = &mut core.machine;
-        let alive = work.accesses.iter().all(|&(resource, _)| machine.is_owned(resource));
+        let alive = work.accesses.iter().all(|touch| machine.is_owned(touch.buffer));
         if alive && machine.reserve(work.queue, 1, work.bytes, None).is_ok() {
             let accepted = core.put(work.queue, &mut work, &mut Clock::default(), &self.engine.shared);
             core.cells.get_mut(accepted.cell).expect("just put").waiter = Waiter::Detached;

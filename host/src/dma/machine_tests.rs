@@ -13,7 +13,7 @@ use proptest::{
 };
 
 use super::{
-    hazard::{Access, Cause},
+    hazard::{Access, Cause, Part, Touch},
     machine::Machine,
     model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority},
     slab::Fault,
@@ -106,9 +106,9 @@ fn a_queue_that_is_opened_after_the_loss_refuses_at_once() {
 fn a_message_reads_only_what_was_made() {
     let mut harness = Harness::new(None);
     let buffer = harness.buffers[0];
-    let plain = (None, false);
-    let write = harness.offer(1, Kind::Work(Lane::Upload), (1, 1), &[(buffer, Access::Overwrite)], plain).unwrap();
-    let read = harness.offer(3, Kind::Work(Lane::Download), (1, 1), &[(buffer, Access::Read)], plain).unwrap();
+    let (plain, touch) = ((None, false), |access| [Touch { buffer, access, part: Part::WHOLE }]);
+    let write = harness.offer(1, Kind::Work(Lane::Upload), (1, 1), &touch(Access::Overwrite), plain).unwrap();
+    let read = harness.offer(3, Kind::Work(Lane::Download), (1, 1), &touch(Access::Read), plain).unwrap();
     assert_eq!(harness.machine.edges_of(read).unwrap().count(), 1);
     harness.end(write, true);
     harness.end(read, false);
@@ -216,9 +216,9 @@ fn a_cancelled_message_stops_nothing_and_feeds_nobody() {
     let queue = machine.open_queue("wish".into(), limits);
     let buffer = machine.register("x".into());
     let busy = machine.accept(&upload(queue, 4)).unwrap().0;
-    let made = [(buffer, Access::Overwrite)];
+    let made = [Touch { buffer, access: Access::Overwrite, part: Part::WHOLE }];
     let write = machine.accept(&Offer { accesses: &made, ..upload(queue, 4) }).unwrap().0;
-    let uses = [(buffer, Access::Read)];
+    let uses = [Touch { buffer, access: Access::Read, part: Part::WHOLE }];
     let read = machine.accept(&Offer { accesses: &uses, ..upload(queue, 4) }).unwrap().0;
     let last = machine.accept(&upload(queue, 4)).unwrap().0;
     assert_eq!(machine.cancel(write), CancelOutcome::NotStarted);
@@ -273,7 +273,7 @@ fn a_message_says_what_it_waits_for() {
     let mut machine = Machine::new("why".into(), 8);
     let (a, b) = (machine.open_queue("a".into(), DEEP), machine.open_queue("b".into(), DEEP));
     let buffer = machine.register("x".into());
-    let uses = [(buffer, Access::ReadWrite)];
+    let uses = [Touch { buffer, access: Access::ReadWrite, part: Part::WHOLE }];
     let (blocker, first) = machine.accept(&upload(a, 64 << 20)).unwrap();
     let (write, made) = machine.accept(&Offer { accesses: &uses, ..upload(a, 4) }).unwrap();
     let (read, id) =
@@ -281,7 +281,7 @@ fn a_message_says_what_it_waits_for() {
     pump(&mut machine);
     assert_eq!(machine.wait_of(blocker), Some(Wait::Room(Lane::Upload)));
     assert_eq!(machine.wait_of(write), Some(Wait::Behind(first)));
-    let edge = Dependency { on: made, cause: Cause::ReadAfterWrite, buffer: Some("x".into()) };
+    let edge = Dependency { on: made, cause: Cause::ReadAfterWrite, buffer: Some("x".into()), bytes: None };
     assert_eq!(machine.wait_of(read), Some(Wait::For(edge.clone())));
     assert_eq!(machine.edges_of(read).unwrap().collect::<Vec<_>>(), [edge]);
     assert_eq!(machine.oldest(a), Some(blocker));

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, ops::Range, sync::Arc, time::Instant};
 
 use super::{
     doorbell::{Bell, Doorbell},
-    hazard::{Access, Edge},
+    hazard::{Edge, Touch},
 };
 use crate::{
     backend::{Lane, Token},
@@ -119,7 +119,7 @@ pub(crate) struct Offer<'a> {
     /// Bytes that its lane moves, in chunks where they are many; 0 where it goes as a whole and costs
     /// the lane nothing by the byte.
     pub(crate) moves: u64,
-    pub(crate) accesses: &'a [(Token, Access)],
+    pub(crate) accesses: &'a [Touch],
     pub(crate) label: Option<Arc<str>>,
     /// When it is cancelled by itself.
     pub(crate) deadline: Option<Instant>,
@@ -229,7 +229,7 @@ pub(super) struct Message {
     pub(super) label: Option<Arc<str>>,
     pub(super) state: State,
     pub(super) edges: Vec<Edge>,
-    pub(super) accesses: Vec<(Token, Access)>,
+    pub(super) accesses: Vec<Touch>,
     /// Messages with an edge to this one, and whether they read what it makes.
     pub(super) dependants: Vec<(Token, bool)>,
     /// Edges to messages that are not wholly with the driver.

@@ -54,7 +54,7 @@ impl Launch<'_> {
         let mut message = message(Op::Launch(launch));
         for (slot, bound) in storage.iter().zip(&bound) {
             let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
-            message.draft.touch_again(&bound.allocation, access);
+            message.draft.touch_again(&bound.allocation, access, whole_grains(bound.region));
         }
         Ok(message)
     }
@@ -166,7 +166,7 @@ fn element_of(slot: &Slot) -> Option<Scalar> {
     of(&slot.layout)
 }
 
-/// What of the device's memory a binding is, in multiples of 4 bytes: the allocation has room for that.
+/// What of the device's memory a binding is.
 fn region_of(kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<Region> {
     let mut bytes = bound.region.bytes;
     // No API binds nothing. An empty buffer that is read stands for its allocation's padding, which is
@@ -182,7 +182,12 @@ fn region_of(kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<Region> {
             got: bytes / stride,
         });
     }
-    Ok(Region { bytes: bytes.next_multiple_of(4), ..bound.region })
+    Ok(whole_grains(Region { bytes, ..bound.region }))
+}
+
+/// Bindings are multiples of 4 bytes; the allocation has room for that.
+fn whole_grains(region: Region) -> Region {
+    Region { bytes: region.bytes.next_multiple_of(4), ..region }
 }
 
 fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound]) -> Result<()> {

@@ -46,6 +46,7 @@ impl<'a, T: Element> Copy<'a, T> {
         own(self.device, self.to)?;
         writable(self.to)?;
         let dst = region(self.to, &(0..self.to.len()))?;
+        let mut read = None;
         let op = match self.from {
             None => Op::Clear { dst },
             Some(from) => {
@@ -57,14 +58,16 @@ impl<'a, T: Element> Copy<'a, T> {
                 if from.allocation.resource == self.to.allocation.resource {
                     return Err(Error::argument("copy", "the source is the destination"));
                 }
-                Op::Copy { src: region(from, &(0..from.len()))?, dst }
+                let src = region(from, &(0..from.len()))?;
+                read = Some((from, src));
+                Op::Copy { src, dst }
             }
         };
         let op = if dst.bytes == 0 { Op::Nothing } else { op };
         let mut message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
-        message.draft.touch(&self.to.allocation, Access::Overwrite);
-        if let Some(from) = self.from {
-            message.draft.touch(&from.allocation, Access::Read);
+        message.draft.touch(&self.to.allocation, Access::Overwrite, dst);
+        if let Some((from, src)) = read {
+            message.draft.touch(&from.allocation, Access::Read, src);
         }
         self.route.describe(&mut message.draft);
         Ok(message)

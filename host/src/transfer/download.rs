@@ -71,7 +71,7 @@ impl<'a, T: Element> Download<'a, T> {
         };
         let op = if region.bytes == 0 { Op::Nothing } else { Op::Download { src: region, dst } };
         let mut message = Message::new(&self.device.inner.engine, Lane::Download, region.bytes, op, buffer);
-        message.draft.touch(&self.from.allocation, Access::Read);
+        message.draft.touch(&self.from.allocation, Access::Read, region);
         self.route.describe(&mut message.draft);
         Ok(message)
     }

@@ -33,7 +33,6 @@ pub struct Fill<'a, T: Element> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) region: Region,
-    pub(super) access: Access,
     pub(super) label: Option<&'a str>,
     pub(super) deadline: Option<Instant>,
 }
@@ -57,7 +56,7 @@ impl<'a, T: Element> Fill<'a, T> {
     /// [`Error::Refused`](crate::Error::Refused) where the queue is closed or has failed; what was
     /// written is lost.
     pub fn commit(mut self) -> Result<Ticket<()>> {
-        let Target { region, access, label, deadline } = self.target;
+        let Target { region, label, deadline } = self.target;
         let engine = &self.device.inner.engine;
         let mut message = if region.bytes == 0 {
             // The block goes back with the fill.
@@ -70,7 +69,7 @@ impl<'a, T: Element> Fill<'a, T> {
             message.draft.work.staging = staging;
             message
         };
-        message.draft.touch(&self.to.allocation, access);
+        message.draft.touch(&self.to.allocation, Access::Overwrite, region);
         message.draft.label(label);
         message.draft.work.deadline = deadline;
         Ok(self.permit.send(message)?)

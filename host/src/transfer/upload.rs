@@ -35,7 +35,7 @@ impl<'a, T: Element> Upload<'a, T> {
     }
 
     /// The destination of `len` elements.
-    fn region(&self, len: usize) -> Result<(Region, Access)> {
+    fn region(&self, len: usize) -> Result<Region> {
         own(self.device, self.to)?;
         writable(self.to)?;
         let end = self.at.checked_add(len).filter(|&end| end <= self.to.len()).ok_or_else(|| Error::Length {
@@ -43,9 +43,7 @@ impl<'a, T: Element> Upload<'a, T> {
             expected: (self.at as u64).saturating_add(len as u64),
             got: self.to.len() as u64,
         })?;
-        let whole = self.at == 0 && end == self.to.len();
-        let access = if whole { Access::Overwrite } else { Access::WritePart };
-        Ok((region(self.to, &(self.at..end))?, access))
+        region(self.to, &(self.at..end))
     }
 
     /// Sends a host buffer, which comes back in the completion whatever happens. Waits for a credit
@@ -65,7 +63,7 @@ impl<'a, T: Element> Upload<'a, T> {
     /// [`Refused`] with the buffer: [`Error::Length`] where it does not fit, [`Error::Argument`] where
     /// the device buffer is another device's or read-only.
     pub fn message<B: HostBuffer<T>>(self, buffer: B) -> Result<Message<B>, Refused<B>> {
-        let (region, access) = match self.region(buffer.as_slice().len()) {
+        let region = match self.region(buffer.as_slice().len()) {
             Ok(found) => found,
             Err(error) => return Err(Refused { error, buffer }),
         };
@@ -96,7 +94,7 @@ impl<'a, T: Element> Upload<'a, T> {
         let op = src.map_or(Op::Nothing, |src| Op::Upload { src, dst: region });
         let mut message = Message::new(engine, Lane::Upload, bytes, op, buffer);
         message.draft.work.staging = staging;
-        message.draft.touch(&self.to.allocation, access);
+        message.draft.touch(&self.to.allocation, Access::Overwrite, region);
         self.route.describe(&mut message.draft);
         Ok(message)
     }
@@ -124,7 +122,7 @@ impl<'a, T: Element> Upload<'a, T> {
     /// [`Error::Length`] where they do not fit, [`Error::Argument`] where the device buffer is another
     /// device's or read-only, [`Error::OutOfMemory`] without staging memory.
     pub fn copy_message(self, data: &[T]) -> Result<Message<()>> {
-        let (region, access) = self.region(data.len())?;
+        let region = self.region(data.len())?;
         let engine = &self.device.inner.engine;
         let bytes: &[u8] = bytemuck::cast_slice(data);
         let (len, padded) = (bytes.len(), region.bytes as usize);
@@ -154,7 +152,7 @@ impl<'a, T: Element> Upload<'a, T> {
             message.draft.work.staging = staging;
             message
         };
-        message.draft.touch(&self.to.allocation, access);
+        message.draft.touch(&self.to.allocation, Access::Overwrite, region);
         self.route.describe(&mut message.draft);
         Ok(message)
     }
@@ -183,12 +181,12 @@ impl<'a, T: Element> Upload<'a, T> {
     /// [`Error::Length`] where they do not fit, [`Error::Refused`] where the queue is closed, has failed
     /// or is full, [`Error::OutOfMemory`] without staging memory.
     pub fn reserve(self, len: usize) -> Result<Fill<'a, T>> {
-        let (region, access) = self.region(len)?;
+        let region = self.region(len)?;
         let queue = self.route.queue(self.device, Lane::Upload);
         queue.owned_by(&self.device.inner.engine)?;
         let permit = queue.permit(1, region.bytes, self.route.patience)?;
         let block = self.device.inner.backend.host_alloc(region.bytes.max(GRAIN))?;
-        let target = Target { region, access, label: self.route.label, deadline: self.route.deadline };
+        let target = Target { region, label: self.route.label, deadline: self.route.deadline };
         Ok(Fill::new(self.device, self.to, permit, block, len, target))
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     backend::Token,
     dma::{
         MessageId,
-        hazard::{Cause, Edge},
+        hazard::{Cause, Edge, Part},
         model::{Kind, Offer, State},
     },
     error::{FailureKind, TransferError},
@@ -50,14 +50,14 @@ impl Machine {
     ) -> Option<std::sync::Arc<TransferError>> {
         let (messages, resources) = (&self.messages, &mut self.resources);
         let mut inherited = None;
-        for &(name, access) in offer.accesses {
-            let resource = resources.get_mut(name).expect("the buffer's owner is alive");
-            let poison = resource.record(token, (name, access), edges, |t| messages.get(t).is_some());
+        for &touch in offer.accesses {
+            let resource = resources.get_mut(touch.buffer).expect("the buffer's owner is alive");
+            let poison = resource.record(token, touch, edges, |t| messages.get(t).is_some());
             inherited = inherited.or(poison);
         }
         let queue = &mut self.queues[offer.queue];
         queue.gates.retain(|&gate| messages.get(gate).is_some());
-        edges.extend(queue.gates.iter().map(|&on| Edge { on, cause: Cause::Fence, buffer: None }));
+        edges.extend(queue.gates.iter().map(|&on| Edge { on, cause: Cause::Fence, buffer: None, part: Part::WHOLE }));
         inherited.or_else(|| queue.gate_failure.clone()).or_else(|| {
             // An edge to a message that is over, has failed, and waits for its turn to resolve.
             edges.iter().filter(|edge| edge.cause.is_data()).find_map(|edge| match &messages.get(edge.on)?.state {

@@ -1,6 +1,6 @@
 //! Why a message waits, for people.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use super::Machine;
 use crate::{
@@ -25,6 +25,8 @@ pub struct Dependency {
     pub cause: Cause,
     /// The name of the buffer that both touch ([`Buffer::name`](crate::Buffer::name)); `None` for a fence.
     pub buffer: Option<Arc<str>>,
+    /// The bytes of it that both touch, in multiples of 4; `None` where that is all of them, and for a fence.
+    pub bytes: Option<Range<u64>>,
 }
 
 /// What a message waits for.
@@ -68,11 +70,16 @@ pub struct Explanation {
 impl fmt::Display for Dependency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.on)?;
-        match (&self.buffer, self.cause) {
-            (Some(buffer), Cause::ReadAfterWrite) => write!(f, "it reads `{buffer}`, which that one writes"),
-            (Some(buffer), Cause::WriteAfterRead) => write!(f, "it writes `{buffer}`, which that one reads"),
-            (Some(buffer), Cause::WriteAfterWrite) => write!(f, "both write `{buffer}`"),
-            (_, cause) => write!(f, "{cause}"),
+        let Some(buffer) = &self.buffer else { return write!(f, "{}", self.cause) };
+        let what = match &self.bytes {
+            None => format!("`{buffer}`"),
+            Some(bytes) => format!("bytes {}..{} of `{buffer}`", bytes.start, bytes.end),
+        };
+        match self.cause {
+            Cause::ReadAfterWrite => write!(f, "it reads {what}, which that one writes"),
+            Cause::WriteAfterRead => write!(f, "it writes {what}, which that one reads"),
+            Cause::WriteAfterWrite => write!(f, "both write {what}"),
+            Cause::Fence => write!(f, "{}", self.cause),
         }
     }
 }
@@ -155,7 +162,7 @@ impl Machine {
     fn dependency(&self, edge: &Edge) -> Option<Dependency> {
         let name = |buffer| self.resources.get(buffer).expect("the later message uses it").name.clone();
         let on = MessageId(self.messages.get(edge.on)?.id);
-        Some(Dependency { on, cause: edge.cause, buffer: edge.buffer.map(name) })
+        Some(Dependency { on, cause: edge.cause, buffer: edge.buffer.map(name), bytes: edge.part.bytes() })
     }
 
     /// What the message waits for now; `None` once it is resolved.

@@ -7,6 +7,7 @@ use crate::{
     backend::Token,
     dma::{
         MessageId,
+        hazard::Touch,
         model::{Action, Command, FailPolicy, Kind, Message, QueueId, State},
     },
     error::{FailureKind, TransferError},
@@ -71,8 +72,8 @@ impl Machine {
     pub(super) fn spread(&mut self, failed: Token, error: &Arc<TransferError>) {
         let message = self.messages.get_mut(failed).expect("alive");
         let Message { queue, id, kind, .. } = *message;
-        for &(resource, _) in message.accesses.iter().filter(|(_, access)| access.writes()) {
-            if let Some(resource) = self.resources.get_mut(resource) {
+        for touch in message.accesses.iter().filter(|touch| touch.access.writes()) {
+            if let Some(resource) = self.resources.get_mut(touch.buffer) {
                 resource.fail(failed, error);
             }
         }
@@ -184,7 +185,7 @@ impl Machine {
         let accesses = std::mem::take(&mut message.accesses);
         self.let_go(id, number, bytes);
         actions.push(Action::Resolve { token, result, in_driver });
-        for &(name, _) in &accesses {
+        for &Touch { buffer: name, .. } in &accesses {
             let Some(resource) = self.resources.get_mut(name) else { continue };
             resource.users -= 1;
             if resource.users == 0 && resource.dropped {

@@ -11,10 +11,10 @@ use super::{
     program::{BUFFERS, QUEUES, Step},
 };
 use crate::{
-    backend::{Lane, Token},
+    backend::{Lane, MemId, Region, Token},
     dma::{
         doorbell::Doorbell,
-        hazard::Access,
+        hazard::{Access, Part, Touch},
         machine::Machine,
         model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId},
         slab::Fault,
@@ -23,7 +23,18 @@ use crate::{
 };
 
 const LANES: [Lane; 3] = [Lane::Upload, Lane::Compute, Lane::Download];
-const ACCESSES: [Access; 4] = [Access::Read, Access::Overwrite, Access::WritePart, Access::ReadWrite];
+const ACCESSES: [Access; 3] = [Access::Read, Access::Overwrite, Access::ReadWrite];
+
+/// Two halves of a buffer, their middle, and all of it twice as often.
+fn part(number: usize) -> Part {
+    let of = |offset, bytes| Part::of(Region { mem: MemId(0), offset, bytes }, 64);
+    match number {
+        0 => of(0, 32),
+        1 => of(32, 32),
+        2 => of(16, 32),
+        _ => Part::WHOLE,
+    }
+}
 pub(super) const MAX_IN_DRIVER: usize = 7;
 
 /// What the harness knows of an unresolved message.
@@ -32,7 +43,7 @@ pub(super) struct Known {
     pub(super) order: u64,
     pub(super) queue: usize,
     pub(super) lane: Option<Lane>,
-    pub(super) uses: Vec<(Token, Access)>,
+    pub(super) uses: Vec<Touch>,
     /// Earlier messages that it must not overtake.
     pub(super) needs: Vec<Token>,
     pub(super) bytes: u64,
@@ -169,7 +180,7 @@ impl Harness {
                 Action::Kept { token, result } => self.kept(token, result.is_ok()),
                 Action::Free(buffer) => {
                     assert!(!self.buffers.contains(&buffer), "a buffer with an owner is not freed");
-                    let used = self.known.values().any(|m| m.uses.iter().any(|&(b, _)| b == buffer));
+                    let used = self.known.values().any(|m| m.uses.iter().any(|touch| touch.buffer == buffer));
                     assert!(!used, "a buffer in use is not freed");
                 }
             }
@@ -179,12 +190,13 @@ impl Harness {
     pub(super) fn step(&mut self, step: &Step) {
         match step {
             Step::Send { queue, lane, bytes, whole, uses, deadline, unsignaled } => {
-                let mut accesses: Vec<(Token, Access)> = Vec::new();
-                for &(buffer, access) in uses {
-                    if accesses.iter().all(|&(b, _)| b != self.buffers[buffer]) {
-                        accesses.push((self.buffers[buffer], ACCESSES[access]));
-                    }
-                }
+                let accesses: Vec<Touch> = uses
+                    .iter()
+                    .map(|&(buffer, access, of)| {
+                        let (buffer, access) = (self.buffers[buffer], ACCESSES[access]);
+                        Touch { buffer, access, part: part(of) }
+                    })
+                    .collect();
                 let moves = if *whole { 0 } else { *bytes };
                 let deadline = deadline.map(|after| self.now + Duration::from_secs(after));
                 self.offer(*queue, Kind::Work(LANES[*lane]), (*bytes, moves), &accesses, (deadline, *unsignaled));
@@ -245,7 +257,7 @@ impl Harness {
         queue: usize,
         kind: Kind,
         (bytes, moves): (u64, u64),
-        accesses: &[(Token, Access)],
+        accesses: &[Touch],
         (deadline, unsignaled): (Option<Instant>, bool),
     ) -> Option<Token> {
         let place = self.held[queue];
@@ -256,9 +268,11 @@ impl Harness {
             Ok((token, _)) => {
                 let lane = if let Kind::Work(lane) = kind { Some(lane) } else { None };
                 let conflicts = |m: &Known| {
-                    let both =
-                        |&(b, a): &(Token, Access)| m.uses.iter().any(|&(c, o)| b == c && (a.writes() || o.writes()));
-                    accesses.iter().any(both)
+                    let both = |a: &Touch, b: &Touch| {
+                        let written = a.access.writes() || b.access.writes();
+                        a.buffer == b.buffer && written && a.part.overlap(b.part).is_some()
+                    };
+                    accesses.iter().any(|a| m.uses.iter().any(|b| both(a, b)))
                 };
                 let gates = &self.queues[place].gates;
                 let needs = self.known.iter().filter(|(t, m)| conflicts(m) || gates.contains(t)).map(|(t, _)| *t);

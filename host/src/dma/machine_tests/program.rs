@@ -7,7 +7,9 @@ use crate::dma::model::QueueId;
 pub(super) const BUFFERS: usize = 3;
 pub(super) const QUEUES: usize = 4;
 pub(super) const LANES: usize = 3;
-pub(super) const ACCESSES: usize = 4;
+pub(super) const ACCESSES: usize = 3;
+/// Parts of a buffer.
+pub(super) const PARTS: usize = 5;
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -17,7 +19,8 @@ pub(super) enum Step {
         bytes: u64,
         /// It goes as a whole, whatever its size.
         whole: bool,
-        uses: Vec<(usize, usize)>,
+        /// Which buffer, how, and which part of it.
+        uses: Vec<(usize, usize, usize)>,
         deadline: Option<u64>,
         unsignaled: bool,
     },
@@ -74,7 +77,7 @@ pub(super) enum Step {
 }
 
 fn send() -> impl Strategy<Value = Step> {
-    let uses = prop::collection::vec((0..BUFFERS, 0..ACCESSES), 0..3);
+    let uses = prop::collection::vec((0..BUFFERS, 0..ACCESSES, 0..PARTS), 0..3);
     // Most are small, some are many chunks, some are larger than their queue.
     let bytes = prop_oneof![4 => 0..20_u64, 3 => 20..120_u64, 1 => 120..400_u64];
     let deadline = prop::option::weighted(0.3, 0..12_u64);
