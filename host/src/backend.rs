@@ -129,17 +129,24 @@ pub(crate) enum Op {
     Clear { dst: Region },
     /// One dispatch.
     Launch(Pooled<Launch>),
-    /// Several of the three before, one after the other.
+    /// Several of those before, one after the other.
     Replay(Arc<Recorded>),
     /// No work: a message of no bytes or no workgroups, which still takes its place in the order.
     Nothing,
 }
 
-/// Launches, copies and clears ([`Op::Launch`], [`Op::Copy`], [`Op::Clear`]) that are one command: each
-/// sees the effects of those before it.
+/// Steps that are one command: [`Op::Launch`], [`Op::Copy`], [`Op::Clear`], and [`Op::Upload`] and
+/// [`Op::Download`] between the device and spans of pinned memory, which the message owns. Each sees the
+/// effects of those before it.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
     pub(crate) ops: Vec<Op>,
+    /// For each, the numbers of those before it that it must come after; it comes after what they come after.
+    /// Those that nothing orders may run side by side.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only CUDA overlaps them"))]
+    pub(crate) after: Vec<Vec<u32>>,
+    /// It has transfers: the device is given addresses of the message's host memory.
+    pub(crate) lends: bool,
 }
 
 /// One dispatch: all workgroup counts are at least 1 and within the device's limits.

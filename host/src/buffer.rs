@@ -130,6 +130,18 @@ pub struct View<'a, T> {
     range: Range<usize>,
 }
 
+impl<'a, T> View<'a, T> {
+    pub(crate) fn parts(self) -> (&'a Buffer<T>, Range<usize>) {
+        (self.buffer, self.range)
+    }
+}
+
+impl<'a, T: Element> From<&'a Buffer<T>> for View<'a, T> {
+    fn from(buffer: &'a Buffer<T>) -> Self {
+        Self { buffer, range: 0..buffer.len }
+    }
+}
+
 /// What a launch can bind: a [`Buffer`] or a [`View`].
 pub trait Bindable: sealed::Sealed {}
 

@@ -43,7 +43,7 @@ mod ticket;
 mod work;
 
 pub(crate) use engine::Engine;
-pub(crate) use hazard::{Access, Part, Touch};
+pub(crate) use hazard::{Access, Part, Resource, Touch};
 pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
 pub(crate) use work::{Patience, Work};

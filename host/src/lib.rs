@@ -57,7 +57,7 @@ pub use dma::{
     Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
-pub use graph::{Graph, Replay};
+pub use graph::{Graph, Recording, Replay, Slot, Slots};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};
 pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};
 pub use launch::{Job, Launch, Launchable, Value};

@@ -114,14 +114,14 @@ impl<'a> Route<'a> {
     }
 }
 
-fn own(device: &Device, buffer: &Buffer<impl Element>) -> Result<()> {
+pub(crate) fn own(device: &Device, buffer: &Buffer<impl Element>) -> Result<()> {
     if Arc::ptr_eq(&buffer.allocation.engine, &device.inner.engine) {
         return Ok(());
     }
     Err(Error::argument("the buffer", buffer.allocation.not_of(device.id())))
 }
 
-fn writable(buffer: &Buffer<impl Element>) -> Result<()> {
+pub(crate) fn writable(buffer: &Buffer<impl Element>) -> Result<()> {
     if buffer.allocation.read_only {
         return Err(Error::argument("the buffer", "was imported and is read-only"));
     }
@@ -132,7 +132,7 @@ fn writable(buffer: &Buffer<impl Element>) -> Result<()> {
 pub(crate) const GRAIN: u64 = 4;
 
 /// The region of `range`, rounded up to the grain at the end of the buffer.
-fn region<T: Element>(buffer: &Buffer<T>, range: &Range<usize>) -> Result<Region> {
+pub(crate) fn region<T: Element>(buffer: &Buffer<T>, range: &Range<usize>) -> Result<Region> {
     let size = size_of::<T>() as u64;
     let (offset, bytes) = (range.start as u64 * size, range.len() as u64 * size);
     let at_end = range.end == buffer.len();

@@ -221,6 +221,117 @@ fn graphs() -> wharf::Result<()> {
 }
 
 #[test]
+fn what_a_graph_leaves_unordered_runs_side_by_side() {
+    on_software("forks", &[("SOFT_CUDA_DELAY_US", "5000")]);
+}
+
+/// Four chains of an upload from a slot, a launch and a download into one, recorded in turns.
+#[test]
+#[ignore = "runs on the software driver"]
+fn forks() -> wharf::Result<()> {
+    const N: usize = 1003;
+    let device = device();
+    let pairs: Vec<[Buffer<f32>; 2]> =
+        (0..4).map(|_| Ok([device.buffer(N)?, device.buffer(N)?])).collect::<wharf::Result<_>>()?;
+    let mut recording = device.record();
+    let inputs: Vec<_> = pairs.iter().map(|[x, _]| recording.upload(x)).collect::<wharf::Result<_>>()?;
+    for [x, y] in &pairs {
+        recording.add(device.launch(&SAXPY).bind(x).bind(y).arg("a", 2.0_f32).messages()?)?;
+    }
+    let outputs: Vec<_> = pairs.iter().map(|[_, y]| recording.download(y)).collect::<wharf::Result<_>>()?;
+    let (graph, mut slots) = recording.finish();
+    let mut fastest = Duration::MAX;
+    for round in 1..=3 {
+        for (k, &input) in inputs.iter().enumerate() {
+            slots[input].iter_mut().enumerate().for_each(|(i, x)| *x = (i % 8 + k) as f32);
+        }
+        let begin = Instant::now();
+        let done = graph.replay().run(slots)?.wait();
+        fastest = fastest.min(begin.elapsed());
+        assert_eq!(done.receipt.form, Some("CUDA graph"));
+        slots = done.ok()?;
+        for (k, &output) in outputs.iter().enumerate() {
+            let expected = (0..N).map(|i| (round * 2 * (i % 8 + k)) as f32);
+            assert!(slots[output].iter().copied().eq(expected), "chain {k}, round {round}");
+        }
+    }
+    // Twelve operations one after the other take 60 ms, three 15 ms.
+    assert!(fastest < Duration::from_millis(45), "{fastest:?}");
+    Ok(())
+}
+
+#[test]
+fn forked_graphs_do_what_their_messages_do_one_by_one() {
+    on_software("tangles", &[]);
+}
+
+/// Random sequences over parts of few buffers: nothing but the recorded order keeps them right.
+#[test]
+#[ignore = "runs on the software driver"]
+fn tangles() -> wharf::Result<()> {
+    const N: usize = 256;
+    let device = device();
+    let queue = device.queue("one by one").open();
+    let mut state = 1_u64;
+    let mut random = move |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    for sequence in 0..60 {
+        let buffers = || (0..3).map(|_| device.buffer::<f32>(N)).collect::<wharf::Result<Vec<_>>>();
+        let (single, recorded) = (buffers()?, buffers()?);
+        for of in [&single, &recorded] {
+            for (k, buffer) in of.iter().enumerate() {
+                device.upload(buffer).fill(|i| (i % 7 + k) as f32)?;
+            }
+        }
+        let mut recording = device.record();
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        let mut expected = Vec::new();
+        for step in 0..12 {
+            let (from, to, half) = (random(3), random(2), random(2) * N / 2);
+            let to = (from + 1 + to) % 3;
+            match random(5) {
+                0 => {
+                    let part = half..half + N / 2;
+                    inputs.push((recording.upload(recorded[to].view(part)?)?, step));
+                    device.upload(&single[to]).at(half).on(&queue).send(vec![step as f32; N / 2])?.wait().ok()?;
+                }
+                1 => {
+                    let part = half..half + N / 2;
+                    outputs.push(recording.download(recorded[from].view(part.clone())?)?);
+                    expected.push(device.download(&single[from]).range(part).wait()?.into_vec());
+                }
+                2 => {
+                    recording.add([device.copy(&recorded[from], &recorded[to]).message()?])?;
+                    device.copy(&single[from], &single[to]).on(&queue).send()?.wait().ok()?;
+                }
+                _ => {
+                    let halves = |of: &[Buffer<f32>]| -> wharf::Result<Vec<Message<()>>> {
+                        let (x, y) = (of[from].view(0..N / 2)?, of[to].view(half..half + N / 2)?);
+                        device.launch(&SAXPY).bind(&x).bind(&y).arg("a", 0.5_f32).messages()
+                    };
+                    recording.add(halves(&recorded)?)?;
+                    for message in halves(&single)? {
+                        queue.send(message)?.wait().ok()?;
+                    }
+                }
+            }
+        }
+        let (graph, mut slots) = recording.finish();
+        inputs.iter().for_each(|&(input, step)| slots[input].fill(step as f32));
+        let slots = graph.replay().run(slots)?.wait().ok()?;
+        for (output, expected) in outputs.iter().zip(&expected) {
+            assert!(slots[*output] == **expected, "sequence {sequence}");
+        }
+        for (a, b) in single.iter().zip(&recorded) {
+            assert!(*device.download(a).wait()? == *device.download(b).wait()?, "sequence {sequence}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn cuda_source_is_compiled_where_there_is_a_compiler() {
     on_software("source", &[]);
 }

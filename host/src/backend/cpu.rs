@@ -210,9 +210,11 @@ impl Shared {
         }
     }
 
-    /// What stays inside the device.
+    /// What a graph may hold.
     fn inside(&self, op: &Op, trials: &mut Vec<Trial>) -> Result<(Path, Option<&'static str>), FailureKind> {
         match op {
+            &Op::Upload { src: Source::Span(span), dst } => self.memories.write(dst, span, &self.pool),
+            &Op::Download { src, dst } => self.memories.read(src, dst, &self.pool),
             &Op::Copy { src, dst } => self.memories.copy(src, dst),
             &Op::Clear { dst } => self.memories.clear(dst),
             Op::Launch(launch) => return self.launch(launch, trials).map(|form| (Path::None, Some(form))),

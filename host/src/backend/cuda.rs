@@ -6,6 +6,7 @@
 //! driver calls sticky loses the device.
 
 mod api;
+mod fork;
 mod graph;
 mod lanes;
 mod launch;

@@ -136,7 +136,11 @@ impl Cell {
     pub(super) fn fill(&mut self, name: Token, work: &mut Work, its: Receipt) {
         let Self { message, op, accesses, parcel, small, lent, staging, receipt, waiter, outcome, leaked } = self;
         *message = name;
-        *lent = matches!(work.op, Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }));
+        *lent = match &work.op {
+            Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }) => true,
+            Some(Op::Replay(recorded)) => recorded.lends,
+            _ => false,
+        };
         *op = work.op.take();
         *accesses = std::mem::take(&mut work.accesses);
         *parcel = work.parcel.take();

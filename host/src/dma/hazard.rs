@@ -185,13 +185,14 @@ impl Resource {
         alive: impl Fn(Token) -> bool,
     ) -> Option<Arc<TransferError>> {
         let len = self.writers.len() + self.readers.len();
-        if len >= self.prune_at || len >= LONG {
+        let grows = access.writes() && part != Part::WHOLE;
+        if len >= self.prune_at || (grows && len >= LONG) {
             self.writers.retain(|&(t, _)| alive(t));
             self.readers.retain(|&(t, _)| alive(t));
             let len = self.writers.len() + self.readers.len();
             // Looking costs what has been added since, whatever the number of readers.
             self.prune_at = 2 * len.max(8);
-            if len >= LONG && access.writes() && part != Part::WHOLE {
+            if grows && len >= LONG {
                 (access, part) = (Access::ReadWrite, Part::WHOLE);
             }
         }

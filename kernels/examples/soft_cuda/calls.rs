@@ -163,8 +163,7 @@ entry_points! {
     }
     cuStreamWaitEvent(stream: *const Stream, event: *const Event, _flags: c_uint) {
         ready()?;
-        if let Some(mark) = (*event).last() { (*stream).wait_for(mark); }
-        Ok(())
+        (*stream).wait_for(&*event)
     }
     cuEventCreate(into: *mut *mut Event, _flags: c_uint) {
         ready()?;
@@ -215,7 +214,7 @@ entry_points! {
     cuStreamBeginCapture_v2(stream: *const Stream, _mode: c_uint) { ready()?; (*stream).begin_capture(); Ok(()) }
     cuStreamEndCapture(stream: *const Stream, into: *mut *mut Graph) {
         ready()?;
-        *into = Box::into_raw(Box::new((*stream).end_capture().ok_or(INVALID_VALUE)?));
+        *into = Box::into_raw(Box::new((*stream).end_capture()?));
         Ok(())
     }
     cuGraphInstantiateWithFlags(into: *mut *mut Graph, graph: *const Graph, _flags: u64) {

@@ -16,6 +16,8 @@ pub(crate) const INVALID_CONTEXT: u32 = 201;
 pub(crate) const INVALID_PTX: u32 = 218;
 pub(crate) const NOT_FOUND: u32 = 500;
 pub(crate) const NOT_READY: u32 = 600;
+pub(crate) const CAPTURE_UNJOINED: u32 = 904;
+pub(crate) const CAPTURE_ISOLATION: u32 = 905;
 
 /// The name and text of each code that this driver answers with.
 pub(crate) fn text(code: u32) -> &'static std::ffi::CStr {
@@ -28,6 +30,8 @@ pub(crate) fn text(code: u32) -> &'static std::ffi::CStr {
         INVALID_PTX => c"a PTX JIT compilation failed",
         NOT_FOUND => c"named symbol not found",
         NOT_READY => c"device not ready",
+        CAPTURE_UNJOINED => c"capturing stream has unjoined work",
+        CAPTURE_ISOLATION => c"dependency created on uncaptured work in another stream",
         700 => c"an illegal memory access was encountered",
         719 => c"unspecified launch failure",
         _ => c"injected error",

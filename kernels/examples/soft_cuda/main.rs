@@ -5,6 +5,8 @@
 //! sticky errors follow the driver's rules as far as the backend relies on them. Launches run the native
 //! twin of the library's kernel of that name.
 //!
+//! Graphs run what their captures left unordered side by side, the last first.
+//!
 //! What it cannot show: that PTX does what it should (it is only searched for the function's name; an
 //! assembler checks the rest), how fast anything is, and what a GPU overlaps.
 //!

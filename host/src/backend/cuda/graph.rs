@@ -1,5 +1,5 @@
-//! Recorded sequences as CUDA graphs: captured from the compute stream at their first replay, launched by
-//! one call from then on.
+//! Recorded sequences as CUDA graphs: captured at their first replay from the compute stream and others that
+//! fork from it and join it again, launched by one call from then on.
 
 #![expect(unsafe_code, reason = "the driver's C interface is called")]
 
@@ -9,29 +9,52 @@ use std::sync::{Arc, Weak};
 use cust::sys;
 
 use super::api::{Result, check};
+use super::fork::{Place, places};
 use super::lanes::inside;
 use super::launch::Launcher;
-use super::stream::Stream;
+use super::shared::Shared;
+use super::stream::{Mark, Stream};
 use crate::backend::Recorded;
 
 /// The graphs that were replayed, each for as long as somebody can replay it or it runs.
 #[derive(Debug, Default)]
-pub(super) struct Graphs(Vec<(Weak<Recorded>, Executable)>);
+pub(super) struct Graphs {
+    known: Vec<(Weak<Recorded>, Executable)>,
+    /// Streams that captures fork to; nothing else goes there.
+    beside: Vec<Stream>,
+}
 
 impl Graphs {
-    pub(super) fn replay(&mut self, launcher: &Launcher, stream: &Stream, recorded: &Arc<Recorded>) -> Result<()> {
-        let known = self.0.iter().position(|(known, _)| ptr::eq(known.as_ptr(), Arc::as_ptr(recorded)));
+    pub(super) fn replay(
+        &mut self,
+        shared: &Shared,
+        launcher: &Launcher,
+        stream: &Stream,
+        recorded: &Arc<Recorded>,
+    ) -> Result<()> {
+        let known = self.known.iter().position(|(known, _)| ptr::eq(known.as_ptr(), Arc::as_ptr(recorded)));
         let place = match known {
             Some(place) => place,
             None => {
-                self.0.retain(|(known, _)| known.strong_count() > 0);
-                self.0.push((Arc::downgrade(recorded), Executable::capture(launcher, stream, recorded)?));
-                self.0.len() - 1
+                self.known.retain(|(known, _)| known.strong_count() > 0);
+                let places = places(&recorded.after);
+                let streams = places.iter().map(|place| place.stream + 1).max().unwrap_or(1);
+                while self.beside.len() + 1 < streams {
+                    self.beside.push(Stream::new(&shared.context)?);
+                }
+                let streams: Vec<&Stream> = std::iter::once(stream).chain(&self.beside).take(streams).collect();
+                let executable = Executable::capture(shared, launcher, &streams, recorded, &places);
+                if executable.is_err() {
+                    // They may still be part of a capture that came to nothing.
+                    self.beside.clear();
+                }
+                self.known.push((Arc::downgrade(recorded), executable?));
+                self.known.len() - 1
             }
         };
-        // SAFETY: the executable stays while the command holds what was recorded, and regions stay until
-        // the command is over.
-        unsafe { stream.replay(self.0[place].1.0) }
+        // SAFETY: the executable stays while the command holds what was recorded, regions and the message's
+        // host memory stay until the command is over.
+        unsafe { stream.replay(self.known[place].1.0) }
     }
 }
 
@@ -43,11 +66,19 @@ struct Executable(sys::CUgraphExec);
 unsafe impl Send for Executable {}
 
 impl Executable {
-    fn capture(launcher: &Launcher, stream: &Stream, recorded: &Recorded) -> Result<Self> {
-        stream.begin_capture()?;
-        let given = recorded.ops.iter().try_for_each(|op| inside(launcher, stream, op));
+    /// `streams` begins with the one that the graph will be launched in.
+    fn capture(
+        shared: &Shared,
+        launcher: &Launcher,
+        streams: &[&Stream],
+        recorded: &Recorded,
+        places: &[Place],
+    ) -> Result<Self> {
+        let first = streams[0];
+        first.begin_capture()?;
+        let given = fork(shared, launcher, streams, recorded, places);
         // The capture ends in any case, or the stream would remember for ever.
-        let graph = stream.end_capture().map(Captured);
+        let graph = first.end_capture().map(Captured);
         given?;
         let graph = graph?;
         let mut executable = ptr::null_mut();
@@ -55,6 +86,41 @@ impl Executable {
         let code = unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0) };
         check("make graph", code).map(|()| Self(executable))
     }
+}
+
+/// Gives each step to its stream. Waiting for a mark of a stream that is captured is what makes another one
+/// part of the capture, and an edge of the graph. The marks stand for points in it until it ends.
+fn fork(
+    shared: &Shared,
+    launcher: &Launcher,
+    streams: &[&Stream],
+    recorded: &Recorded,
+    places: &[Place],
+) -> Result<Vec<Option<Mark>>> {
+    let begin = shared.mark()?;
+    if streams.len() > 1 {
+        streams[0].record(&begin)?;
+        streams[1..].iter().try_for_each(|stream| stream.wait_for(&begin))?;
+    }
+    let mut marks: Vec<Option<Mark>> = Vec::with_capacity(places.len() + streams.len());
+    for (op, place) in recorded.ops.iter().zip(places) {
+        let stream = streams[place.stream];
+        for mark in place.waits.iter().filter_map(|&on| marks[on].as_ref()) {
+            stream.wait_for(mark)?;
+        }
+        inside(launcher, stream, op)?;
+        let mark = place.awaited.then(|| shared.mark()).transpose()?;
+        mark.iter().try_for_each(|mark| stream.record(mark))?;
+        marks.push(mark);
+    }
+    for stream in &streams[1..] {
+        let end = shared.mark()?;
+        stream.record(&end)?;
+        streams[0].wait_for(&end)?;
+        marks.push(Some(end));
+    }
+    marks.push(Some(begin));
+    Ok(marks)
 }
 
 /// A graph that was captured.

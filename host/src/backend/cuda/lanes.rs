@@ -139,7 +139,7 @@ impl Worker {
                 inside(launcher, stream, &op)?;
             }
             (Work::Compute { launcher, graphs }, Op::Replay(recorded)) => {
-                graphs.replay(launcher, stream, &recorded)?;
+                graphs.replay(shared, launcher, stream, &recorded)?;
             }
             (Work::Download { .. }, Op::Download { src, dst }) if dst.pinned => {
                 // SAFETY: as for uploads.
@@ -156,12 +156,19 @@ impl Worker {
     }
 }
 
-/// Gives what stays inside the device to the stream.
+/// Gives what a graph may hold to the stream.
 pub(super) fn inside(launcher: &Launcher, stream: &Stream, op: &Op) -> Result<()> {
     match op {
         Op::Launch(launch) => launcher.launch(stream, launch),
         // SAFETY: regions stay until their command is over, and do not overlap.
         Op::Copy { src, dst } => unsafe { stream.copy(dst.mem.0 + dst.offset, src.mem.0 + src.offset, dst.bytes) },
+        // SAFETY: pinned memory of the message's own, which stays as it is until the command is over; where the
+        // device is lost before that it is never freed.
+        Op::Upload { src: Source::Span(span), dst } => unsafe {
+            stream.upload(dst.mem.0 + dst.offset, span.ptr, dst.bytes)
+        },
+        // SAFETY: as above.
+        Op::Download { src, dst } => unsafe { stream.download(dst.ptr, src.mem.0 + src.offset, src.bytes) },
         // SAFETY: the region stays until its command is over.
         Op::Clear { dst } => unsafe { stream.clear(dst.mem.0 + dst.offset, dst.bytes) },
         other => panic!("our bug: {other:?} inside the device"),

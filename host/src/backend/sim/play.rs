@@ -35,6 +35,12 @@ impl Sim {
             Op::Nothing => Time::ZERO,
             Op::Upload { dst, .. } => link.latency + moved(dst.bytes, link.up),
             Op::Download { src, .. } => link.latency + moved(src.bytes, link.down),
+            Op::Replay(recorded) => {
+                // One launch for all; transfers pay their way each, one after the other.
+                let transfers = recorded.ops.iter().filter(|op| matches!(op, Op::Upload { .. } | Op::Download { .. }));
+                let moved = moved(self.moves(op), card.bandwidth);
+                transfers.fold(*launch + moved, |sum, op| sum + self.takes(op))
+            }
             inside => *launch + moved(self.moves(inside), card.bandwidth),
         }
     }
@@ -187,9 +193,11 @@ impl Sim {
         })
     }
 
-    /// What stays inside the device.
+    /// What a graph may hold.
     fn inside(&self, op: &Op, pool: &rayon::ThreadPool) -> Result<(Path, Option<&'static str>), FailureKind> {
         match op {
+            &Op::Upload { src: Source::Span(span), dst } => self.memories.write(dst, span, pool),
+            &Op::Download { src, dst } => self.memories.read(src, dst, pool),
             &Op::Copy { src, dst } => self.memories.copy(src, dst),
             &Op::Clear { dst } => self.memories.clear(dst),
             Op::Launch(launch) => {

@@ -59,6 +59,8 @@ pub(super) struct Submitter {
     moved: u64,
     /// Bytes of the batch that are still to be staged.
     ahead: u64,
+    /// What is added now is to be in one submission.
+    together: bool,
     /// Submissions made so far.
     flushes: u64,
     /// Commands an earlier part of which was refused.
@@ -80,6 +82,7 @@ impl Submitter {
             scratch: Vec::new(),
             moved: 0,
             ahead: 0,
+            together: false,
             flushes: 0,
             broken: HashMap::new(),
         })
@@ -175,7 +178,7 @@ impl Submitter {
         src: HostSpan,
         dst: Region,
     ) -> Outcome<()> {
-        if self.moved >= WORTH_STARTING {
+        if self.moved >= WORTH_STARTING && !self.together {
             self.flush(device);
         }
         let mut done = 0;
@@ -190,7 +193,7 @@ impl Submitter {
             self.ahead = self.ahead.saturating_sub(bytes);
             self.copy(device, token, label, from, Region { offset: dst.offset + done, bytes, ..dst });
             done += bytes;
-            if self.moved >= CHUNK_BYTES {
+            if self.moved >= CHUNK_BYTES && !self.together {
                 self.flush(device);
             }
         }
@@ -246,7 +249,7 @@ impl Submitter {
             self.pieces.push(piece);
             self.moved += bytes;
             done += bytes;
-            if self.moved >= PIECE_BYTES {
+            if self.moved >= PIECE_BYTES && !self.together {
                 self.flush(device);
             }
         }
@@ -354,16 +357,26 @@ impl Submitter {
 
 /// Bytes that a command sends through the ring.
 fn staged_bytes(command: &Command) -> u64 {
-    match &command.op {
+    staged(&command.op)
+}
+
+fn staged(op: &Op) -> u64 {
+    match op {
         Op::Upload { src: Source::Span(_) | Source::Inline { .. }, dst } => dst.bytes,
+        Op::Replay(recorded) => recorded.ops.iter().map(staged).sum(),
         _ => 0,
     }
 }
 
 /// Bytes that a command brings back.
 fn fetched_bytes(command: &Command) -> u64 {
-    match &command.op {
+    fetched(&command.op)
+}
+
+fn fetched(op: &Op) -> u64 {
+    match op {
         Op::Download { src, .. } => src.bytes,
+        Op::Replay(recorded) => recorded.ops.iter().map(fetched).sum(),
         _ => 0,
     }
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use wgpu::{Buffer, BufferDescriptor, BufferUsages};
 
-use super::{Outcome, Submitter};
+use super::{Outcome, Submitter, WORTH_STARTING};
 use crate::{
     backend::{
-        Launch, Op, Path, Recorded, Region, Token,
+        Launch, Op, Path, Recorded, Region, Source, Token,
         wgpu::{Wgpu, encode::Step, gpu::Fault, pipeline::bind},
     },
     error::FailureKind,
 };
 
 impl Submitter {
-    /// A graph. Answers whether all of it is in one submission; it is, unless its parameters alone are more
-    /// than the device holds at once.
+    /// A graph. Answers whether all of it is in one submission; it is, unless its parameters or its transfers
+    /// alone are more than the device or the staging memory holds at once.
     pub(super) fn replay(
         &mut self,
         device: &Wgpu,
@@ -28,14 +28,23 @@ impl Submitter {
         let pipelines: Vec<_> = launches.map(|launch| device.pipelines.get(launch.pipeline)).collect();
         if !self.uniforms.fits(pipelines.iter().flat_map(|pipeline| pipeline.uniforms()).map(|(_, bytes)| bytes)) {
             self.flush(device);
+        } else if recorded.lends && self.moved >= WORTH_STARTING {
+            // Staging memory for all of its transfers is more likely to be free then.
+            self.flush(device);
         }
         let before = self.flushes;
-        recorded.ops.iter().try_for_each(|op| self.inside(device, token, label, op).map(drop))?;
-        Ok(self.flushes == before)
+        self.together = true;
+        let given = recorded.ops.iter().try_for_each(|op| self.inside(device, token, label, op).map(drop));
+        self.together = false;
+        given.map(|()| self.flushes == before)
     }
 
     pub(super) fn inside(&mut self, device: &Wgpu, token: Token, label: Option<&Arc<str>>, op: &Op) -> Outcome<Path> {
         match op {
+            &Op::Upload { src: Source::Span(span), dst } => {
+                self.stage(device, token, label, span, dst).map(|()| Path::Staged)
+            }
+            &Op::Download { src, dst } => self.fetch(device, token, label, src, dst).map(|()| Path::Staged),
             &Op::Copy { src, dst } => self.duplicate(device, token, label, src, dst).map(|()| Path::Device),
             &Op::Clear { dst } => {
                 let step = Step::Clear { dst: device.memory.get(dst.mem), offset: dst.offset, bytes: dst.bytes };
