@@ -74,13 +74,30 @@ fn document(spans: &[Span], began: Instant) -> Value {
         });
         events.extend(event(span, pid, began));
     }
+    events.extend(counters(spans, &devices, began));
     json!({ "traceEvents": events, "displayTimeUnit": "ms", "otherData": { "schema": output::SCHEMA } })
 }
 
 const TRACKS: [&str; 4] = ["fences", "upload", "compute", "download"];
 
 fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
-    let Receipt { lane, label, path, form, bytes, queue, accepted, submitted, started, .. } = &span.receipt;
+    let Receipt {
+        id,
+        tag,
+        chunks,
+        together,
+        why,
+        lane,
+        label,
+        path,
+        form,
+        bytes,
+        queue,
+        accepted,
+        submitted,
+        started,
+        ..
+    } = &span.receipt;
     let (tid, kind) = match lane {
         None => (0, "fence"),
         Some(Lane::Upload) => (1, "upload"),
@@ -99,10 +116,15 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
         "ts": us(start),
         "dur": us(end) - us(start),
         "args": {
+            "id": id.number(),
+            "tag": tag,
             "queue": &**queue,
             "bytes": bytes,
             "path": path.to_string(),
+            "why": why,
             "form": form,
+            "chunks": chunks,
+            "together": together,
             "accepted_us": us(*accepted),
             "delivered_us": span.receipt.delivered.map(us),
             "device_seconds": span.receipt.device_seconds,
@@ -110,4 +132,35 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
             "error": span.error.as_ref().map(|e| e.to_string()),
         },
     }))
+}
+
+/// For each queue how many of its messages were accepted and not delivered, which is how many credits are in
+/// use, and how many of them the driver had, whenever that changed.
+fn counters(spans: &[Span], devices: &BTreeMap<&str, usize>, began: Instant) -> Vec<Value> {
+    let mut changes: BTreeMap<(usize, &str), BTreeMap<Instant, (i64, i64)>> = BTreeMap::new();
+    for Span { receipt, .. } in spans {
+        let of = changes.entry((devices[&*receipt.device], &receipt.queue)).or_default();
+        let mut change = |at: Option<Instant>, accepted, submitted| {
+            let sum = at.map(|at| of.entry(at).or_default());
+            sum.into_iter().for_each(|sum| *sum = (sum.0 + accepted, sum.1 + submitted));
+        };
+        let Some(end) = receipt.delivered else { continue };
+        change(Some(receipt.accepted), 1, 0);
+        change(Some(end), -1, 0);
+        change(receipt.submitted, 0, 1);
+        change(receipt.submitted.map(|from| receipt.finished.unwrap_or(end).min(end).max(from)), 0, -1);
+    }
+    let us = |at: Instant| at.saturating_duration_since(began).as_secs_f64() * 1e6;
+    let mut events = Vec::new();
+    for ((pid, queue), changes) in changes {
+        let (mut credits, mut driver) = (0, 0);
+        for (at, (accepted, submitted)) in changes {
+            (credits, driver) = (credits + accepted, driver + submitted);
+            events.push(json!({
+                "name": format!("queue `{queue}`"), "ph": "C", "pid": pid, "tid": 0, "ts": us(at),
+                "args": { "credits in use": credits, "in driver": driver },
+            }));
+        }
+    }
+    events
 }

@@ -97,6 +97,12 @@ fn a_trace_has_every_message_and_the_inner_exit_code() {
     assert!(count("upload") >= 4 && count("compute") >= 1 && count("download") >= 1, "{text}");
     let whole = |e: &&Value| e["ph"] != "X" || (e["ts"].is_number() && e["dur"].as_f64() >= Some(0.0));
     assert!(events.iter().all(|e| whole(&e)));
+    let counters: Vec<_> = events.iter().filter(|e| e["ph"] == "C").collect();
+    let level = |e: &Value, name: &str| e["args"][name].as_i64().expect("a count");
+    assert!(counters.iter().all(|e| level(e, "credits in use") >= level(e, "in driver") && level(e, "in driver") >= 0));
+    assert!(counters.iter().any(|e| level(e, "in driver") > 0), "{counters:?}");
+    let last = |name: &str| counters.iter().rfind(|e| e["name"] == name).map(|e| level(e, "credits in use"));
+    assert!(counters.iter().all(|e| last(e["name"].as_str().expect("a name")) == Some(0)), "all come back");
     refused(folder.path(), 42, &["trace", "u.json", "--", "batch", "q6", "--input", "no.parquet"], &["no.parquet"]);
     assert_eq!(files(folder.path()), ["t.json", "u.json"], "it ran, and failed");
     refused(folder.path(), 2, &["trace", "no/u.json", "--", "devices"], &["no/u.json"]);

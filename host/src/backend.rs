@@ -242,6 +242,10 @@ pub(crate) struct Done {
     /// Seconds on the device's own clock, where it has one.
     pub(crate) device_seconds: Option<f64>,
     pub(crate) path: Path,
+    /// Why it was no better one, where that is worth saying.
+    pub(crate) why: Option<&'static str>,
+    /// Commands that were done together, it among them.
+    pub(crate) together: u32,
     /// Which form of the kernel ran, and why where there are several: `native twin: forced`, `WGSL`, `PTX`.
     pub(crate) form: Option<&'static str>,
 }
@@ -351,6 +355,12 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
 
     /// Compiles a kernel; may take long. `overrides` are complete and checked.
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId>;
+
+    /// Why this message's bytes would take a slow way although the device has a faster one for others.
+    fn slow(&self, op: &Op) -> Option<&'static str> {
+        let _ = op;
+        None
+    }
 
     /// Whether [`Backend::submit`] may wait for what only [`Backend::reap`] gives back: then the two need
     /// a thread each. Else one thread may do both in turn.

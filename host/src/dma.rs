@@ -57,7 +57,7 @@ pub use machine::{Dependency, Explanation, Wait};
 pub use model::{CancelOutcome, FailPolicy, Priority};
 pub use permit::{Permit, Reserving};
 pub use promise::Signal;
-pub use queue::{DmaQueue, QueueOptions, QueueStats};
+pub use queue::{DmaQueue, Draining, QueueOptions, QueueStats};
 pub use receipt::Receipt;
 pub use stall::Stall;
 pub use ticket::{Completion, CompletionQueue, Refused, Ticket};

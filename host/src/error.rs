@@ -197,6 +197,10 @@ pub enum Refusal {
         /// Byte credits needed.
         bytes: u64,
     },
+    /// The queue is strict ([`QueueOptions::strict`](crate::QueueOptions::strict)), and the message's bytes
+    /// would take a slow way.
+    #[error("the queue is strict, and {0}")]
+    Slow(&'static str),
     /// No credit came free in time.
     #[error("no credit came free in time")]
     Timeout,
@@ -256,6 +260,10 @@ pub enum FailureKind {
     /// It was cancelled before all of it was given to the device.
     #[error("cancelled")]
     Cancelled,
+    /// Its queue was aborted ([`DmaQueue::abort`](crate::DmaQueue::abort)) before all of it was given to the
+    /// device.
+    #[error("its queue was aborted: {0}")]
+    Abandoned(Arc<str>),
     /// Its deadline passed before all of it was given to the device.
     #[error("its deadline passed")]
     Deadline,

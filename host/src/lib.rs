@@ -53,8 +53,8 @@ pub use device::{Device, Stats};
 pub use discover::Found;
 pub use dma::{
     Batch, CancelOutcome, Cause, Completion, CompletionQueue, DeadLetter, DeadLetters, Dependency, DmaQueue, Doorbell,
-    Entry, Explanation, FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats, Receipt, Refused,
-    Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
+    Draining, Entry, Explanation, FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats, Receipt,
+    Refused, Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
 pub use graph::{Graph, Recording, Replay, Slot, Slots};

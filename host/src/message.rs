@@ -85,6 +85,7 @@ impl<B: Send + 'static> Message<B> {
             accesses: SmallVec::new(),
             moves,
             deadline: None,
+            tag: 0,
             unsignaled: false,
         };
         Self { draft: Draft { engine: engine.clone(), work, keep: SmallVec::new() }, buffer: PhantomData }

@@ -41,6 +41,7 @@ pub struct Options {
     pub(crate) twin: Twin,
     pub(crate) progress: Progress,
     pub(crate) spin: Duration,
+    pub(crate) stall_warn: Option<Duration>,
 }
 
 impl Options {
@@ -48,7 +49,7 @@ impl Options {
     pub fn new() -> Self {
         let alone = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         let spin = if alone { Duration::ZERO } else { Duration::from_micros(20) };
-        Self { twin: Twin::default(), progress: Progress::default(), spin }
+        Self { twin: Twin::default(), progress: Progress::default(), spin, stall_warn: None }
     }
 
     /// Which form of kernels the CPU device runs. Other devices have one form only.
@@ -70,6 +71,18 @@ impl Options {
     #[must_use]
     pub fn spin(mut self, time: Duration) -> Self {
         self.spin = time;
+        self
+    }
+}
+
+impl Options {
+    /// Warns subscribers of `tracing` (a feature) of a queue whose oldest message has been accepted for
+    /// longer than this: once for each such message, with what it waits for, as
+    /// [`Device::stalled`](crate::Device::stalled) tells it. Not done unless said. A thread looks now and
+    /// then; with [`Progress::Manual`], whoever moves messages on.
+    #[must_use]
+    pub fn stall_warn(mut self, after: Duration) -> Self {
+        self.stall_warn = Some(after);
         self
     }
 }

@@ -24,6 +24,8 @@ pub(crate) mod events {
     }
 
     pub(crate) fn tell(_span: &super::Span, _is_dead: bool) {}
+
+    pub(crate) fn stalled(_device: &str, _stall: &crate::dma::Stall) {}
 }
 
 static ON: AtomicBool = AtomicBool::new(false);

@@ -28,11 +28,12 @@ pub(crate) struct Route<'a> {
     pub(crate) label: Option<&'a str>,
     pub(crate) patience: Patience<'a>,
     pub(crate) deadline: Option<std::time::Instant>,
+    pub(crate) tag: u64,
 }
 
 impl Default for Route<'_> {
     fn default() -> Self {
-        Self { queue: None, label: None, patience: Patience::Forever, deadline: None }
+        Self { queue: None, label: None, patience: Patience::Forever, deadline: None, tag: 0 }
     }
 }
 
@@ -49,6 +50,12 @@ macro_rules! routed {
             /// A name that errors, traces and drivers show.
             pub fn label(mut self, label: &'a str) -> Self {
                 self.route.label = Some(label);
+                self
+            }
+
+            /// A number of the program's own, which its completion, its receipt and its dead letter show.
+            pub fn tag(mut self, tag: u64) -> Self {
+                self.route.tag = tag;
                 self
             }
 
@@ -101,6 +108,7 @@ impl<'a> Route<'a> {
     pub(crate) fn describe(&self, draft: &mut Draft) {
         draft.label(self.label);
         draft.work.deadline = self.deadline;
+        draft.work.tag = self.tag;
     }
 
     /// Sends through the route's queue.

@@ -66,7 +66,7 @@ fn each_message_is_an_event_and_a_dead_letter_a_warning() -> wharf::Result<()> {
     tracing::subscriber::set_global_default(Keeps(device.clone())).expect("the first");
     let queue = device.queue("work").policy(FailPolicy::Continue).open();
     let x = device.buffer::<u32>(4)?;
-    device.upload(&x).on(&queue).label("weights").send(vec![7; 4])?.wait().ok()?;
+    device.upload(&x).on(&queue).label("weights").tag(42).send(vec![7; 4])?.wait().ok()?;
     // Behind a fence that fails: one failure is asked for, one never, one when it is over.
     let (fence, signal) = device.promise();
     let gated = device.queue("gated").policy(FailPolicy::Continue).open();
@@ -87,10 +87,21 @@ fn each_message_is_an_event_and_a_dead_letter_a_warning() -> wharf::Result<()> {
     let work = of("work");
     let [(level, fields)] = work[..] else { panic!("{work:?}") };
     assert_eq!(*level, Level::DEBUG);
-    let expected =
-        [("message", "message"), ("device", "cpu"), ("label", "weights"), ("lane", "Upload"), ("bytes", "16")];
+    let expected = [
+        ("message", "message"),
+        ("device", "cpu"),
+        ("label", "weights"),
+        ("lane", "Upload"),
+        ("bytes", "16"),
+        ("tag", "42"),
+        ("chunks", "1"),
+        ("together", "1"),
+    ];
     assert!(expected.iter().all(|(name, value)| fields[name] == *value), "{fields:?}");
-    assert!(["queued_us", "latency_us", "path"].iter().all(|name| fields.contains_key(name)), "{fields:?}");
+    assert!(
+        ["id", "queued_us", "done_us", "latency_us", "path"].iter().all(|name| fields.contains_key(name)),
+        "{fields:?}"
+    );
     assert!(!fields.contains_key("error"), "{fields:?}");
 
     let warned: Vec<_> = of("gated").into_iter().filter(|(level, _)| *level == Level::WARN).collect();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use wharf::{BackendKind, Buffer, Device, Error, FailureKind, Kernel, Message, Path, Ticket};
+use wharf::{BackendKind, Buffer, Device, Error, FailureKind, Kernel, Message, Path, Refusal, Ticket};
 use wharf_kernels::{ALL, Inputs, REDUCE_SUM_U32, SAXPY, conformance};
 
 /// The driver, where cargo has built it beside this test.
@@ -116,6 +116,10 @@ fn pinned() -> wharf::Result<()> {
         pinned = down.ok()?;
         assert!(pinned.iter().enumerate().all(|(i, &x)| x == i as u32 + round), "round {round}");
     }
+    let strict = device.queue("strict").strict().open();
+    let refused = device.download(&buffer).on(&strict).send().expect_err("it would be staged");
+    assert!(matches!(refused, Error::Refused { why: Refusal::Slow(_), .. }), "{refused}");
+    device.download(&buffer).on(&strict).into(pinned)?.wait().ok()?;
     Ok(())
 }
 

@@ -175,6 +175,8 @@ impl Shared {
             finished,
             device_seconds: None,
             path,
+            why: (path == Path::Host).then_some("the device's memory is the host's"),
+            together: 1,
             form,
         })
     }

@@ -30,7 +30,7 @@ use self::lanes::{Queued, Worker};
 use self::launch::Launcher;
 use self::shared::{Issue, Shared, index, lock};
 use self::stream::Stream;
-use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId};
+use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, Source};
 use crate::discover::{Door, Found, Open};
 use crate::error::{BackendKind, Error, Result};
 use crate::kernel::Kernel;
@@ -200,6 +200,11 @@ impl Backend for Cuda {
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
         let _entered = self.shared.context.enter().map_err(refused)?;
         self.launcher.prepare(kernel, overrides)
+    }
+
+    fn slow(&self, op: &Op) -> Option<&'static str> {
+        let (Op::Upload { src: Source::Span(span), .. } | Op::Download { dst: span, .. }) = op else { return None };
+        (!span.pinned).then_some("the host memory is not page-locked; that of `Device::pinned` is")
     }
 
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {

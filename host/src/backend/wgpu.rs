@@ -38,7 +38,7 @@ use self::{
     gpu::Gpu, memory::Memory, pipeline::Pipelines, readback::Readbacks, reap::Reaper, staging::Staging,
     submit::Submitter,
 };
-use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId};
+use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, Source};
 use crate::{
     discover::{Door, Found, Open},
     error::{BackendKind, Error, Result},
@@ -133,6 +133,11 @@ impl Backend for Wgpu {
     }
 
     /// For readback memory, which reaping empties.
+    fn slow(&self, op: &Op) -> Option<&'static str> {
+        let staged = matches!(op, Op::Upload { src: Source::Span(_), .. });
+        staged.then_some("the host memory would be copied to staging memory; `Upload::reserve` writes there in place")
+    }
+
     fn submit_may_wait(&self) -> bool {
         true
     }

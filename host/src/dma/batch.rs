@@ -97,10 +97,10 @@ impl<'q> Batch<'q> {
     ///
     /// # Errors
     /// [`Refused`] with the message: [`Error::Argument`](crate::Error::Argument) where it is for another
-    /// device than the queue's.
+    /// device than the queue's, [`Refusal::Slow`](crate::Refusal::Slow) by a strict queue.
     #[inline]
     pub fn push<B: Send + 'static>(&mut self, message: Message<B>) -> Result<Entry<B>, Refused<Message<B>>> {
-        if let Err(error) = self.queue.owned_by(&message.draft.engine) {
+        if let Err(error) = self.queue.admits(&message.draft) {
             return Err(Refused { error, buffer: message });
         }
         self.bytes += message.bytes();

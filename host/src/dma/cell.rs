@@ -197,6 +197,7 @@ impl Cell {
         ledger.dead_lettered += 1;
         let letter = DeadLetter {
             error,
+            tag: receipt.tag,
             accepted: receipt.accepted,
             failed: receipt.delivered.unwrap_or_else(Instant::now),
             // An operation on memory that is leaked is not done again.

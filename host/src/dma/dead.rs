@@ -15,6 +15,8 @@ use crate::{
 pub struct DeadLetter {
     /// What happened to which message of which queue.
     pub error: Arc<TransferError>,
+    /// The user's number for it; 0 unless one was given.
+    pub tag: u64,
     /// When the queue had accepted it.
     pub accepted: Instant,
     /// When it failed.
@@ -223,6 +225,7 @@ impl<'d> DeadLetters<'d> {
             label: letter.error.label.clone(),
             accesses: std::mem::take(&mut letter.accesses),
             deadline: None,
+            tag: letter.tag,
             unsignaled: false,
         };
         let mut core = self.engine.shared.lock();

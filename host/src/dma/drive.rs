@@ -107,6 +107,7 @@ impl Shared {
             run_users(&self.callback_panics, || f(resolved));
             moved = true;
         }
+        self.watch();
         match call {
             _ if moved => Turn::Moved,
             Call::Taken => Turn::Taken,

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{self, Receiver};
+use crossbeam::channel::{self, Receiver, Sender};
 
 use super::{
     baton::Baton,
@@ -24,6 +24,7 @@ use super::{
     machine::Machine,
     model::{Event, Limits, QueueId},
     shared::{MANUAL_WAIT, Mode, Shared, Staging},
+    stall::Watch,
     threads::spawn,
     work::{Accepted, Patience, Work},
 };
@@ -49,6 +50,8 @@ pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
     /// Disconnected once the device's threads have ended.
     ended: Receiver<()>,
+    /// Dropped with the last handle: who watches for queues that stand still ends then.
+    _watched: Option<Sender<()>>,
 }
 
 impl Engine {
@@ -85,6 +88,7 @@ impl Engine {
             small: Arc::default(),
             labels: Labels::default(),
             fences: Fences::default(),
+            watch: options.stall_warn.map(Watch::new),
         });
         let (alive, ended) = channel::bounded(0);
         let start = |name: &str, run: fn(&Shared)| {
@@ -102,7 +106,13 @@ impl Engine {
                 start("reap", Shared::reap_loop);
             }
         }
-        Ok(Self { shared, ended })
+        let watched = shared.watch.as_ref().filter(|_| shared.mode != Mode::Manual).map(|_| {
+            let (open, closed) = channel::bounded(0);
+            let shared = shared.clone();
+            spawn(&shared.device.clone(), "watch", move || shared.watch_loop(&closed));
+            open
+        });
+        Ok(Self { shared, ended, _watched: watched })
     }
 
     pub(crate) fn open_queue(&self, name: Arc<str>, limits: Limits) -> QueueId {

@@ -74,6 +74,7 @@ fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
             accesses: SmallVec::new(),
             moves: 0,
             deadline: None,
+            tag: 0,
             unsignaled: false,
         };
         let Accepted { cell, id, .. } = engine.send(&mut work, Patience::Never)?;

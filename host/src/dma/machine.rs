@@ -219,6 +219,11 @@ impl Machine {
                 self.queues[queue].closed = true;
                 self.ring(queue);
             }
+            Event::Abort(queue, why) => {
+                self.queues[queue].closed = true;
+                self.ring(queue);
+                self.abandon(queue, &why);
+            }
             Event::Retire(queue) => {
                 self.queues[queue].closed = true;
                 self.queues[queue].retired = true;

@@ -38,7 +38,7 @@ const PROGRAMS: u32 = if cfg!(miri) { 12 } else { 10_000 };
 #[test]
 fn no_program_loses_doubles_or_reorders_a_completion() {
     let config = ProptestConfig { cases: PROGRAMS, failure_persistence: None, ..ProptestConfig::default() };
-    let sum = RefCell::new([0_u64; 20]);
+    let sum = RefCell::new([0_u64; 21]);
     let ran = TestRunner::new(config).run(&program(), |steps| {
         let outcomes = panic::catch_unwind(|| Harness::new(None).run(&steps)).map_err(|cause| {
             let words = cause.downcast_ref::<String>().map(String::as_str);

@@ -172,6 +172,8 @@ pub(crate) enum Event {
     Resume(QueueId),
     /// The queue accepts nothing more.
     Close(QueueId),
+    /// The queue accepts nothing more, and what it has accepted is cancelled.
+    Abort(QueueId, Arc<str>),
     /// The queue accepts nothing more, and its handle is gone: once it is empty, so is it.
     Retire(QueueId),
 }

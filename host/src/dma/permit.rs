@@ -174,7 +174,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Leaves a waker in the task's place; gives back the one that was there.
-    fn put(&mut self, place: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
+    pub(super) fn put(&mut self, place: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
         let key = *place.get_or_insert_with(|| {
             self.next += 1;
             self.next
@@ -189,7 +189,7 @@ impl Waiting {
         }
     }
 
-    fn leave(&mut self, place: u64) -> Option<Waker> {
+    pub(super) fn leave(&mut self, place: u64) -> Option<Waker> {
         let at = self.tasks.iter().position(|(known, _)| *known == place)?;
         Some(self.tasks.remove(at).1)
     }

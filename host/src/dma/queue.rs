@@ -14,11 +14,16 @@ use super::{
     ticket::Ticket,
     work::{Accepted, Patience, Work},
 };
-use crate::error::{Error, Refusal, Result, TransferError};
+use crate::{
+    error::{Error, Refusal, Result, TransferError},
+    message::Draft,
+};
 
+mod drain;
 mod options;
 mod send;
 
+pub use drain::Draining;
 pub use options::QueueOptions;
 
 /// A queue of messages: they start and complete in the order in which it accepted them. Messages of
@@ -30,6 +35,7 @@ pub struct DmaQueue {
     pub(crate) name: Arc<str>,
     depth: u32,
     pub(crate) inline_max: usize,
+    strict: bool,
 }
 
 /// Counts of a queue, all taken at one moment.
@@ -103,6 +109,7 @@ impl DmaQueue {
             accesses: SmallVec::new(),
             moves: 0,
             deadline: None,
+            tag: 0,
             unsignaled: false,
         };
         let accepted = self.engine.send(&mut work, Patience::Forever).map_err(|why| self.refused(why))?;
@@ -153,6 +160,22 @@ impl DmaQueue {
         self.engine.shared.settled();
     }
 
+    /// Closes, and cancels everything that is not resolved, as [`Ticket::cancel`] does, with this reason.
+    /// Each message completes all the same, in its turn: with
+    /// [`FailureKind::Abandoned`](crate::FailureKind::Abandoned) where not all of it was with the device.
+    /// Never waits.
+    pub fn abort(&self, why: &str) {
+        self.end(Event::Abort(self.id, why.into()));
+        self.engine.shared.settled();
+    }
+
+    /// Closes; the future is ready when everything accepted is resolved. Dropping it leaves the queue
+    /// closed.
+    pub fn drain_async(&self) -> Draining<'_> {
+        self.close();
+        Draining::new(self)
+    }
+
     /// Closes, and waits until everything accepted is resolved.
     pub fn drain(self) {
         self.close();
@@ -178,6 +201,19 @@ impl DmaQueue {
         let (ours, theirs) = (&self.engine.shared.device, &engine.shared.device);
         let reason = format!("belongs to {ours}, the message is for {theirs}");
         Err(Error::argument(format!("queue `{}`", self.name), reason))
+    }
+
+    /// Says so where this message has no place here, whatever the credits.
+    pub(super) fn admits(&self, draft: &Draft) -> Result<()> {
+        self.owned_by(&draft.engine)?;
+        let Work { op, small, .. } = &draft.work;
+        let slow = || self.engine.shared.backend.slow(op.as_ref().filter(|_| small.is_none())?);
+        if self.strict
+            && let Some(why) = slow()
+        {
+            return Err(self.refused(Refusal::Slow(why)));
+        }
+        Ok(())
     }
 
     /// Says so where so many operations never fit.

@@ -6,12 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::MessageId;
 use crate::backend::{Done, Lane, Path};
 
 /// The path and the times of one message.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Receipt {
+    /// The message.
+    pub id: MessageId,
+    /// The user's number for it; 0 unless one was given.
+    pub tag: u64,
     /// The device, e.g. `cpu` or `wgpu:0`.
     pub device: Arc<str>,
     /// The queue.
@@ -22,10 +27,17 @@ pub struct Receipt {
     pub lane: Option<Lane>,
     /// Which way the bytes took.
     pub path: Path,
+    /// Why they took no better one, where the backend has something to say.
+    pub why: Option<&'static str>,
     /// Which form of the kernel ran, for launches; on the CPU device also why, e.g. `simt jit: forced`.
     pub form: Option<&'static str>,
     /// Bytes that were moved; 0 for launches.
     pub bytes: u64,
+    /// Commands that it was to the device: 1, or as many as it had chunks; 0 where it never came there.
+    pub chunks: u32,
+    /// How many were done together, it among them, where that is cheaper than one by one: small ones on the
+    /// CPU device, those of one submission on wgpu. Of several chunks, the most.
+    pub together: u32,
     /// When the queue accepted it.
     pub accepted: Instant,
     /// When it was given to the driver.
@@ -50,7 +62,10 @@ impl Receipt {
             (Some(before), Some(now)) => Some(before + now),
             (before, now) => before.or(now),
         };
+        self.chunks += 1;
+        self.together = self.together.max(done.together);
         self.path = done.path;
+        self.why = done.why;
         self.form = done.form;
     }
 
@@ -84,6 +99,9 @@ impl fmt::Display for Receipt {
         }
         if self.path != Path::None {
             write!(f, ", {} bytes {}", self.bytes, self.path)?;
+            if let Some(why) = self.why {
+                write!(f, " ({why})")?;
+            }
         }
         if let Some(seconds) = self.seconds() {
             write!(f, ", {:.1} us", seconds * 1e6)?;

@@ -21,6 +21,7 @@ use super::{
     label::Labels,
     model::QueueId,
     small::SmallPool,
+    stall::Watch,
 };
 use crate::backend::Backend;
 
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) small: Arc<SmallPool>,
     pub(crate) labels: Labels,
     pub(super) fences: Fences,
+    /// Who warns of queues that stand still.
+    pub(super) watch: Option<Watch>,
 }
 
 /// Bytes of staging memory lent out.

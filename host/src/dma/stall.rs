@@ -1,8 +1,15 @@
 //! Queues that seem to stand still, and what they wait for.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use super::{machine::Explanation, shared::Shared};
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+
+use super::{MessageId, drive::run_users, machine::Explanation, shared::Shared};
+use crate::trace::events;
 
 /// A queue whose oldest message has waited for long; see [`Device::stalled`](crate::Device::stalled).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +35,44 @@ impl fmt::Display for Stall {
     }
 }
 
+/// Warns of queues that stand still.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    patience: Duration,
+    /// The oldest messages of those that were warned of.
+    told: Mutex<Vec<MessageId>>,
+}
+
+impl Watch {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, told: Mutex::default() }
+    }
+}
+
 impl Shared {
+    /// Warns of what stands still since the last look, where that is wanted.
+    pub(super) fn watch(&self) {
+        let Some(watch) = &self.watch else { return };
+        let stalls = self.stalled(watch.patience);
+        let oldest = |stall: &Stall| stall.chain.first().map(|why| why.message);
+        let mut told = watch.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|&id| stalls.iter().any(|stall| oldest(stall) == Some(id)));
+        let new: Vec<_> = stalls.iter().filter(|stall| oldest(stall).is_some_and(|id| !told.contains(&id))).collect();
+        told.extend(new.iter().copied().filter_map(oldest));
+        // A subscriber is the user's code, and may do anything.
+        drop(told);
+        new.into_iter().for_each(|stall| run_users(&self.callback_panics, || events::stalled(&self.device, stall)));
+    }
+
+    /// Looks now and then, until the device's last handle is gone.
+    pub(super) fn watch_loop(&self, open: &Receiver<()>) {
+        let Some(watch) = &self.watch else { return };
+        let pause = (watch.patience / 4).clamp(Duration::from_millis(1), Duration::from_secs(1));
+        while open.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            self.watch();
+        }
+    }
+
     /// The queues whose oldest message has been accepted for at least so long.
     pub(crate) fn stalled(&self, least: Duration) -> Vec<Stall> {
         let now = self.backend.now();

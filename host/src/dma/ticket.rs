@@ -34,6 +34,8 @@ use crate::{
 pub struct Completion<B> {
     /// The message.
     pub id: MessageId,
+    /// The user's number for it; 0 unless one was given.
+    pub tag: u64,
     /// Whether it did what it was sent for.
     pub result: Result<(), Arc<TransferError>>,
     /// The host buffer the message owned, whatever the result. `None` only where the device was
@@ -156,7 +158,7 @@ impl<B: Send + 'static> Ticket<B> {
     #[inline(always)]
     fn completion(id: MessageId, resolved: Resolved) -> Completion<B> {
         let Resolved { result, parcel, receipt } = resolved;
-        Completion { id, result, buffer: parcel.map(|parcel| parcel.take()), receipt }
+        Completion { id, tag: receipt.tag, result, buffer: parcel.map(|parcel| parcel.take()), receipt }
     }
 
     /// The completion if it is there; else leaves `waiter` to be told. Who `waits` waits for no doorbell.

@@ -34,6 +34,8 @@ pub(crate) struct Work {
     pub(crate) moves: u64,
     /// When it is cancelled by itself; until then its sender waits for credits at most.
     pub(crate) deadline: Option<Instant>,
+    /// The user's number for it.
+    pub(crate) tag: u64,
     /// It has no ticket: its outcome is told by the next message of its queue that has one.
     pub(crate) unsignaled: bool,
 }

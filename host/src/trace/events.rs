@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{Level, level_filters::LevelFilter};
 
 use super::Span;
+use crate::dma::Stall;
 
 /// A failure that nobody asks for is worth a warning.
 fn level(is_dead: bool) -> Level {
@@ -28,12 +29,19 @@ pub(crate) fn tell(span: &Span, is_dead: bool) {
                 $level,
                 device = &*receipt.device,
                 queue = &*receipt.queue,
+                id = receipt.id.number(),
+                tag = receipt.tag,
                 label = receipt.label.as_deref(),
                 lane = receipt.lane.map(|lane| format!("{lane:?}")),
                 path = %receipt.path,
+                why = receipt.why,
                 form = receipt.form,
+                chunks = receipt.chunks,
+                together = receipt.together,
                 bytes = receipt.bytes,
                 queued_us = between(Some(receipt.accepted), receipt.submitted),
+                started_us = between(Some(receipt.accepted), receipt.started),
+                done_us = between(Some(receipt.accepted), receipt.finished),
                 ran_us = receipt.duration().map(micros),
                 latency_us = receipt.latency().map(micros),
                 error = span.error.as_ref().map(tracing::field::display),
@@ -46,6 +54,19 @@ pub(crate) fn tell(span: &Span, is_dead: bool) {
     } else {
         event!(Level::DEBUG, "message");
     }
+}
+
+/// Tells the subscriber of a queue that stands still.
+pub(crate) fn stalled(device: &str, stall: &Stall) {
+    tracing::event!(
+        target: "wharf",
+        Level::WARN,
+        device,
+        queue = &*stall.queue,
+        since_us = micros(stall.since),
+        why = %stall,
+        "stalled queue"
+    );
 }
 
 fn between(from: Option<Instant>, to: Option<Instant>) -> Option<u64> {

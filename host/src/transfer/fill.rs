@@ -35,6 +35,7 @@ pub(super) struct Target<'a> {
     pub(super) region: Region,
     pub(super) label: Option<&'a str>,
     pub(super) deadline: Option<Instant>,
+    pub(super) tag: u64,
 }
 
 impl<'a, T: Element> Fill<'a, T> {
@@ -56,7 +57,7 @@ impl<'a, T: Element> Fill<'a, T> {
     /// [`Error::Refused`](crate::Error::Refused) where the queue is closed or has failed; what was
     /// written is lost.
     pub fn commit(mut self) -> Result<Ticket<()>> {
-        let Target { region, label, deadline } = self.target;
+        let Target { region, label, deadline, tag } = self.target;
         let engine = &self.device.inner.engine;
         let mut message = if region.bytes == 0 {
             // The block goes back with the fill.
@@ -72,6 +73,7 @@ impl<'a, T: Element> Fill<'a, T> {
         message.draft.touch(&self.to.allocation, Access::Overwrite, region);
         message.draft.label(label);
         message.draft.work.deadline = deadline;
+        message.draft.work.tag = tag;
         Ok(self.permit.send(message)?)
     }
 }

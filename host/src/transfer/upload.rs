@@ -186,7 +186,7 @@ impl<'a, T: Element> Upload<'a, T> {
         queue.owned_by(&self.device.inner.engine)?;
         let permit = queue.permit(1, region.bytes, self.route.patience)?;
         let block = self.device.inner.backend.host_alloc(region.bytes.max(GRAIN))?;
-        let target = Target { region, label: self.route.label, deadline: self.route.deadline };
+        let target = Target { region, label: self.route.label, deadline: self.route.deadline, tag: self.route.tag };
         Ok(Fill::new(self.device, self.to, permit, block, len, target))
     }
 }

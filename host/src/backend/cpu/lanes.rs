@@ -151,10 +151,10 @@ impl Lanes {
             }
         }
         if began.is_some() {
-            let ended = Instant::now();
+            let (ended, together) = (Instant::now(), (books.events.len() - first) as u32);
             for event in &mut books.events[first..] {
                 let Event::Done(done) = event else { continue };
-                done.finished = ended;
+                (done.finished, done.together) = (ended, together);
             }
         }
         self.told.store(!books.events.is_empty(), Relaxed);

@@ -280,6 +280,8 @@ impl Shared {
             finished: Instant::now(),
             device_seconds,
             path: command.path,
+            why: (command.path == Path::Staged).then_some("the host memory is not page-locked"),
+            together: 1,
             form: command.form,
         }
     }

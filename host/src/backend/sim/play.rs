@@ -152,6 +152,8 @@ impl Sim {
             finished: self.instant(span.ended),
             device_seconds: Some((span.ended - span.started).seconds()),
             path,
+            why: None,
+            together: 1,
             form,
         }
     }

@@ -26,6 +26,14 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How long the driver may take to map what it has copied before it is asked again.
 const MAPPING: Duration = Duration::from_micros(200);
 
+fn why(path: Path, form: Option<&str>) -> Option<&'static str> {
+    match path {
+        Path::Staged => Some("wgpu reaches its own mapped memory only"),
+        Path::Device if form.is_some() => Some("what it reads of a buffer that it writes was copied aside"),
+        _ => None,
+    }
+}
+
 /// A submission on its way.
 #[derive(Debug)]
 pub(super) struct Flight {
@@ -134,7 +142,7 @@ impl Reaper {
                 lock(&self.failed).insert(token, failure);
             }
         }
-        let finished = Instant::now();
+        let (finished, together) = (Instant::now(), ends.len() as u32);
         events.extend(ends.into_iter().map(|end| {
             let torn = lock(&self.failed).remove(&end.token);
             let result = torn.map_or(end.result, Err);
@@ -145,6 +153,8 @@ impl Reaper {
                 finished,
                 device_seconds: None,
                 path: end.path,
+                why: why(end.path, end.form),
+                together,
                 form: end.form,
             })
         }));

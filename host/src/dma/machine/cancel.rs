@@ -1,11 +1,11 @@
 //! Messages that are taken back, by their owner or by the clock.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use super::Machine;
+use super::{Machine, settle::is_wish};
 use crate::{
     backend::Token,
-    dma::model::{CancelOutcome, Kind, State},
+    dma::model::{CancelOutcome, Kind, QueueId, State},
     error::FailureKind,
 };
 
@@ -26,6 +26,14 @@ impl Machine {
         }
     }
 
+    /// Cancels everything that the queue has accepted.
+    pub(super) fn abandon(&mut self, queue: QueueId, why: &Arc<str>) {
+        for place in 0..self.queues[queue].order.len() {
+            let token = self.queues[queue].order[place];
+            self.take_back(token, FailureKind::Abandoned(why.clone()));
+        }
+    }
+
     fn take_back(&mut self, token: Token, wish: FailureKind) -> CancelOutcome {
         let Some(message) = self.messages.get_mut(token) else { return CancelOutcome::TooLate };
         let outcome = match message.state {
@@ -38,7 +46,7 @@ impl Machine {
             None if message.kind == Some(Kind::Fence) => return CancelOutcome::TooLate,
             None => message.doom = Some(wish),
             // Asked again.
-            Some(FailureKind::Cancelled | FailureKind::Deadline) => return outcome,
+            Some(wish) if is_wish(wish) => return outcome,
             Some(_) => return CancelOutcome::TooLate,
         }
         let queue = message.queue;

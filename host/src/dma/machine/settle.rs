@@ -210,5 +210,5 @@ pub(super) fn root_of(error: Arc<TransferError>) -> Arc<TransferError> {
 
 /// Somebody wanted it so.
 pub(super) fn is_wish(kind: &FailureKind) -> bool {
-    matches!(kind, FailureKind::Cancelled | FailureKind::Deadline)
+    matches!(kind, FailureKind::Cancelled | FailureKind::Deadline | FailureKind::Abandoned(_))
 }

@@ -33,7 +33,7 @@ impl Harness {
                 assert_eq!(failed, None, "it went well, and its promise was broken");
                 assert!(!matches!(known.told, Some(CancelOutcome::NotStarted | CancelOutcome::Partial)));
             }
-            Some(FailureKind::Cancelled | FailureKind::Deadline) => {
+            Some(FailureKind::Cancelled | FailureKind::Deadline | FailureKind::Abandoned(_)) => {
                 assert_eq!(known.told == Some(CancelOutcome::NotStarted), !known.begun, "told what was so");
                 assert!(!known.all_sent() && !in_driver, "cancelled in time, and quiet");
                 assert_eq!(error.expect("an error").bytes_done, known.arrived, "the residue is right");
@@ -81,6 +81,7 @@ impl Harness {
             Some(FailureKind::Cancelled) if known.begun => n.partial += 1,
             Some(FailureKind::Cancelled) => n.not_started += 1,
             Some(FailureKind::Deadline) => n.deadline += 1,
+            Some(FailureKind::Abandoned(_)) => n.abandoned += 1,
             Some(FailureKind::Upstream { .. }) => n.upstream += 1,
             Some(FailureKind::Aborted { .. }) => n.aborted += 1,
             Some(FailureKind::DeviceLost(_)) => n.lost += 1,

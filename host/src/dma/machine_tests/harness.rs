@@ -238,6 +238,11 @@ impl Harness {
                 self.event(resume);
             }
             Step::Close { queue } => self.event(Event::Close(self.queues[self.held[*queue]].id)),
+            Step::Abort { queue } => {
+                let place = self.held[*queue];
+                self.told_by(|known| known.queue == place);
+                self.event(Event::Abort(self.queues[place].id, "enough".into()));
+            }
             Step::Reopen { queue } => self.reopen(*queue),
             Step::Drop { buffer } => {
                 let old = std::mem::replace(&mut self.buffers[*buffer], self.machine.register("buffer".into()));
@@ -325,15 +330,20 @@ impl Harness {
         self.event(Event::Pump);
     }
 
-    fn tick(&mut self, passed: u64) {
-        self.now += Duration::from_secs(passed);
+    /// Those that are `taken` back are told what becomes of them, unless they were told before.
+    fn told_by(&mut self, taken: impl Fn(&Known) -> bool) {
         for known in self.known.values_mut() {
-            let due = known.deadline.is_some_and(|at| at <= self.now) && known.lane.is_some() && !known.all_sent();
-            if due {
+            if taken(known) && known.lane.is_some() && !known.all_sent() {
                 let outcome = if known.begun { CancelOutcome::Partial } else { CancelOutcome::NotStarted };
                 known.told.get_or_insert(outcome);
             }
         }
+    }
+
+    fn tick(&mut self, passed: u64) {
+        self.now += Duration::from_secs(passed);
+        let now = self.now;
+        self.told_by(|known| known.deadline.is_some_and(|at| at <= now));
         self.event(Event::Tick(self.now));
         assert!(self.machine.next_deadline().is_none_or(|at| at > self.now), "what is due is done");
     }

@@ -23,10 +23,11 @@ pub(super) struct Outcomes {
     pub(super) not_kept: u64,
     pub(super) held: u64,
     pub(super) folded: u64,
+    pub(super) abandoned: u64,
 }
 
 impl Outcomes {
-    pub(super) fn each(&self) -> [(&'static str, u64); 20] {
+    pub(super) fn each(&self) -> [(&'static str, u64); 21] {
         [
             ("went well", self.ok),
             ("went well in chunks", self.ok_in_chunks),
@@ -48,6 +49,7 @@ impl Outcomes {
             ("promise broken", self.not_kept),
             ("held by a doorbell", self.held),
             ("told of an unsignalled one", self.folded),
+            ("aborted with its queue", self.abandoned),
         ]
     }
 }

@@ -65,6 +65,9 @@ pub(super) enum Step {
     Close {
         queue: QueueId,
     },
+    Abort {
+        queue: QueueId,
+    },
     /// The queue's handle is dropped, and another one is opened.
     Reopen {
         queue: QueueId,
@@ -111,6 +114,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         10 => (0..6_u64).prop_map(|passed| Step::Tick { passed }),
         6 => queue.clone().prop_map(|queue| Step::Resume { queue }),
         1 => queue.clone().prop_map(|queue| Step::Close { queue }),
+        1 => queue.clone().prop_map(|queue| Step::Abort { queue }),
         2 => queue.prop_map(|queue| Step::Reopen { queue }),
         4 => (0..BUFFERS).prop_map(|buffer| Step::Drop { buffer }),
     ]

@@ -17,11 +17,12 @@ pub struct QueueOptions {
     name: Arc<str>,
     limits: Limits,
     inline_max: usize,
+    strict: bool,
 }
 
 impl QueueOptions {
     pub(crate) fn new(engine: &Arc<Engine>, name: &str) -> Self {
-        Self { engine: engine.clone(), name: name.into(), limits: Limits::DEFAULT, inline_max: 4 << 10 }
+        Self { engine: engine.clone(), name: name.into(), limits: Limits::DEFAULT, inline_max: 4 << 10, strict: false }
     }
 
     /// Messages that may be accepted and unresolved; 16,384 unless said otherwise, at least 1.
@@ -93,9 +94,20 @@ impl QueueOptions {
         self
     }
 
+    /// Refuses messages whose bytes would take a slow way although the device has a faster one, with
+    /// [`Refusal::Slow`](crate::Refusal::Slow), which says what would be faster: host memory that is not
+    /// page-locked on CUDA, uploads that are not written in place on wgpu. Small ones that are copied when
+    /// they are sent are no such.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
     /// Opens the queue.
     pub fn open(self) -> DmaQueue {
         let id = self.engine.open_queue(self.name.clone(), self.limits);
-        DmaQueue { engine: self.engine, id, name: self.name, depth: self.limits.depth, inline_max: self.inline_max }
+        let Self { engine, name, limits, inline_max, strict } = self;
+        DmaQueue { engine, id, name, depth: limits.depth, inline_max, strict }
     }
 }

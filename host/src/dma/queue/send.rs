@@ -164,7 +164,7 @@ impl DmaQueue {
         mut message: Message<B>,
         patience: Patience<'_>,
     ) -> Result<Accepted, Refused<Message<B>>> {
-        if let Err(error) = self.owned_by(&message.draft.engine) {
+        if let Err(error) = self.admits(&message.draft) {
             return Err(Refused { error, buffer: message });
         }
         message.draft.work.queue = self.id;

@@ -1,0 +1,150 @@
+//! How queues end, what messages are called, and which way they may not take.
+
+use std::{future::Future, pin::pin, sync::Arc, task::Context, thread, time::Duration};
+
+use wharf::{BackendKind, Device, Error, FailureKind, Path, Refusal, Result, Simulation};
+
+#[test]
+fn an_aborted_queue_completes_everything_with_the_reason() -> Result<()> {
+    let device = Device::open("cpu")?;
+    let queue = device.queue("given up").open();
+    let x = device.buffer::<u32>(4)?;
+    let ran = device.upload(&x).on(&queue).send(vec![1; 4])?;
+    assert_eq!(device.download(&x).on(&queue).wait()?[..], [1; 4]);
+    let (gate, signal) = device.promise();
+    queue.wait_for(&gate)?;
+    let held = device.upload(&x).on(&queue).send(vec![2; 4])?;
+    queue.post(device.upload(&x).message(vec![3; 4])?)?;
+    let fence = queue.fence()?;
+    let reader = device.download(&x).send()?;
+    queue.abort("the user has gone");
+    let refused = device.upload(&x).on(&queue).send(vec![4; 4]).expect_err("it is closed");
+    assert!(matches!(refused.error, Error::Refused { why: Refusal::Closed, .. }));
+    ran.wait().ok()?;
+    let done = held.wait();
+    let error = done.result.expect_err("it never went out");
+    assert_eq!(error.kind, FailureKind::Abandoned("the user has gone".into()));
+    assert_eq!(done.buffer, Some(vec![2; 4]), "it comes back");
+    let error = reader.wait().result.expect_err("what it reads was never made");
+    assert!(matches!(&error.kind, FailureKind::Upstream { root } if matches!(root.kind, FailureKind::Abandoned(_))));
+    signal.signal();
+    fence.wait().expect_err("it stands for them");
+    assert_eq!(device.dead_letters().len(), 1, "of what was posted");
+    queue.drain();
+    Ok(())
+}
+
+#[test]
+fn what_is_with_the_device_ends_as_if_nobody_had_aborted() -> Result<()> {
+    let sim = Simulation::open("gen4x16")?;
+    let device = sim.device();
+    let queue = device.queue("late").chunk(1 << 20).open();
+    let x = device.buffer::<u8>(16 << 20)?;
+    let small = device.buffer::<u8>(1 << 20)?;
+    let whole = device.upload(&small).on(&queue).send(vec![1; 1 << 20])?;
+    let half = device.upload(&x).on(&queue).send(vec![2; 16 << 20])?;
+    device.progress();
+    queue.abort("enough");
+    whole.wait().ok()?;
+    let done = half.wait();
+    assert!(matches!(done.result.as_ref().expect_err("not all of it went").kind, FailureKind::Abandoned(_)));
+    assert!(done.residue() >= 14 << 20, "{}", done.residue());
+    Ok(())
+}
+
+#[test]
+fn a_queue_is_drained_by_awaiting_it() -> Result<()> {
+    let device = Device::open("cpu")?;
+    let queue = device.queue("work").open();
+    let x = device.buffer::<u32>(4)?;
+    let (gate, signal) = device.promise();
+    queue.wait_for(&gate)?;
+    let tickets: Vec<_> =
+        (0..10).map(|i| device.upload(&x).on(&queue).send(vec![i; 4])).collect::<std::result::Result<_, _>>()?;
+    let mut first = Box::pin(queue.drain_async());
+    assert!(first.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+    drop(first);
+    let waits = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(20));
+        signal.signal();
+    });
+    pollster::block_on(queue.drain_async());
+    waits.join().expect("it signals");
+    for (i, ticket) in (0..).zip(tickets) {
+        assert_eq!(ticket.try_take().expect("all are resolved").ok()?, [i; 4]);
+    }
+    let ready = pin!(queue.drain_async()).poll(&mut Context::from_waker(std::task::Waker::noop()));
+    assert!(ready.is_ready(), "it is empty");
+    Ok(())
+}
+
+#[test]
+fn a_message_is_known_by_its_tag_to_its_end() -> Result<()> {
+    let device = Device::open("cpu")?;
+    let x = device.buffer::<u32>(100)?;
+    let ticket = device.upload(&x).tag(7).send(vec![1; 100])?;
+    let id = ticket.id();
+    let done = ticket.wait();
+    assert_eq!((done.tag, done.receipt.tag, done.receipt.id), (7, 7, id));
+    assert_eq!(device.upload(&x).tag(8).fill(|_| 1)?.wait().tag, 8);
+    assert_eq!(device.clear(&x).send()?.wait().tag, 0);
+    let queue = device.queue("closed").open();
+    let (gate, signal) = device.promise();
+    queue.wait_for(&gate)?;
+    queue.post(device.clear(&x).tag(9).message()?)?;
+    signal.fail("nobody came");
+    device.drain();
+    let letters = device.dead_letters().take();
+    assert_eq!(letters.iter().map(|letter| letter.tag).collect::<Vec<_>>(), [9]);
+    Ok(())
+}
+
+#[test]
+fn a_receipt_counts_chunks_and_those_that_travelled_together() -> Result<()> {
+    let device = Device::open("cpu")?;
+    let queue = device.queue("cut").chunk(1 << 20).open();
+    let x = device.buffer::<u8>(10 << 20)?;
+    let data: Arc<[u8]> = vec![1; 10 << 20].into();
+    let done = device.upload(&x).on(&queue).send(data)?.wait();
+    assert_eq!((done.receipt.chunks, done.receipt.path), (10, Path::Host));
+    assert!(done.receipt.why.is_some() && done.receipt.to_string().contains(done.receipt.why.expect("just seen")));
+    let mut batch = queue.batch();
+    let entries: Vec<_> = (0..8)
+        .map(|i| batch.push(device.upload(&x).at(8 * i).message(vec![i as u8; 8]).expect("it fits")))
+        .collect::<std::result::Result<_, _>>()?;
+    let mut sent = batch.commit()?;
+    let together: Vec<_> = entries.into_iter().map(|entry| sent.ticket(entry).wait().receipt.together).collect();
+    assert!(together.iter().all(|&n| (1..=8).contains(&n)), "{together:?}");
+    let fence = queue.fence()?;
+    fence.wait().expect("nothing fails");
+    Ok(())
+}
+
+#[test]
+fn a_strict_queue_refuses_the_slow_way_and_says_what_is_faster() -> Result<()> {
+    #[cfg(feature = "wgpu")]
+    match Device::open("wgpu") {
+        Ok(device) => {
+            let strict = device.queue("strict").strict().open();
+            let x = device.buffer::<u32>(10_000)?;
+            let refused = device.upload(&x).on(&strict).send(vec![1; 10_000]).expect_err("it would be staged");
+            let Error::Refused { why: Refusal::Slow(why), .. } = &refused.error else { panic!("{}", refused.error) };
+            assert!(why.contains("Upload::reserve"), "{why}");
+            let mut batch = strict.batch();
+            assert!(batch.push(device.upload(&x).message(refused.buffer)?).is_err());
+            assert_eq!(device.upload(&x).on(&strict).fill(|i| i as u32)?.wait().receipt.path, Path::Filled);
+            device.upload(&x).on(&strict).copy_from(&[7; 100])?.wait().ok()?;
+            assert_eq!(device.download(&x).on(&strict).wait()?[100], 100);
+        }
+        Err(e) if e.is_unavailable() && !std::env::var("WHARF_REQUIRE").unwrap_or_default().contains("wgpu") => {
+            eprintln!("SKIP {e}");
+        }
+        Err(e) => panic!("{e}"),
+    }
+    let device = Device::open("cpu")?;
+    assert_eq!(device.capabilities().backend, BackendKind::Cpu);
+    let strict = device.queue("strict").strict().open();
+    let x = device.buffer::<u32>(10_000)?;
+    device.upload(&x).on(&strict).send(vec![1; 10_000])?.wait().ok()?;
+    Ok(())
+}
