@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod check;
+mod driver;
 mod harness;
 mod hold;
 mod outcomes;

@@ -1,4 +1,4 @@
-//! A driver that finishes commands in any order it may, and what it knows of them.
+//! What the tests know of a machine, and what they do to it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +19,7 @@ use crate::{
         model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId},
         slab::Fault,
     },
-    error::{FailureKind, Refusal},
+    error::Refusal,
 };
 
 const LANES: [Lane; 3] = [Lane::Upload, Lane::Compute, Lane::Download];
@@ -356,62 +356,6 @@ impl Harness {
         assert!(!(0..self.queues.len()).any(taken), "a place is not free while it has messages");
         self.held[queue] = self.queues.len();
         self.queues.push(Open { id, limits: limits(queue), last: None, gates: Vec::new(), untold: false });
-    }
-
-    /// Finishes one command that the driver's lanes allow to finish.
-    fn finish(&mut self, pick: usize, fails: bool) {
-        let may: Vec<usize> = (0..self.running.len())
-            .filter(|&i| {
-                let me = &self.running[i];
-                let first = self.running[..i].iter().all(|other| other.lane != me.lane);
-                first && self.machine.after(me.command).iter().all(|on| self.running.iter().all(|r| r.command != on))
-            })
-            .collect();
-        assert!(self.running.is_empty() || !may.is_empty(), "the driver can always go on");
-        if may.is_empty() {
-            return;
-        }
-        let place = may[pick % may.len()];
-        self.report(place, fails);
-    }
-
-    fn report(&mut self, place: usize, fails: bool) {
-        let Running { command, message, bytes, .. } = self.running.remove(place);
-        let known = self.known.get_mut(&message).expect("unresolved while it runs");
-        known.broke |= fails;
-        known.arrived += if known.broke { 0 } else { bytes };
-        let result = if fails { Err(FailureKind::Backend("broke".into())) } else { Ok(()) };
-        self.event(Event::Over(command, result));
-        self.past.push(command);
-        self.report_again(command);
-    }
-
-    /// A command is reported that is over: nothing may happen.
-    fn report_again(&mut self, command: Token) {
-        let state = |own: &Self| {
-            let levels: Vec<_> = own.held.iter().map(|&place| own.machine.level(own.queues[place].id)).collect();
-            levels
-        };
-        let (before, mut actions) = (state(self), Vec::new());
-        self.machine.step(Event::Over(command, Ok(())), &mut actions);
-        assert!(actions.is_empty() && before == state(self), "a late report does nothing");
-        self.outcomes.late_reports += 1;
-    }
-
-    /// Finishes the running command of this message.
-    pub(super) fn end(&mut self, message: Token, fails: bool) {
-        let place = self.running.iter().position(|r| r.message == message).expect("it runs");
-        self.report(place, fails);
-    }
-
-    pub(super) fn drain(&mut self) {
-        self.end_waiting();
-        while !self.running.is_empty() {
-            self.finish(0, false);
-        }
-        self.event(Event::Pump);
-        assert!(self.known.is_empty(), "everything resolves: {:?}", self.known);
-        self.check();
     }
 
     /// The whole program, to its end.
