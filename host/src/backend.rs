@@ -171,6 +171,9 @@ pub(crate) struct Command {
     /// Commands on other lanes that must finish first; all were submitted before this one.
     pub(crate) after: After,
     pub(crate) op: Op,
+    /// Nobody waits for it alone: its end may be reported with that of a later command of its lane.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only on CUDA an end costs a call"))]
+    pub(crate) quiet: bool,
     #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "drivers show it"))]
     pub(crate) label: Option<Arc<str>>,
 }

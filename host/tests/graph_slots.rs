@@ -119,7 +119,6 @@ fn what_is_not_the_graphs_is_refused_and_comes_back() -> Result<()> {
     assert_eq!(refused.error.to_string(), "the slots: are another graph's");
     assert_eq!(refused.buffer[other], [9; 8]);
 
-    let x = device.buffer::<u32>(8)?;
     let imported = device.import::<u32>(vec![1; 8].into())?;
     let there = Device::open("cpu")?.buffer::<u32>(8)?;
     let mut recording = device.record();

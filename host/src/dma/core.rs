@@ -195,6 +195,7 @@ impl Core {
             lane: receipt.lane.expect("only work is submitted"),
             after: self.machine.after(submit.command),
             op,
+            quiet: matches!(cell.waiter, Waiter::Detached),
             label: receipt.label.clone(),
         }
     }

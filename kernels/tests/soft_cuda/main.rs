@@ -171,6 +171,41 @@ fn lanes() -> wharf::Result<()> {
 }
 
 #[test]
+fn a_run_that_nobody_waits_for_shares_an_end_and_fails_one_by_one() {
+    on_software("posted", &[("SOFT_CUDA_FAULT", "upload:50:1")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn posted() -> wharf::Result<()> {
+    const N: usize = 100;
+    let device = device();
+    let queue = device.queue("posted").policy(wharf::FailPolicy::Continue).open();
+    let (x, y) = (device.buffer::<u32>(N * 64)?, device.buffer::<u32>(N * 64)?);
+    wharf::trace::start();
+    let mut batch = queue.batch();
+    for i in 0..N {
+        batch.post(device.upload(&x).at(64 * i).message(vec![i as u32; 64])?)?;
+    }
+    batch.post(device.copy(&x, &y).message()?)?;
+    drop(batch.commit()?);
+    let error = queue.fence()?.wait().expect_err("the fiftieth upload failed");
+    assert!(matches!(&error.kind, FailureKind::Upstream { .. }), "{error}");
+    let spans = wharf::trace::take();
+    let uploads: Vec<_> = spans.iter().filter(|span| span.receipt.lane == Some(wharf::Lane::Upload)).collect();
+    assert_eq!(uploads.len(), N);
+    assert!(uploads.iter().any(|span| span.receipt.together > 1), "one mark for several");
+    assert!(uploads.iter().all(|span| (span.receipt.together == 1) || span.receipt.device_seconds.is_none()));
+    let letters = device.dead_letters().take();
+    let failed: Vec<_> = letters.iter().map(|letter| &letter.error.kind).collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(matches!(failed[0], FailureKind::Backend(_)) && matches!(failed[1], FailureKind::Upstream { .. }));
+    let got = device.download(&x).range(0..64 * 49).wait()?;
+    assert!(got.iter().enumerate().all(|(i, &word)| word == (i / 64) as u32));
+    Ok(())
+}
+
+#[test]
 fn cuda_source_is_compiled_where_there_is_a_compiler() {
     on_software("source", &[]);
 }

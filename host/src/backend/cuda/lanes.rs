@@ -16,7 +16,7 @@ use super::launch::Launcher;
 use super::shared::{InStream, Issue, Shared};
 use super::stream::{Mark, Stream};
 use super::transfer::{Landing, Unload, Uploader, download};
-use crate::backend::{Command, HostBlock, HostSpan, Op, Path, Source};
+use crate::backend::{Command, HostBlock, HostSpan, Lane, Op, Path, Source};
 
 /// A command on its way to its lane's thread.
 #[derive(Debug)]
@@ -33,7 +33,12 @@ pub(super) struct Worker {
     stream: Stream,
     shared: Arc<Shared>,
     work: Work,
+    /// Commands that have no end yet: nobody waits for one of them alone.
+    run: Vec<(Lane, InStream)>,
 }
+
+/// Commands that share an end, at most.
+const MOST_TOGETHER: usize = 32;
 
 /// What only one lane has.
 #[derive(Debug)]
@@ -57,14 +62,18 @@ impl Worker {
     }
 
     fn new(shared: &Arc<Shared>, work: Work) -> Result<Self> {
-        Ok(Self { stream: Stream::new(&shared.context)?, shared: Arc::clone(shared), work })
+        Ok(Self { stream: Stream::new(&shared.context)?, shared: Arc::clone(shared), work, run: Vec::new() })
     }
 
     /// Works until the submitter hangs up, then finishes the stream.
     pub(super) fn run(mut self, batches: &Receiver<Vec<Queued>>) {
         self.shared.context.bind();
-        for queued in batches.iter().flatten() {
-            self.one(queued);
+        for batch in batches {
+            let mut left = batch.len();
+            for queued in batch {
+                left -= 1;
+                self.one(queued, left == 0);
+            }
         }
         let quiet = self.stream.finish().is_ok();
         match self.work {
@@ -75,47 +84,99 @@ impl Worker {
         }
     }
 
-    fn one(&mut self, queued: Queued) {
+    /// `last` of its batch: nothing is known to follow it.
+    fn one(&mut self, queued: Queued, last: bool) {
         let Queued { command, after, issue } = queued;
-        let started = Instant::now();
         let (token, lane) = (command.token, command.lane);
-        let path = path(&command.op);
-        let form = form(&command.op);
-        let graph = if let Op::Replay(recorded) = &command.op { Some(Arc::clone(recorded)) } else { None };
-        if self.shared.is_lost() {
+        let lost = self.shared.is_lost();
+        if lost || !after.is_empty() {
+            // It may wait for one that waits for the run.
+            self.end_run();
+        }
+        if lost {
             issue.settle(None);
             return;
         }
+        let started = Instant::now();
+        let (path, form) = (path(&command.op), form(&command.op));
+        let graph = if let Op::Replay(recorded) = &command.op { Some(Arc::clone(recorded)) } else { None };
         let mut block = None;
-        let outcome = self.give(command.op, &after, &mut block);
-        if outcome.is_err() && self.stream.finish().is_err() {
+        let given = self.give(command.op, &after, &mut block);
+        // The host is not done with a download when the stream is.
+        let quiet = command.quiet && !last && lane != Lane::Download;
+        let failure = match given {
+            Ok(start) => {
+                let outcome = Ok((Arc::clone(&start), start));
+                self.run
+                    .push((lane, InStream { token, issue, after, outcome, started, path, form, block, graph, of: 1 }));
+                if !quiet || self.run.len() == MOST_TOGETHER {
+                    self.end_run();
+                }
+                return;
+            }
+            Err(failure) => failure,
+        };
+        self.end_run();
+        if self.stream.finish().is_err() {
             // The engine may still read the block: it is nobody's from here on.
             block = None;
         }
-        let outcome = outcome.map(|(start, end)| (start, Arc::new(end)));
-        issue.settle(outcome.as_ref().ok().map(|(_, end)| Arc::clone(end)));
-        let outcome = outcome.map_err(|failure| self.shared.judge(failure));
-        let unloader = match &self.work {
-            Work::Download { unloader, .. } => Some((unloader, Arc::clone(&issue))),
-            Work::Upload(_) | Work::Compute { .. } => None,
-        };
+        issue.settle(None);
+        let outcome = Err(self.shared.judge(failure));
+        self.watch(lane, InStream { token, issue, after, outcome, started, path, form, block, graph, of: 1 });
+    }
+
+    /// Marks the end of those that were given to the stream since the last end, and lets the reaper look for it.
+    fn end_run(&mut self) {
+        if self.run.is_empty() {
+            return;
+        }
+        let end = self.shared.mark().and_then(|end| self.stream.record(&end).map(|()| Arc::new(end)));
+        let quiet = end.is_ok() || self.stream.finish().is_ok();
+        let end = end.map_err(|failure| self.shared.judge(failure));
+        let of = self.run.len() as u32;
+        for (lane, mut command) in std::mem::take(&mut self.run) {
+            command.issue.settle(end.as_ref().ok().cloned());
+            command.outcome = match (command.outcome, &end) {
+                (Ok((start, _)), Ok(end)) => Ok((start, Arc::clone(end))),
+                (Err(failure), _) => Err(failure),
+                (_, Err(failure)) => Err(failure.clone()),
+            };
+            if !quiet {
+                command.block = None;
+            }
+            self.watch(lane, InStream { of, ..command });
+        }
+    }
+
+    /// Leaves a command to the reaper.
+    fn watch(&self, lane: Lane, command: InStream) {
+        let issue = Arc::clone(&command.issue);
+        let unloader = if let Work::Download { unloader, .. } = &self.work { Some(unloader) } else { None };
         if unloader.is_none() {
             issue.land();
         }
-        self.shared.watch(lane, InStream { token, issue, after, outcome, started, path, form, block, graph });
-        if let Some((unloader, issue)) = unloader {
+        self.shared.watch(lane, command);
+        if let Some(unloader) = unloader {
             unloader.send(Unload::End(issue)).expect("the unloader outlives the lane");
         }
     }
 
-    /// Gives one command to the stream, between two marks.
-    fn give(&mut self, op: Op, after: &[Arc<Issue>], block: &mut Option<HostBlock>) -> Result<(Mark, Mark)> {
+    /// Gives one command to the stream, behind a mark: the one that its run begins with, where it has begun.
+    fn give(&mut self, op: Op, after: &[Arc<Issue>], block: &mut Option<HostBlock>) -> Result<Arc<Mark>> {
         let (shared, stream) = (&self.shared, &self.stream);
-        let (start, end) = (shared.mark()?, shared.mark()?);
+        let begun = self.run.first().and_then(|(_, first)| Some(Arc::clone(&first.outcome.as_ref().ok()?.0)));
         for mark in after.iter().filter_map(|issue| issue.mark()) {
             stream.wait_for(&mark)?;
         }
-        stream.record(&start)?;
+        let start = match begun {
+            Some(start) => start,
+            None => {
+                let start = shared.mark()?;
+                stream.record(&start)?;
+                Arc::new(start)
+            }
+        };
         match (&mut self.work, op) {
             (Work::Upload(uploader), Op::Upload { src: Source::Block(source), dst }) => {
                 let source = block.insert(source);
@@ -151,8 +212,7 @@ impl Worker {
             (_, Op::Nothing) => {}
             (work, op) => panic!("our bug: {op:?} on the lane of {work:?}"),
         }
-        stream.record(&end)?;
-        Ok((start, end))
+        Ok(start)
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) struct InStream {
     pub(super) issue: Arc<Issue>,
     /// Commands of other lanes whose ends are reported before this one's.
     pub(super) after: Vec<Arc<Issue>>,
-    pub(super) outcome: Result<(Mark, Arc<Mark>), FailureKind>,
+    pub(super) outcome: Result<(Arc<Mark>, Arc<Mark>), FailureKind>,
     pub(super) started: Instant,
     pub(super) path: Path,
     pub(super) form: Option<&'static str>,
@@ -85,6 +85,8 @@ pub(super) struct InStream {
     /// The graph that is replayed: its executable stays as long as this.
     #[expect(dead_code, reason = "kept for its drop")]
     pub(super) graph: Option<Arc<Recorded>>,
+    /// Commands that have the same two marks.
+    pub(super) of: u32,
 }
 
 /// The lane's place among the lanes.
@@ -272,7 +274,9 @@ impl Shared {
         command.issue.reported.store(true, Ordering::Relaxed);
         command.issue.settle(None);
         lock(&self.issues).remove(&command.token);
-        let device_seconds = command.outcome.as_ref().ok().and_then(|(start, end)| end.seconds_since(start));
+        // What several took together is nobody's own time.
+        let own = command.outcome.as_ref().ok().filter(|_| command.of == 1);
+        let device_seconds = own.and_then(|(start, end)| end.seconds_since(start));
         Done {
             token: command.token,
             result: command.outcome.map(drop),
@@ -281,7 +285,7 @@ impl Shared {
             device_seconds,
             path: command.path,
             why: (command.path == Path::Staged).then_some("the host memory is not page-locked"),
-            together: 1,
+            together: command.of,
             form: command.form,
         }
     }

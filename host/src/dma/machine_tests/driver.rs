@@ -33,7 +33,7 @@ impl Harness {
     }
 
     /// A command is reported that is over: nothing may happen.
-    fn report_again(&mut self, command: Token) {
+    pub(super) fn report_again(&mut self, command: Token) {
         let state = |own: &Self| {
             let levels: Vec<_> = own.held.iter().map(|&place| own.machine.level(own.queues[place].id)).collect();
             levels

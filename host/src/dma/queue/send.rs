@@ -106,7 +106,8 @@ impl DmaQueue {
 /// the run has failed, that message's completion says [`FailureKind::Unsignaled`] although it went well
 /// itself, and the fence fails. Failures are not lost without a signal either: each is a [dead
 /// letter](crate::Device::dead_letters), with its buffer. Posting half a queue's depth rings its
-/// [`Doorbell`](crate::Doorbell), so that credits come back without a signal, too.
+/// [`Doorbell`](crate::Doorbell), so that credits come back without a signal, too. On CUDA those of a run
+/// share one event, as do messages whose tickets were dropped by the time they go out.
 ///
 /// ```
 /// let device = wharf::Device::open("cpu")?;
