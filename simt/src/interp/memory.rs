@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::exec::Run;
 use super::lanes::Row;
@@ -138,6 +138,9 @@ impl Run<'_> {
                 if ty.bytes() == 2 {
                     return self.load_halves(dst, ty, place);
                 }
+                if place.atomic && ty.bytes() == 8 {
+                    return self.load_whole(dst, ty, place, memory.long_words());
+                }
                 for word in 0..Lane::of(ty).words() {
                     self.load_words(dst + word, memory.words(), place, 4 * word, 2);
                 }
@@ -197,6 +200,24 @@ impl Run<'_> {
         }
     }
 
+    /// 64-bit atomics of a buffer: other threads must not see, nor leave, half of one.
+    fn load_whole(&self, dst: Reg, ty: Scalar, place: &Place, words: &[AtomicU64]) {
+        let addresses = self.addresses(place, 0, 3);
+        for lane in 0..self.lanes as usize {
+            let word = words.get(addresses.word(lane));
+            self.set_bits(dst, Lane::of(ty), lane, word.map_or(0, |word| word.load(Ordering::Relaxed)));
+        }
+    }
+
+    fn store_whole(&self, src: Reg, ty: Scalar, place: &Place, words: &[AtomicU64]) {
+        let addresses = self.addresses(place, 0, 3);
+        for lane in self.active_lanes() {
+            if let Some(word) = words.get(addresses.word(lane)) {
+                word.store(self.bits(src, Lane::of(ty), lane), Ordering::Relaxed);
+            }
+        }
+    }
+
     /// The lane's own registers: every lane may mean another one.
     fn load_local(&self, dst: Reg, words: u32, place: &Place) {
         let file = &self.state.file;
@@ -232,6 +253,9 @@ impl Run<'_> {
             }
             Root::Binding(slot) => {
                 let memory = &self.context.args[slot as usize];
+                if place.atomic && ty.bytes() == 8 {
+                    return self.store_whole(src, ty, place, memory.long_words());
+                }
                 if ty.bytes() != 2 {
                     for word in 0..Lane::of(ty).words() {
                         self.store_words(src + word, memory.words(), place, 4 * word, 2);

@@ -11,9 +11,19 @@ fn second_word(e: &Emit<'_, '_>, root: Root) -> u32 {
     if root == Root::Local { e.input.padded * 4 } else { 4 }
 }
 
+/// Half words, and 64 bits that nobody may see by halves, have no code of their own in buffers.
+fn is_for_the_interpreter(ty: Scalar, place: &Place) -> bool {
+    matches!(place.root, Root::Binding(_)) && (ty.bytes() == 2 || place.atomic && ty.bytes() == 8)
+}
+
+/// Whether other threads may write there between two accesses of this one, so that each must be done.
+fn is_shared(place: &Place) -> bool {
+    place.atomic && matches!(place.root, Root::Binding(_))
+}
+
 impl Emit<'_, '_> {
     pub(super) fn load(&mut self, inst: &Inst, dst: Reg, ty: Scalar, place: &Place) {
-        if ty.bytes() == 2 && matches!(place.root, Root::Binding(_)) {
+        if is_for_the_interpreter(ty, place) {
             return self.call(inst);
         }
         for word in 0..Lane::of(ty).words() {
@@ -27,6 +37,11 @@ impl Emit<'_, '_> {
         let kind = if Lane::of(ty) == Lane::F32 { Kind::Float } else { Kind::Bits };
         let (one, four) = if kind == Kind::Float { (F32, F32X4) } else { (I32, I32X4) };
         match self.place(place, extra) {
+            Where::One(at) if is_shared(place) => {
+                let word = self.word_at(place, at);
+                Val::One(self.cast_one(word, kind))
+            }
+            _ if is_shared(place) => Val::Lanes(self.gather(place, extra, kind)),
             Where::One(at) => Val::One(self.b.ins().load(one, PLAIN, at, 0)),
             Where::Line { at, step, all } => {
                 let near = |e: &mut Self| match step {
@@ -67,16 +82,22 @@ impl Emit<'_, '_> {
         }
     }
 
+    /// The word at an address of a place. An atomic one is read anew each time: the compiler would otherwise
+    /// take it for what was last read or written there.
+    fn word_at(&mut self, place: &Place, at: Value) -> Value {
+        if is_shared(place) { self.b.ins().atomic_load(I32, PLAIN, at) } else { self.b.ins().load(I32, PLAIN, at, 0) }
+    }
+
     /// Reads lane by lane; zero where a lane is outside.
     fn gather(&mut self, place: &Place, extra: u32, kind: Kind) -> Lanes {
         let (origin, bytes, inside) = self.each_place(place, extra, false);
         let lanes = self.each(|e, i| {
             let at = e.lane_address(origin, bytes, 4 * i);
-            let first = e.b.ins().load(I32, PLAIN, at, 0);
+            let first = e.word_at(place, at);
             let first = e.b.ins().splat(I32X4, first);
             (1..4).fold(first, |quad, lane| {
                 let at = e.lane_address(origin, bytes, 4 * i + lane);
-                let next = e.b.ins().load(I32, PLAIN, at, 0);
+                let next = e.word_at(place, at);
                 e.b.ins().insertlane(quad, next, lane as u8)
             })
         });
@@ -103,7 +124,7 @@ impl Emit<'_, '_> {
     }
 
     pub(super) fn store(&mut self, inst: &Inst, src: Reg, ty: Scalar, place: &Place) {
-        if ty.bytes() == 2 && matches!(place.root, Root::Binding(_)) {
+        if is_for_the_interpreter(ty, place) {
             return self.call(inst);
         }
         for word in 0..Lane::of(ty).words() {
@@ -115,6 +136,9 @@ impl Emit<'_, '_> {
     fn store_word(&mut self, src: Reg, place: &Place, extra: u32) {
         let kind = self.lane_kind(src);
         let value = self.get(src);
+        if is_shared(place) {
+            return self.scatter(place, extra, &value, false);
+        }
         let Where::Line { at, step: 4, all } = self.place(place, extra) else {
             return self.scatter(place, extra, &value, false);
         };
@@ -150,7 +174,11 @@ impl Emit<'_, '_> {
         let places = self.each_place(place, extra, true);
         let lanes = self.lanes_of(value, Kind::Bits);
         self.each_lane(places, lanes, rare, |e, at, word, _| {
-            e.b.ins().store(PLAIN, word, at, 0);
+            if is_shared(place) {
+                e.b.ins().atomic_store(PLAIN, word, at);
+            } else {
+                e.b.ins().store(PLAIN, word, at, 0);
+            }
         });
     }
 
