@@ -81,11 +81,16 @@ fn place(error: &naga::WithSpan<naga::valid::ValidationError>, wgsl: &str) -> Op
     let naga::valid::ValidationError::EntryPoint { name, .. } = error.as_inner() else {
         return None;
     };
+    entry_place(name, wgsl)
+}
+
+/// Where the name of an entry point stands, of which naga keeps no span.
+pub(crate) fn entry_place(name: &str, wgsl: &str) -> Option<Location> {
     let mut words = wgsl.match_indices("fn").filter_map(|(at, _)| {
         let rest = &wgsl[at + 2..];
         let found = rest.trim_start();
         let start = wgsl.len() - found.len();
-        let after = found.strip_prefix(name.as_str())?.trim_start();
+        let after = found.strip_prefix(name)?.trim_start();
         (after.starts_with('(') && found.len() < rest.len()).then_some(start)
     });
     Location::of(naga::Span::from(words.next()?..wgsl.len()), wgsl)

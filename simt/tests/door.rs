@@ -144,6 +144,9 @@ fn what_is_too_large_is_refused_with_its_place() {
             "var<private> a: array<array<vec4<u32>, 65536>, 65536>;\n@compute @workgroup_size(1) fn main() { a[0][0].x = 1u; }",
             1,
         ),
+        ("\n@compute @workgroup_size(16384, 16384)\nfn main() { }", 3),
+        ("@compute @workgroup_size(16384, 16384, 16384)\nfn main() { }", 2),
+        ("@compute @workgroup_size(16384, 2)\nfn main() { }", 2),
     ] {
         let compiled = Module::new(wgsl).and_then(|module| module.compile("main", &[], Engine::default()));
         match compiled.map(|_| ()) {
@@ -183,4 +186,20 @@ fn functions_that_call_each_other_very_deep_are_refused() {
         Err(Error::Limit { .. } | Error::Invalid { .. } | Error::Parse { .. }) => {}
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn the_largest_workgroup_runs_on_both_engines_and_its_last_races_are_seen() {
+    let wgsl = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(16384) fn main(@builtin(local_invocation_index) i: u32) { out[i] = i; }
+        @compute @workgroup_size(16384) fn races(@builtin(local_invocation_index) i: u32) {
+            if i >= 16382u { out[0] = i; }
+        }";
+    let got = common::run(wgsl, "main", [1, 1, 1], &[vec![7; 16384]]);
+    assert_eq!(got[0], (0..16384).collect::<Vec<u32>>());
+    let program = common::compile(wgsl, "races", &[], Engine::Interpreter);
+    let buffer = Buffer::new(&[0; 4]);
+    let findings = program.check([1, 1, 1], &[buffer.memory()], wharf_simt::Budget::default()).unwrap();
+    let locals: Vec<_> = findings.iter().flat_map(|f| &f.invocations).map(|who| who.local[0]).collect();
+    assert_eq!(locals, [16383, 16382], "{findings:?}");
 }

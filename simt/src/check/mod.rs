@@ -118,7 +118,7 @@ impl<'a> Checker<'a> {
         source: &'a str,
         budget: Budget,
     ) -> Self {
-        let lanes: u32 = kernel.workgroup.iter().product();
+        let lanes = kernel.lanes;
         Self {
             kernel,
             source,
@@ -183,7 +183,7 @@ impl<'a> Checker<'a> {
             self.beyond.remove(&dst);
             return;
         }
-        let lanes: u32 = self.kernel.workgroup.iter().product();
+        let lanes = self.kernel.lanes;
         let mut all = inherited.unwrap_or_else(|| vec![None; lanes as usize]);
         if let Some(beyond) = beyond {
             for (lane, known) in all.iter_mut().enumerate() {
@@ -260,7 +260,7 @@ impl<'a> Checker<'a> {
     }
 
     fn look_into_all(&mut self) {
-        let lanes: u32 = self.kernel.workgroup.iter().product();
+        let lanes = self.kernel.lanes;
         for var in 0..self.epochs.len() {
             for unordered in order::unordered(&self.epochs[var], lanes as usize) {
                 self.unordered(&unordered);
@@ -275,7 +275,7 @@ impl<'a> Checker<'a> {
     /// Holds the accesses to a variable of workgroup memory against each other.
     fn look_into(&mut self, var: usize) {
         let mut epoch = std::mem::take(&mut self.epochs[var]);
-        let lanes: u32 = self.kernel.workgroup.iter().product();
+        let lanes = self.kernel.lanes;
         for entry in epoch.entries.drain(..) {
             let site = self.site(entry.at);
             let Entry { at, place, ty, how, .. } = entry;

@@ -34,7 +34,7 @@ impl Checker<'_> {
     }
 
     pub(crate) fn diverged(&mut self, at: Span, arrived: usize, missing: usize, count: u32) {
-        let of: u32 = self.kernel.workgroup.iter().product();
+        let of = self.kernel.lanes;
         let message = format!("only {count} of {of} invocations reach this barrier");
         let who = [arrived, missing].map(|lane| self.invocation(self.number, lane));
         let fix = "Move the barrier out of the branch or loop whose condition the invocations do not share.";

@@ -24,6 +24,7 @@ impl<'a> Block<'a> {
     pub(crate) fn kernel(workgroup_words: u32) -> Kernel {
         Kernel {
             workgroup: [SUBGROUP, 1, 1],
+            lanes: SUBGROUP,
             body: Vec::new(),
             consts: Vec::new(),
             inputs: Vec::new(),

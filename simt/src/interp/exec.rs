@@ -30,7 +30,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(context: &'a Context<'a>, state: &'a mut State) -> Self {
-        let lanes = context.kernel.workgroup.iter().product();
+        let lanes = context.kernel.lanes;
         for &(reg, input) in &context.kernel.inputs {
             match input {
                 Input::NumWorkgroups(axis) => state.file.fill(reg, context.groups[usize::from(axis)]),
@@ -52,9 +52,6 @@ impl<'a> Run<'a> {
 
     /// Runs one workgroup from beginning to end.
     pub(super) fn workgroup(&mut self, group: [u32; 3]) -> Result<(), Halt> {
-        if self.context.stop.load(Ordering::Relaxed) {
-            return Err(Halt::Stopped);
-        }
         self.unpaid = 0;
         self.told(|check| check.start(group));
         self.state.workgroup.iter().for_each(|word| word.set(0));

@@ -40,7 +40,7 @@ impl State {
             file.fill(reg, bits);
         }
         let [nx, ny, _] = kernel.workgroup;
-        let count: u32 = kernel.workgroup.iter().product();
+        let count = kernel.lanes;
         let axis = |of: &dyn Fn(u32) -> u32| (0..count).map(of).collect::<Vec<u32>>();
         let local = [axis(&|lane| lane % nx), axis(&|lane| lane / nx % ny), axis(&|lane| lane / nx / ny)];
         for &(reg, input) in &kernel.inputs {

@@ -42,6 +42,8 @@ pub(crate) const SUBGROUP: u32 = 16;
 pub(crate) struct Kernel {
     /// Invocations along x, y and z.
     pub workgroup: [u32; 3],
+    /// Invocations in all.
+    pub lanes: u32,
     /// The program.
     pub body: Vec<Node>,
     /// Registers that never change, and their bits.

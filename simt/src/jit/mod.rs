@@ -73,8 +73,7 @@ impl Compiled {
         if plan::size(&kernel.body) > MOST {
             return Err(Fallback::Length);
         }
-        let lanes: u32 = kernel.workgroup.iter().product();
-        let padded = lanes.next_multiple_of(SUBGROUP);
+        let padded = kernel.lanes.next_multiple_of(SUBGROUP);
         let width = shapes::width(kernel);
         let plan = Plan::new(kernel, Shapes::of(kernel, slots, width));
         let words = u64::from(padded).saturating_mul(u64::from(plan.rows) + u64::from(plan.waiting) + 1);

@@ -108,10 +108,9 @@ impl Shapes {
 
 /// Lanes of a block of this kernel: sixteen, as a subgroup has, or four where that is all there is.
 pub(super) fn width(kernel: &Kernel) -> u32 {
-    let lanes: u32 = kernel.workgroup.iter().product();
     let mut subgroups = false;
     each_op(&kernel.body, &mut |op| {
         subgroups |= matches!(op, Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. });
     });
-    if lanes <= 4 && !subgroups { 4 } else { 16 }
+    if kernel.lanes <= 4 && !subgroups { 4 } else { 16 }
 }

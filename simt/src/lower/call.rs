@@ -47,10 +47,7 @@ impl<'m> Lower<'m> {
             BuiltIn::WorkGroupId => axes.map(|axis| self.input(Input::WorkgroupId(axis))).into(),
             BuiltIn::NumWorkGroups => axes.map(|axis| self.input(Input::NumWorkgroups(axis))).into(),
             BuiltIn::WorkGroupSize => size.map(|side| self.word(side)).into(),
-            BuiltIn::NumSubgroups => {
-                let lanes: u32 = size.iter().product();
-                vec![self.word(lanes.div_ceil(SUBGROUP))]
-            }
+            BuiltIn::NumSubgroups => vec![self.word(self.lanes.div_ceil(SUBGROUP))],
             BuiltIn::SubgroupSize => vec![self.word(SUBGROUP)],
             BuiltIn::SubgroupId => vec![self.input(Input::SubgroupId)],
             BuiltIn::SubgroupInvocationId => vec![self.input(Input::SubgroupInvocationId)],

@@ -20,6 +20,7 @@ use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{Handle, Span};
 
 use crate::error::{Error, Location};
+use crate::front;
 use crate::ir::{Info, Input, Kernel, Label, Node, Reg, Variable, forward, tail};
 use crate::layout::Layout;
 use crate::reflect::Slot;
@@ -27,12 +28,15 @@ use value::{Pointer, Value};
 
 /// Instructions and registers of one kernel; more is refused, so that no text exhausts the machine.
 const MOST: usize = 1 << 20;
+/// Invocations of a workgroup. naga bounds each side, but not their product.
+const MOST_LANES: u32 = 1 << 14;
 /// Nested blocks and calls; both lowering and running recurse as deep.
 const DEEPEST: usize = 400;
 
 /// Lowers the only entry point of a resolved module, on virtual registers. `slots` are its bindings, in binding order.
 pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], source: &str) -> Result<Kernel, Error> {
     let entry = &module.entry_points[0];
+    let lanes = lanes(entry, source)?;
     let mut lower = Lower {
         module,
         info,
@@ -50,6 +54,7 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
         labels: 0,
         workgroup_words: 0,
         depth: 0,
+        lanes,
         at: Span::default(),
     };
     let used = info.get_entry_point(0);
@@ -66,6 +71,7 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
     consts.sort_unstable();
     Ok(Kernel {
         workgroup: entry.workgroup_size,
+        lanes,
         body,
         consts,
         inputs: lower.inputs,
@@ -73,6 +79,16 @@ pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], s
         labels: lower.labels,
         workgroup_words: lower.workgroup_words,
         variables: lower.variables,
+    })
+}
+
+/// Invocations of a workgroup, if they are not too many.
+fn lanes(entry: &naga::EntryPoint, source: &str) -> Result<u32, Error> {
+    let [x, y, z] = entry.workgroup_size;
+    let lanes = x.checked_mul(y).and_then(|plane| plane.checked_mul(z));
+    lanes.filter(|&lanes| lanes <= MOST_LANES).ok_or_else(|| Error::Limit {
+        at: front::entry_place(&entry.name, source),
+        what: format!("a workgroup of {x} x {y} x {z} has more than {MOST_LANES} invocations"),
     })
 }
 
@@ -97,6 +113,8 @@ struct Lower<'m> {
     labels: Label,
     workgroup_words: u32,
     depth: usize,
+    /// Invocations of a workgroup.
+    lanes: u32,
     /// What is being lowered.
     at: Span,
 }

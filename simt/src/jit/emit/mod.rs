@@ -192,7 +192,7 @@ impl<'a, 'f> Emit<'a, 'f> {
 
     /// Invocations of a workgroup.
     fn lane_count(&self) -> u32 {
-        self.input.kernel.workgroup.iter().product()
+        self.input.kernel.lanes
     }
 
     /// Lanes of a block.
