@@ -1,8 +1,9 @@
 //! [`Program`]: a compiled entry point, ready to run.
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use crate::dispatch::Job;
+use crate::dispatch::{Job, Sharing};
 use crate::error::{Error, Location};
 use crate::finding::{Budget, Finding};
 use crate::interp;
@@ -46,10 +47,13 @@ pub struct Program {
     source: String,
     slots: Vec<Slot>,
     workgroup: [u32; 3],
+    /// Invocations of a workgroup.
+    lanes: u32,
     #[cfg(feature = "jit")]
     code: Option<jit::Compiled>,
     fallback: Option<Fallback>,
     rows: interp::Rows,
+    sharing: Sharing,
 }
 
 /// What a dispatch did.
@@ -88,10 +92,12 @@ impl Module {
             source: self.source().to_owned(),
             slots: found.bindings.clone(),
             workgroup: kernel.workgroup,
+            lanes: kernel.lanes,
             rows: interp::Rows::new(&kernel)?,
             #[cfg(feature = "jit")]
             code,
             fallback,
+            sharing: Sharing::default(),
         })
     }
 }
@@ -129,7 +135,17 @@ impl Program {
         &self.slots
     }
 
-    /// Runs `groups` workgroups on `pool`, with a buffer for each of [`Program::bindings`].
+    /// Sets for how long a dispatch runs on the calling thread alone, 20 microseconds unless set. After that
+    /// the threads of the pool are woken, if so much is left to do; where the last dispatch lets expect that,
+    /// they are woken at once. With zero every dispatch of several workgroups runs on all threads.
+    #[must_use]
+    pub fn alone_for(mut self, time: Duration) -> Self {
+        self.sharing.alone = time;
+        self
+    }
+
+    /// Runs `groups` workgroups on the calling thread and on those of `pool`, together as many as `pool` has,
+    /// with a buffer for each of [`Program::bindings`].
     ///
     /// Out of bounds a load gives zero and a store does nothing. Workgroup memory starts as zeros. The
     /// order of workgroups is not defined. A dispatch of one workgroup runs on the calling thread.
@@ -148,8 +164,7 @@ impl Program {
     ) -> Result<Stats, Error> {
         self.check_arguments(args)?;
         let locate = |span| Location::of(span, &self.source);
-        let lanes = self.workgroup.iter().product();
-        let job = Job { groups, lanes, pool, stop, locate: &locate };
+        let job = Job { groups, lanes: self.lanes, pool, stop, sharing: &self.sharing, locate: &locate };
         #[cfg(feature = "jit")]
         match &self.code {
             Some(code) => code.dispatch(&self.slots, args, &job)?,
@@ -158,7 +173,7 @@ impl Program {
         #[cfg(not(feature = "jit"))]
         interp::dispatch(&self.rows, &self.slots, args, &job)?;
         let workgroups = groups.iter().map(|&side| u64::from(side)).product::<u64>();
-        Ok(Stats { workgroups, invocations: workgroups.saturating_mul(lanes.into()) })
+        Ok(Stats { workgroups, invocations: workgroups.saturating_mul(self.lanes.into()) })
     }
 
     /// Runs `groups` workgroups one after another as [`Program::dispatch`] would, and answers what is wrong

@@ -129,21 +129,6 @@ fn a_barrier_that_only_some_reach_is_an_error_with_its_place() {
 }
 
 #[test]
-fn an_endless_kernel_stops_when_told() {
-    let program = compile(include_str!("corpus/workgroup.wgsl"), "endless", &[], Engine::default());
-    let buffer = Buffer::new(&[0; 8]);
-    let stop = AtomicBool::new(false);
-    let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            stop.store(true, Ordering::Relaxed);
-        });
-        program.dispatch([4, 1, 1], &[buffer.memory()], pool(), &stop)
-    });
-    assert_eq!(result, Err(Error::Stopped));
-}
-
-#[test]
 fn atomics_lose_nothing_across_threads() {
     let source = include_str!("corpus/atomics.wgsl");
     let groups = 40_u32;
