@@ -23,7 +23,8 @@ use crate::{
     transfer::{Copy, Download, GRAIN, Upload},
 };
 
-/// One device of this machine. Cloning gives another handle to it.
+/// One device of this machine. Cloning gives another handle to it. Dropping the last one waits 5 s at most for what
+/// is under way; what takes longer is given up, so that a kernel without end does not keep the cores.
 #[derive(Clone)]
 pub struct Device {
     pub(crate) inner: Arc<Inner>,

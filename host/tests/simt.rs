@@ -78,3 +78,31 @@ fn a_workgroup_that_breaks_its_rules_fails_its_own_message() -> wharf::Result<()
     assert!(line.contains("barrier") && line.contains('5'), "the kind and the line: {line}");
     Ok(())
 }
+
+#[test]
+fn what_the_device_says_of_subgroups_and_half_floats_is_what_kernels_see() -> wharf::Result<()> {
+    let device = Device::open("cpu")?;
+    let size = Kernel::from_wgsl(
+        "@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+         @compute @workgroup_size(40)
+         fn size(@builtin(subgroup_size) size: u32, @builtin(local_invocation_index) i: u32) { x[i] = size; }",
+    )?;
+    let x = device.buffer::<u32>(40)?;
+    device.launch(&size).bind(&x).groups([1, 1, 1]).run()?.wait().ok()?;
+    let (least, most) = device.capabilities().subgroup_sizes;
+    let seen = device.download(&x).wait()?;
+    assert!(seen.iter().all(|size| (least..=most).contains(size)), "{least} to {most}, seen {seen:?}");
+    assert!(seen.contains(&least) && seen.contains(&most));
+
+    let half = Kernel::from_wgsl(
+        "enable f16;
+         @group(0) @binding(0) var<storage, read_write> x: array<u32>;
+         @compute @workgroup_size(1) fn half() { x[0] = u32(f16(x[1]) + 0.25h); }",
+    )?;
+    // Half floats count in twos from 2048 on.
+    device.upload(&x).fill(|_| 2051)?;
+    let ran = device.launch(&half).bind(&x).groups([1, 1, 1]).run()?.wait().ok();
+    assert_eq!(ran.is_ok(), device.capabilities().f16, "{ran:?}");
+    assert_eq!(device.download(&x).wait()?[0], 2052);
+    Ok(())
+}

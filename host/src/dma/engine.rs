@@ -34,7 +34,7 @@ use crate::{
     options::{Options, Progress},
 };
 
-/// How long dropping the last handle waits for work that was detached.
+/// How long dropping the last handle waits for work that was detached, before it gives the device up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a backend calls when it has something to report.
 fn answer(shared: Weak<Shared>) -> Ring {
@@ -248,7 +248,10 @@ impl Drop for Engine {
             return;
         }
         if self.shared.mode != Mode::Manual {
-            let _ = self.ended.recv_timeout(CLOSE_TIMEOUT);
+            if self.ended.recv_timeout(CLOSE_TIMEOUT).is_err_and(|e| e.is_timeout()) {
+                // What has no end must not keep the cores for ever.
+                self.shared.backend.abandon("its last handle is gone");
+            }
             return;
         }
         let end = Instant::now() + CLOSE_TIMEOUT;
