@@ -95,7 +95,7 @@ impl Check {
         let sets: Vec<(&str, f64)> = sets.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let module = kernel.module().map_err(|e| source.in_file(&e))?;
         let in_file = |e: wharf_simt::Error| Failure::usage(format_args!("{}: {e}", source.file.display()));
-        let program = module.compile(kernel.name(), &sets, Engine::default()).map_err(in_file)?;
+        let program = module.compile(kernel.name(), &sets, Engine::Interpreter).map_err(in_file)?;
 
         let slots = program.bindings();
         let contents = slots.iter().zip(&specs).map(|(slot, spec)| Contents::new(slot, spec));

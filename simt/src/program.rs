@@ -1,11 +1,13 @@
 //! [`Program`]: a compiled entry point, ready to run.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::dispatch::{Job, Sharing};
 use crate::error::{Error, Location};
 use crate::finding::{Budget, Finding};
+use crate::front;
 use crate::interp;
 use crate::ir;
 #[cfg(feature = "jit")]
@@ -52,7 +54,10 @@ pub struct Program {
     #[cfg(feature = "jit")]
     code: Option<jit::Compiled>,
     fallback: Option<Fallback>,
-    rows: interp::Rows,
+    /// What the interpreter's rows are made of.
+    kernel: ir::Kernel,
+    /// Made when it first runs something: a compiled program may never ask for it.
+    rows: OnceLock<interp::Rows>,
     sharing: Sharing,
 }
 
@@ -87,18 +92,23 @@ impl Module {
         };
         #[cfg(not(feature = "jit"))]
         let fallback = (engine == Engine::Jit).then_some(Fallback::Build);
-        Ok(Program {
+        let program = Program {
             name: found.name.clone(),
             source: self.source().to_owned(),
             slots: found.bindings.clone(),
             workgroup: kernel.workgroup,
             lanes: kernel.lanes,
-            rows: interp::Rows::new(&kernel)?,
+            kernel,
+            rows: OnceLock::new(),
             #[cfg(feature = "jit")]
             code,
             fallback,
             sharing: Sharing::default(),
-        })
+        };
+        if program.engine() == Engine::Interpreter {
+            program.rows()?;
+        }
+        Ok(program)
     }
 }
 
@@ -168,10 +178,10 @@ impl Program {
         #[cfg(feature = "jit")]
         match &self.code {
             Some(code) => code.dispatch(&self.slots, args, &job)?,
-            None => interp::dispatch(&self.rows, &self.slots, args, &job)?,
+            None => interp::dispatch(self.rows()?, &self.slots, args, &job)?,
         }
         #[cfg(not(feature = "jit"))]
-        interp::dispatch(&self.rows, &self.slots, args, &job)?;
+        interp::dispatch(self.rows()?, &self.slots, args, &job)?;
         let workgroups = groups.iter().map(|&side| u64::from(side)).product::<u64>();
         Ok(Stats { workgroups, invocations: workgroups.saturating_mul(self.lanes.into()) })
     }
@@ -189,10 +199,23 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// One of the `Argument` errors before anything runs.
+    /// One of the `Argument` errors before anything runs; [`Error::Limit`] where the kernel was compiled and its
+    /// workgroups are too large to be interpreted.
     pub fn check(&self, groups: [u32; 3], args: &[Memory<'_>], budget: Budget) -> Result<Vec<Finding>, Error> {
         self.check_arguments(args)?;
-        Ok(interp::check(&self.rows, &self.slots, groups, args, &self.source, budget))
+        Ok(interp::check(self.rows()?, &self.slots, groups, args, &self.source, budget))
+    }
+
+    /// The program as the interpreter runs it.
+    fn rows(&self) -> Result<&interp::Rows, Error> {
+        if let Some(rows) = self.rows.get() {
+            return Ok(rows);
+        }
+        let rows = interp::Rows::new(&self.kernel).map_err(|what| {
+            let at = front::entry_place(&self.name, &self.source);
+            Error::Limit { at, what }
+        })?;
+        Ok(self.rows.get_or_init(|| rows))
     }
 
     fn check_arguments(&self, args: &[Memory<'_>]) -> Result<(), Error> {

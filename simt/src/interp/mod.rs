@@ -38,7 +38,7 @@ use state::Pool;
 pub(crate) use state::State;
 
 /// Bytes of registers that one workgroup may take.
-const MOST_BYTES: u64 = 1 << 30;
+pub(crate) const MOST_BYTES: u64 = 1 << 30;
 
 /// A kernel as the interpreter runs it: on the rows of its register file.
 #[derive(Debug)]
@@ -52,8 +52,8 @@ impl Rows {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] where the rows would not fit into memory.
-    pub(crate) fn new(kernel: &Kernel) -> Result<Self, Error> {
+    /// What is too much, where the rows would not fit into memory.
+    pub(crate) fn new(kernel: &Kernel) -> Result<Self, String> {
         let kernel = alloc::assign(kernel);
         check_size(&kernel)?;
         Ok(Self { kernel, states: Pool::default() })
@@ -71,12 +71,11 @@ struct Context<'a> {
 }
 
 /// Refuses a kernel whose registers would not fit into memory.
-fn check_size(kernel: &Kernel) -> Result<(), Error> {
+fn check_size(kernel: &Kernel) -> Result<(), String> {
     let lanes = u64::from(state::padded(kernel));
     let bytes = lanes.saturating_mul(kernel.regs.len() as u64 + u64::from(kernel.labels)).saturating_mul(4);
     if bytes > MOST_BYTES {
-        let what = format!("a workgroup's registers take {bytes} bytes, over {MOST_BYTES}");
-        return Err(Error::Limit { at: None, what });
+        return Err(format!("a workgroup's registers take {bytes} bytes, over {MOST_BYTES}"));
     }
     Ok(())
 }
