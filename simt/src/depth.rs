@@ -7,7 +7,7 @@
 use crate::error::{Error, Location};
 
 /// The most levels: far beyond hand-written code, far below a stack of 2 MiB.
-const MOST: usize = 1000;
+pub(crate) const MOST: usize = 1000;
 
 /// Checks that no statement nests deeper than [`MOST`].
 pub(crate) fn check(wgsl: &str) -> Result<(), Error> {

@@ -81,8 +81,11 @@ pub enum Error {
         available: Vec<String>,
     },
     /// A pipeline override has no value, a value that does not fit, or does not exist.
-    #[error("override: {message}")]
+    #[error("{}override: {message}", At(*at))]
     Override {
+        /// Where it is declared or, where naga does not say which it is, the entry point; none where the module
+        /// has no such override.
+        at: Option<Location>,
         /// Which, and what is wrong.
         message: String,
     },

@@ -29,9 +29,10 @@
 //!
 //! # What is refused
 //!
-//! Textures, samplers, derivatives, ray queries, cooperative matrices, `binding_array`, `var<immediate>`
-//! and whatever naga itself rejects. Each refusal is an [`Error`] with line and column; nothing is run
-//! wrongly in silence.
+//! What a compute entry point uses of the following, itself or through a function, and whatever naga itself rejects.
+//! Each refusal is an [`Error`] with line and column; nothing is run wrongly in silence.
+//!
+#![doc = include_str!("../REFUSALS.md")]
 
 #[cfg(feature = "interp")]
 mod check;

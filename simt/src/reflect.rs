@@ -6,7 +6,6 @@ use naga::valid::ModuleInfo;
 use crate::error::{Error, Location};
 use crate::front;
 use crate::layout::{Layout, Scalar};
-use crate::refuse;
 
 /// WGSL that was parsed, validated and found to hold nothing that does not run here.
 #[derive(Debug)]
@@ -94,13 +93,15 @@ impl Module {
     pub fn new(wgsl: &str) -> Result<Self, Error> {
         // naga reports its own broken assumptions by panicking. Whatever the text, the caller gets a value.
         let caught = std::panic::catch_unwind(|| front::parse(wgsl));
-        let (ir, info) = caught
-            .unwrap_or_else(|_| Err(Error::Invalid { at: None, message: "naga gave up on this text".to_owned() }))?;
+        let (ir, info) = caught.unwrap_or_else(|_| {
+            // It does not say where; the text begins here.
+            let at = Some(Location { line: 1, column: 1 });
+            Err(Error::Invalid { at, message: "naga gave up on this text".to_owned() })
+        })?;
         let entries = (ir.entry_points.iter().enumerate())
             .filter(|(_, entry)| entry.stage == naga::ShaderStage::Compute)
             .map(|(index, entry)| {
                 let used = info.get_entry_point(index);
-                refuse::entry(&ir, used, entry, wgsl)?;
                 Entry::of(&ir, &info, used, entry, wgsl)
             })
             .collect::<Result<_, _>>()?;
@@ -155,23 +156,29 @@ impl Module {
             return Ok(bytes);
         }
         let (module, info) = self.resolve(&entry.name, set)?;
-        workgroup_bytes(&module, info.get_entry_point(0), true)
-            .ok_or_else(|| Error::Override { message: "the length of a workgroup array is still open".to_owned() })
+        workgroup_bytes(&module, info.get_entry_point(0), true).ok_or_else(|| Error::Override {
+            at: front::entry_place(&entry.name, &self.source),
+            message: "the length of a workgroup array is still open".to_owned(),
+        })
     }
 
     /// What pipelines know an override by that `set` names by name or `@id`: its id where it has one, else
     /// its name. None where the module has no such override; whether an entry point uses it does not matter.
     pub fn override_key(&self, set: &str) -> Option<String> {
-        let by_id = set.strip_prefix('@').unwrap_or(set).parse::<u16>().ok();
-        let mut all = self.ir.overrides.iter().map(|(_, found)| found);
-        let found = all.find(|o| o.name.as_deref() == Some(set) || (by_id.is_some() && o.id == by_id))?;
+        let found = &self.ir.overrides[self.override_called(set)?];
         found.id.map(|id| id.to_string()).or_else(|| found.name.clone())
+    }
+
+    fn override_called(&self, set: &str) -> Option<naga::Handle<naga::Override>> {
+        let by_id = set.strip_prefix('@').unwrap_or(set).parse::<u16>().ok();
+        let is_it = |o: &naga::Override| o.name.as_deref() == Some(set) || (by_id.is_some() && o.id == by_id);
+        self.ir.overrides.iter().find_map(|(handle, found)| is_it(found).then_some(handle))
     }
 
     /// A copy of the module that holds this entry point alone, with every override replaced by its value.
     pub(crate) fn resolve(&self, entry: &str, set: &[(&str, f64)]) -> Result<(naga::Module, ModuleInfo), Error> {
         let constants = self.constants(set)?;
-        front::resolve(&self.ir, &self.info, entry, &constants)
+        front::resolve(&self.ir, &self.info, entry, &constants, &self.source)
     }
 
     /// The set overrides by the keys that naga looks for.
@@ -179,10 +186,12 @@ impl Module {
         let mut constants = PipelineConstants::default();
         for &(key, value) in set {
             let Some(naga_key) = self.override_key(key) else {
-                return Err(Error::Override { message: format!("there is no `{key}`") });
+                return Err(Error::Override { at: None, message: format!("there is no `{key}`") });
             };
             if constants.insert(naga_key, value).is_some() {
-                return Err(Error::Override { message: format!("`{key}` is set twice") });
+                let at = self.override_called(key).map(|handle| self.ir.overrides.get_span(handle));
+                let at = at.and_then(|span| Location::of(span, &self.source));
+                return Err(Error::Override { at, message: format!("`{key}` is set twice") });
             }
         }
         Ok(constants)
@@ -232,21 +241,21 @@ impl Entry {
             name: entry.name.clone(),
             workgroup,
             bindings,
-            overrides: overrides(module, info, &entry.name),
+            overrides: overrides(module, info, &entry.name, source),
             workgroup_bytes: workgroup_bytes(module, used, false),
         })
     }
 }
 
 /// The overrides that are left once all that the entry point does not use is taken out.
-fn overrides(module: &naga::Module, info: &ModuleInfo, entry: &str) -> Vec<Override> {
+fn overrides(module: &naga::Module, info: &ModuleInfo, entry: &str, source: &str) -> Vec<Override> {
     if module.overrides.is_empty() {
         return Vec::new();
     }
     let mut kept = module.clone();
     kept.entry_points.retain(|e| e.stage == naga::ShaderStage::Compute && e.name == entry);
     naga::compact::compact(&mut kept, naga::compact::KeepUnused::No);
-    let resolved = front::resolve(module, info, entry, &PipelineConstants::default()).ok();
+    let resolved = front::resolve(module, info, entry, &PipelineConstants::default(), source).ok();
     (kept.overrides.iter())
         .filter(|(_, found)| found.name.is_some() || found.id.is_some())
         .filter_map(|(_, found)| {

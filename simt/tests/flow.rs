@@ -2,9 +2,7 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use common::{Buffer, as_floats, compile, floats, pool, run, try_run};
+use common::{as_floats, floats, run, try_run};
 use wharf_simt::{Engine, Error, Fallback, Location, Module};
 
 fn collatz(mut n: u32) -> u32 {
@@ -222,6 +220,12 @@ fn overrides_reach_the_code() {
         |set: &[(&str, f64)]| try_run(source, "main", set, [1, 1, 1], &[vec![0; 4]]).map(|got| as_floats(&got[0]));
     assert_eq!(values(&[("count", 4.0)]).unwrap(), [10.0, 12.0, 16.0, 10.0]);
     assert_eq!(values(&[("count", 2.0), ("@3", 0.5), ("flip", 1.0), ("idle", 7.0)]).unwrap(), [-0.5, 0.0, 0.0, 0.0]);
+    let logic = |count: f64, flip: f64| {
+        let set = [("count", count), ("flip", flip)];
+        try_run(source, "logic", &set, [1, 1, 1], &[vec![0; 2]]).map(|got| as_floats(&got[0])).unwrap()
+    };
+    assert_eq!([logic(2.0, 0.0), logic(2.0, 1.0)], [[1.0, 1.0], [1.0, 2.0]]);
+    assert_eq!([logic(3.0, 0.0), logic(3.0, 1.0)], [[1.0, 2.0], [2.0, 2.0]]);
 }
 
 /// Nobody is left to believe that a kernel was compiled.

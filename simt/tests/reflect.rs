@@ -109,9 +109,9 @@ fn wrong_overrides_are_named() {
     let module = module(OVERRIDDEN);
     let wrong = |set: &[(&str, f64)]| module.workgroup_size("main", set).unwrap_err().to_string();
     assert_eq!(wrong(&[("wdith", 1.0)]), "override: there is no `wdith`");
-    assert_eq!(wrong(&[("@7", 1.0), ("scale", 2.0)]), "override: `scale` is set twice");
+    assert_eq!(wrong(&[("@7", 1.0), ("scale", 2.0)]), "4:12: override: `scale` is set twice");
     assert!(wrong(&[("width", 0.0)]).contains("positive"), "{}", wrong(&[("width", 0.0)]));
-    assert!(wrong(&[("width", -1.0)]).starts_with("override: "), "{}", wrong(&[("width", -1.0)]));
+    assert!(wrong(&[("width", -1.0)]).contains(": override: `width`: "), "{}", wrong(&[("width", -1.0)]));
 }
 
 #[test]

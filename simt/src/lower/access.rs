@@ -13,7 +13,9 @@ use crate::layout::{Layout, Scalar};
 use crate::reflect::Slot;
 
 /// Words of workgroup memory; more is refused.
-const MOST_WORKGROUP_WORDS: u32 = 1 << 24;
+pub(crate) const MOST_WORKGROUP_WORDS: u32 = 1 << 24;
+/// Words of one variable of an invocation; more is refused.
+pub(crate) const MOST_LOCAL_WORDS: u32 = 1 << 20;
 
 impl<'m> Lower<'m> {
     /// Gives every variable of the module that is in use a place.
@@ -61,7 +63,7 @@ impl<'m> Lower<'m> {
     /// A variable that lies in registers of the lane.
     pub(super) fn local(&mut self, name: String, layout: Layout) -> Result<Pointer, Error> {
         let words = self.fixed_words(&layout)?;
-        if words as usize > super::MOST {
+        if words > MOST_LOCAL_WORDS {
             return Err(self.limit(format!("`{name}` takes {words} words for each invocation")));
         }
         let base = self.row(words, true);
@@ -122,7 +124,7 @@ impl<'m> Lower<'m> {
     /// What lies at a pointer, as a snapshot.
     pub(super) fn load(&mut self, pointer: &Pointer) -> Result<Rc<[Reg]>, Error> {
         let words = self.fixed_words(&pointer.layout)?;
-        if words as usize > super::MOST {
+        if words > MOST_LOCAL_WORDS {
             return Err(self.limit("a value is too large"));
         }
         let parts = shape::parts(&pointer.layout, pointer.root);

@@ -10,6 +10,7 @@ use super::{Frame, Lower, shape};
 use crate::error::Error;
 use crate::ir::{Binary, Input, Lane, Reg, Root, Unary};
 use crate::layout::{Layout, Scalar};
+use crate::refuse::{self, Refusal};
 
 impl<'m> Lower<'m> {
     /// The value of an expression: what its `Emit` made of it, or what needs none.
@@ -140,7 +141,7 @@ impl<'m> Lower<'m> {
                 return Err(self.refused("a result that is used before it is there"));
             }
             other => {
-                let what = crate::refuse::expression(other).unwrap_or("an expression of this kind");
+                let what = refuse::expression(other).map_or("an expression of this kind", Refusal::name);
                 return Err(self.refused(what));
             }
         };

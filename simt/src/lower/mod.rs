@@ -24,14 +24,16 @@ use crate::front;
 use crate::ir::{Info, Input, Kernel, Label, Node, Reg, Variable, forward, tail};
 use crate::layout::Layout;
 use crate::reflect::Slot;
+#[cfg(test)]
+pub(crate) use access::{MOST_LOCAL_WORDS, MOST_WORKGROUP_WORDS};
 use value::{Pointer, Value};
 
 /// Instructions and registers of one kernel; more is refused, so that no text exhausts the machine.
-const MOST: usize = 1 << 20;
+pub(crate) const MOST: usize = 1 << 20;
 /// Invocations of a workgroup. naga bounds each side, but not their product.
-const MOST_LANES: u32 = 1 << 14;
+pub(crate) const MOST_LANES: u32 = 1 << 14;
 /// Nested blocks and calls; both lowering and running recurse as deep.
-const DEEPEST: usize = 400;
+pub(crate) const DEEPEST: usize = 400;
 
 /// Lowers the only entry point of a resolved module, on virtual registers. `slots` are its bindings, in binding order.
 pub(crate) fn kernel(module: &naga::Module, info: &ModuleInfo, slots: &[Slot], source: &str) -> Result<Kernel, Error> {

@@ -9,6 +9,7 @@ use super::value::Value;
 use super::{Frame, Jump, Lower, access, shape};
 use crate::error::Error;
 use crate::ir::{Atomic, BarrierScope, Binary, Collective, Combine, Gather, Lane, Node, Op, Reg, Root};
+use crate::refuse::{self, Refusal};
 
 impl<'m> Lower<'m> {
     /// Lowers a block up to the first statement that always leaves it.
@@ -115,7 +116,7 @@ impl<'m> Lower<'m> {
                 self.collective(frame, *op, *collective_op, *argument, *result)?;
             }
             other => {
-                return Err(self.refused(crate::refuse::statement(other).unwrap_or("a statement")));
+                return Err(self.refused(refuse::statement(other).map_or("a statement", Refusal::name)));
             }
         }
         Ok(())
