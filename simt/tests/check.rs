@@ -56,9 +56,6 @@ fn correct_kernels_have_no_findings() {
     let half = include_str!("corpus/half.wgsl");
     let buffers = [vec![0; 4], vec![0; 32], vec![0; 6], vec![0; 8]];
     assert_eq!(check(half, "main", &[], [1, 1, 1], &buffers), []);
-    let wide = include_str!("corpus/wide.wgsl");
-    let found = check(wide, "main", &[], [1, 1, 1], &[vec![7; 8], vec![0; 128], vec![0; 16], vec![0; 2]]);
-    assert!(found.iter().all(|found| found.kind == Kind::Uninitialised), "{found:#?}");
 }
 
 #[test]
@@ -280,4 +277,31 @@ fn a_checked_run_computes_what_a_plain_one_does() {
     let (input, sums) = (Buffer::new(&floats(&input)), Buffer::new(&[0; 2]));
     program.check([2, 1, 1], &[input.memory(), sums.memory()], Budget::default()).unwrap();
     assert_eq!(common::as_floats(&sums.content()), [2016.0, 6112.0]);
+}
+
+#[test]
+fn a_subgroup_barrier_orders_the_invocations_of_a_subgroup_and_no_others() {
+    let wgsl = |reads: &str| {
+        format!(
+            "var<workgroup> tile: array<u32, 64>;
+             @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+             @compute @workgroup_size(64)
+             fn main(@builtin(local_invocation_index) i: u32) {{
+                 tile[i] = i;
+                 out[i] = i;
+                 subgroupBarrier();
+                 out[64u + i] = tile[{reads}] + out[{reads}];
+                 subgroupBarrier();
+                 tile[i] = 7u;
+             }}"
+        )
+    };
+    let own = check(&wgsl("i ^ 1u"), "main", &[], [1, 1, 1], &[vec![0; 128]]);
+    assert_eq!(own, []);
+    let others = check(&wgsl("i ^ 16u"), "main", &[], [1, 1, 1], &[vec![0; 128]]);
+    let mut raced: Vec<_> = others.iter().filter_map(|found| found.address.as_deref()?.split('[').next()).collect();
+    raced.sort_unstable();
+    raced.dedup();
+    assert_eq!(raced, ["out", "tile"], "{others:#?}");
+    assert!(others.iter().all(|found| found.kind == Kind::Race), "{others:#?}");
 }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use naga::Span;
 
 use crate::finding::Budget;
-use crate::ir::{BarrierScope, Kernel, Lane, NOWHERE, Place, Reg, Root};
+use crate::ir::{BarrierScope, Kernel, Lane, NOWHERE, Place, Reg, Root, SUBGROUP};
 use crate::layout::Scalar;
 use crate::lower::shape::words;
 use crate::memory::Memory;
@@ -102,6 +102,8 @@ pub(crate) struct Checker<'a> {
     number: u32,
     workgroup_epoch: u32,
     storage_epoch: u32,
+    /// Subgroup barriers that each subgroup has passed.
+    turns: Vec<u16>,
     /// For an address register with lanes out of bounds: what took each there.
     beyond: HashMap<Reg, Vec<Option<Beyond>>>,
     report: Report,
@@ -131,6 +133,7 @@ impl<'a> Checker<'a> {
             number: 0,
             workgroup_epoch: 0,
             storage_epoch: 0,
+            turns: vec![0; lanes.div_ceil(SUBGROUP) as usize],
             beyond: HashMap::new(),
             report: Report::default(),
             steps: Steps::new(lanes as usize, budget.max_steps),
@@ -167,12 +170,33 @@ impl<'a> Checker<'a> {
         self.steps.over(mask)
     }
 
-    pub(crate) fn barrier(&mut self, scope: BarrierScope) {
+    /// The invocations in `mask` pass a barrier.
+    pub(crate) fn barrier(&mut self, scope: BarrierScope, mask: &[Cell<u32>]) {
+        if scope.subgroup_only {
+            return self.subgroup_barrier(mask);
+        }
         if scope.workgroup {
             self.look_into_all();
             self.workgroup_epoch += 1;
         }
         self.storage_epoch += u32::from(scope.storage);
+    }
+
+    /// What was noted before it is looked into now, as it is ordered for some and not for others.
+    fn subgroup_barrier(&mut self, mask: &[Cell<u32>]) {
+        for var in 0..self.epochs.len() {
+            if self.epochs[var].entries.is_empty() {
+                continue;
+            }
+            self.look_for_order(var);
+            self.look_into(var);
+            self.epochs[var].begun = true;
+        }
+        for (turn, mask) in self.turns.iter_mut().zip(mask.chunks(SUBGROUP as usize)) {
+            if mask.iter().any(|lane| lane.get() != 0) {
+                *turn = turn.wrapping_add(1);
+            }
+        }
     }
 
     /// Notes which lanes an index takes out of bounds. `base` is the register that may already be; `beyond`
@@ -262,13 +286,17 @@ impl<'a> Checker<'a> {
     fn look_into_all(&mut self) {
         let lanes = self.kernel.lanes;
         for var in 0..self.epochs.len() {
-            for unordered in order::unordered(&self.epochs[var], lanes as usize) {
-                self.unordered(&unordered);
-            }
+            self.look_for_order(var);
             if self.epochs[var].may_race(self.kernel.variables[var].base, lanes as usize) {
                 self.look_into(var);
             }
             self.epochs[var].clear();
+        }
+    }
+
+    fn look_for_order(&mut self, var: usize) {
+        for unordered in order::unordered(&self.epochs[var], self.kernel.lanes as usize) {
+            self.unordered(&unordered);
         }
     }
 
@@ -301,7 +329,9 @@ impl<'a> Checker<'a> {
 
     /// An active lane accesses memory that is there.
     pub(crate) fn access(&mut self, (at, site): (Span, u16), place: &Place, ty: Scalar, how: How, touch: Touch) {
+        // A workgroup has far fewer invocations.
         let access = Access { lane: u16::try_from(touch.lane + 1).unwrap_or(u16::MAX), site };
+        let turn = self.turns[touch.lane / SUBGROUP as usize];
         let (table, start, racing, epoch, bytes) = match place.root {
             Root::Workgroup => (&mut self.workgroup, 0, true, self.workgroup_epoch, Lane::of(ty).words()),
             Root::Binding(slot) => {
@@ -318,7 +348,7 @@ impl<'a> Checker<'a> {
             unwritten |= how.reads() && !shadow.written;
             shadow.written |= how.writes();
             if racing {
-                conflict = conflict.or(shadow.touch(how.sort(), access, self.number, epoch));
+                conflict = conflict.or(shadow.touch(how.sort(), access, (self.number, epoch), turn));
             }
             cell += table.unit as usize;
         }

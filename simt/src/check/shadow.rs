@@ -2,7 +2,10 @@
 //!
 //! Workgroups run one after another, so of the earlier ones one access of each sort is enough. Within a
 //! workgroup a barrier orders everything before it; since the last one, two different invocations of
-//! each sort are enough to notice any conflict with a third access.
+//! each sort are enough to notice any conflict with a third access; so are two of different subgroups, or of one
+//! subgroup since its last barrier of its own.
+
+use crate::ir::SUBGROUP;
 
 /// An access: the lane plus one, or zero where there is none, and its place in the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,8 +15,9 @@ pub(super) struct Access {
 }
 
 impl Access {
-    fn is_other(self, lane: u16) -> bool {
-        self.lane != 0 && self.lane != lane
+    /// The subgroup of its lane.
+    fn subgroup(self) -> u32 {
+        (u32::from(self.lane) - 1) / SUBGROUP
     }
 }
 
@@ -33,6 +37,8 @@ pub(super) struct Shadow {
     epoch: u32,
     /// Since the last barrier: up to two different invocations of each sort, by `Sort`.
     now: [[Access; 2]; 3],
+    /// How many subgroup barriers their subgroups had passed.
+    turns: [[u16; 2]; 3],
     /// The first of each sort in this workgroup.
     own: [Access; 3],
     /// One of each sort in earlier workgroups, and which.
@@ -51,7 +57,16 @@ pub(super) struct Conflict {
 
 impl Shadow {
     /// Notes an access and answers what it conflicts with.
-    pub(super) fn touch(&mut self, sort: Sort, access: Access, group: u32, epoch: u32) -> Option<Conflict> {
+    ///
+    /// `turn` counts the subgroup barriers that the invocation's subgroup has passed: they order the
+    /// invocations of one subgroup.
+    pub(super) fn touch(
+        &mut self,
+        sort: Sort,
+        access: Access,
+        (group, epoch): (u32, u32),
+        turn: u16,
+    ) -> Option<Conflict> {
         if self.group != group {
             for (earlier, own) in self.earlier.iter_mut().zip(self.own) {
                 if own.lane != 0 {
@@ -62,6 +77,7 @@ impl Shadow {
         } else if self.epoch != epoch {
             self.epoch = epoch;
             self.now = Default::default();
+            self.turns = Default::default();
         }
         let against: &[Sort] = match sort {
             Sort::Read => &[Sort::Write, Sort::Atomic],
@@ -70,8 +86,13 @@ impl Shadow {
         };
         let mut conflict = None;
         for &other in against {
-            let near = self.now[other as usize].iter().find(|before| before.is_other(access.lane));
-            if let Some(&access) = near {
+            let mut known = self.now[other as usize].iter().zip(self.turns[other as usize]);
+            let near = known.find(|&(before, then)| {
+                before.lane != 0
+                    && before.lane != access.lane
+                    && (then == turn || before.subgroup() != access.subgroup())
+            });
+            if let Some((&access, _)) = near {
                 conflict = Some(Conflict { access, group: 0 });
                 break;
             }
@@ -81,16 +102,33 @@ impl Shadow {
                 break;
             }
         }
-        let now = &mut self.now[sort as usize];
-        if now[0].lane == 0 {
-            now[0] = access;
-        } else if now[0].lane != access.lane && now[1].lane == 0 {
-            now[1] = access;
-        }
+        self.keep(sort, access, turn);
         if self.own[sort as usize].lane == 0 {
             self.own[sort as usize] = access;
         }
         conflict
+    }
+
+    /// Keeps two of a sort, such that whoever conflicts with any conflicts with one of them: of different
+    /// subgroups, or two of one subgroup since its last barrier.
+    fn keep(&mut self, sort: Sort, access: Access, turn: u16) {
+        let (now, turns) = (&mut self.now[sort as usize], &mut self.turns[sort as usize]);
+        if now[0].lane == 0 {
+            (now[0], turns[0]) = (access, turn);
+            return;
+        }
+        let home = now[0].subgroup();
+        if now[1].lane != 0 && now[1].subgroup() != home {
+            return;
+        }
+        if access.subgroup() != home {
+            (now[1], turns[1]) = (access, turn);
+        } else if turns[0] != turn {
+            // Those before are ordered with this subgroup, and this one stands for them to the others.
+            (*now, *turns) = ([access, Access::default()], [turn, 0]);
+        } else if now[1].lane == 0 && now[0].lane != access.lane {
+            (now[1], turns[1]) = (access, turn);
+        }
     }
 }
 
@@ -140,33 +178,52 @@ mod tests {
     #[test]
     fn a_barrier_orders_what_is_in_one_workgroup() {
         let mut cell = Shadow::default();
-        assert_eq!(cell.touch(Sort::Write, by(1), 1, 0), None);
-        assert_eq!(cell.touch(Sort::Read, by(1), 1, 0), None);
-        assert_eq!(cell.touch(Sort::Read, by(2), 1, 1), None);
-        assert_eq!(cell.touch(Sort::Read, by(3), 1, 1), None);
-        assert!(cell.touch(Sort::Write, by(2), 1, 1).is_some(), "lane 3 reads it too");
-        assert!(cell.touch(Sort::Read, by(3), 1, 1).is_some());
-        assert_eq!(cell.touch(Sort::Write, by(9), 1, 2), None);
+        assert_eq!(cell.touch(Sort::Write, by(1), (1, 0), 0), None);
+        assert_eq!(cell.touch(Sort::Read, by(1), (1, 0), 0), None);
+        assert_eq!(cell.touch(Sort::Read, by(2), (1, 1), 0), None);
+        assert_eq!(cell.touch(Sort::Read, by(3), (1, 1), 0), None);
+        assert!(cell.touch(Sort::Write, by(2), (1, 1), 0).is_some(), "lane 3 reads it too");
+        assert!(cell.touch(Sort::Read, by(3), (1, 1), 0).is_some());
+        assert_eq!(cell.touch(Sort::Write, by(9), (1, 2), 0), None);
     }
 
     #[test]
     fn nothing_orders_two_workgroups() {
         let mut cell = Shadow::default();
-        assert_eq!(cell.touch(Sort::Write, by(1), 1, 0), None);
-        let conflict = cell.touch(Sort::Read, by(1), 2, 5).unwrap();
+        assert_eq!(cell.touch(Sort::Write, by(1), (1, 0), 0), None);
+        let conflict = cell.touch(Sort::Read, by(1), (2, 5), 0).unwrap();
         assert_eq!((conflict.access.lane, conflict.group), (1, 1));
         let mut cell = Shadow::default();
-        assert_eq!(cell.touch(Sort::Read, by(1), 1, 0), None);
-        assert_eq!(cell.touch(Sort::Read, by(1), 2, 0), None);
-        assert_eq!(cell.touch(Sort::Write, by(1), 3, 0).map(|found| found.group), Some(2));
+        assert_eq!(cell.touch(Sort::Read, by(1), (1, 0), 0), None);
+        assert_eq!(cell.touch(Sort::Read, by(1), (2, 0), 0), None);
+        assert_eq!(cell.touch(Sort::Write, by(1), (3, 0), 0).map(|found| found.group), Some(2));
     }
 
     #[test]
     fn atomics_conflict_with_plain_accesses_only() {
         let mut cell = Shadow::default();
-        assert_eq!(cell.touch(Sort::Atomic, by(1), 1, 0), None);
-        assert_eq!(cell.touch(Sort::Atomic, by(2), 1, 0), None);
-        assert_eq!(cell.touch(Sort::Atomic, by(2), 2, 0), None);
-        assert!(cell.touch(Sort::Read, by(2), 2, 0).is_some());
+        assert_eq!(cell.touch(Sort::Atomic, by(1), (1, 0), 0), None);
+        assert_eq!(cell.touch(Sort::Atomic, by(2), (1, 0), 0), None);
+        assert_eq!(cell.touch(Sort::Atomic, by(2), (2, 0), 0), None);
+        assert!(cell.touch(Sort::Read, by(2), (2, 0), 0).is_some());
+    }
+
+    #[test]
+    fn a_subgroup_barrier_orders_one_subgroup_only() {
+        let group = (1, 0);
+        let mut cell = Shadow::default();
+        assert_eq!(cell.touch(Sort::Write, by(1), group, 0), None);
+        assert_eq!(cell.touch(Sort::Read, by(2), group, 1), None);
+        assert_eq!(cell.touch(Sort::Read, by(3), group, 1), None);
+        assert!(cell.touch(Sort::Write, by(2), group, 1).is_some(), "lane 3 reads it meanwhile");
+        let mut cell = Shadow::default();
+        assert_eq!(cell.touch(Sort::Write, by(1), group, 0), None);
+        assert!(cell.touch(Sort::Read, by(17), group, 1).is_some(), "another subgroup");
+        // Of three readers one is of another subgroup, and must not be forgotten.
+        let mut cell = Shadow::default();
+        for lane in [1, 2, 40] {
+            assert_eq!(cell.touch(Sort::Read, by(lane), group, 0), None);
+        }
+        assert_eq!(cell.touch(Sort::Write, by(1), group, 1).map(|found| found.access.lane), Some(40));
     }
 }

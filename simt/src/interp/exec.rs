@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
                         self.diverged(*at);
                         return Err(Halt::Diverged { at: *at, arrived: self.active });
                     }
-                    self.told(|check| check.barrier(*scope));
+                    self.told(|check| check.barrier(*scope, &self.state.mask));
                     continue;
                 }
                 Node::If { cond, accept, reject, .. } => self.branch(*cond, accept, reject)?,
