@@ -14,6 +14,7 @@ const USEFUL: Features = Features::SHADER_F16
     .union(Features::SUBGROUP)
     .union(Features::SUBGROUP_BARRIER)
     .union(Features::SHADER_INT64)
+    .union(Features::SHADER_F64)
     .union(Features::TIMESTAMP_QUERY);
 
 /// Commands that may be in the driver at once: wgpu keeps a list of them, which it searches.
