@@ -13,9 +13,9 @@ use crate::ty::{Class, Scalar, Shape, Ty, U32};
 const WORDS: u32 = 37;
 const FLOATS: u32 = 11;
 
-/// A random module and what to run it on.
-pub(crate) fn program(choices: Choices<'_>, features: Features) -> Program {
-    let mut this = Gen::new(choices, features);
+/// A random module with so many expressions or a few more, and what to run it on.
+pub(crate) fn program(choices: Choices<'_>, features: Features, nodes: usize) -> Program {
+    let mut this = Gen::new(choices, features, nodes);
     let mut items = Vec::new();
     this.header(&mut items);
     this.structures(&mut items);

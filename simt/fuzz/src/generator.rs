@@ -96,7 +96,7 @@ pub(crate) struct Gen<'a> {
 }
 
 impl<'a> Gen<'a> {
-    pub(crate) fn new(choices: Choices<'a>, features: Features) -> Self {
+    pub(crate) fn new(choices: Choices<'a>, features: Features, nodes: usize) -> Self {
         Self {
             choices,
             features,
@@ -110,7 +110,7 @@ impl<'a> Gen<'a> {
             tolerances: Vec::new(),
             sharing: Sharing::default(),
             names: 0,
-            left: 2500,
+            left: nodes,
         }
     }
 

@@ -7,6 +7,10 @@ use crate::entry;
 use crate::generator::{Counts, Features, Gen};
 use crate::tree::{Stmt, pieces, print, without};
 
+/// Expressions of a program that is made from a seed, and of one that is made from bytes.
+const LARGE: usize = 2500;
+const SMALL: usize = 250;
+
 /// A module with its entry point `main`, and everything it needs to run.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -27,12 +31,13 @@ pub struct Program {
 impl Program {
     /// The program that belongs to a seed.
     pub fn from_seed(seed: u64, features: Features) -> Self {
-        entry::program(Choices::from_seed(seed), features)
+        entry::program(Choices::from_seed(seed), features, LARGE)
     }
 
-    /// The program that a fuzzer's bytes describe.
+    /// The program that a fuzzer's bytes describe. It is small: a fuzzer learns from many runs, and combines what it
+    /// has learnt.
     pub fn from_bytes(bytes: &[u8], features: Features) -> Self {
-        entry::program(Choices::from_bytes(bytes), features)
+        entry::program(Choices::from_bytes(bytes), features, SMALL)
     }
 
     pub(crate) fn new(

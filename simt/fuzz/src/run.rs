@@ -89,8 +89,12 @@ pub fn run(
 /// As [`run`].
 pub fn run_program(program: &Program, engine: Engine) -> Result<Ran, Error> {
     let (module, entry) = program.module()?;
-    let buffers = program.buffers(&entry);
-    run(&module, "main", &program.overrides(), engine, program.groups, &buffers, Duration::from_secs(20))
+    run_module(program, &module, &entry, engine)
+}
+
+fn run_module(program: &Program, module: &Module, entry: &Entry, engine: Engine) -> Result<Ran, Error> {
+    let buffers = program.buffers(entry);
+    run(module, "main", &program.overrides(), engine, program.groups, &buffers, Duration::from_secs(20))
 }
 
 /// Runs a generated program on every engine: those that ran it, or what is wrong, in a line: one rejects
@@ -102,10 +106,10 @@ pub fn run_program(program: &Program, engine: Engine) -> Result<Ran, Error> {
 ///
 /// The line.
 pub fn agreement(program: &Program) -> Result<Vec<Engine>, String> {
-    let (_, entry) = program.module().map_err(|error| format!("the front door: {error}"))?;
+    let (module, entry) = program.module().map_err(|error| format!("the front door: {error}"))?;
     let ran: Vec<Ran> = ENGINES
         .iter()
-        .map(|&engine| run_program(program, engine).map_err(|error| format!("{engine:?}: {error}")))
+        .map(|&engine| run_module(program, &module, &entry, engine).map_err(|error| format!("{engine:?}: {error}")))
         .collect::<Result<_, _>>()?;
     for other in &ran[1..] {
         if let Some(line) = differing_bits(&entry, &ran[0].buffers, &other.buffers) {
