@@ -8,9 +8,9 @@ pub enum Twin {
     /// The faster one, as it was measured on this machine; until then, the native twin where a kernel has
     /// one, else its WGSL.
     ///
-    /// The first launch of a kernel that binds 64 KiB to 64 MiB, and takes at most 0.1 s, is followed by the
+    /// The first launch of a kernel that binds 64 KiB to 256 MiB, and takes at most 0.1 s, is followed by the
     /// measurement: both forms run on copies of what it was given, for some times as long as it took and
-    /// 0.5 s at most, before the launch completes. The device keeps the form it has, so that answers repeat;
+    /// 1 s at most, before the launch completes. The device keeps the form it has, so that answers repeat;
     /// devices that are opened later, by whatever program, have the faster one. What was measured is kept
     /// in the folder that the environment variable `WHARF_CACHE` names, else in the user's cache folder.
     #[default]

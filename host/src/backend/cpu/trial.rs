@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Launches that bind fewer bytes say little, those that bind more are not copied.
-const BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
+const BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=256 << 20;
 /// A launch that takes longer is not done again: that would be noticed.
 const LONGEST: Duration = Duration::from_millis(100);
 /// The WGSL is stopped where it takes twice as long as the native twin, and longer than this: it has lost.
@@ -152,5 +152,20 @@ impl Copied {
     fn arg(&mut self) -> Arg<'_> {
         let bytes = &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.len];
         if self.write { Arg::Write(bytes) } else { Arg::Read(bytes) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn launches_are_measured_that_are_neither_tiny_nor_too_large_to_copy() {
+        let bytes = vec![0_u8; 300 << 20];
+        for (len, worth_it) in
+            [(60 << 10, false), (64 << 10, true), (65 << 20, true), (256 << 20, true), (300 << 20, false)]
+        {
+            assert_eq!(Trial::is_worth_it(&[Arg::Read(&bytes[..len])]), worth_it, "{len} bytes");
+        }
     }
 }
