@@ -7,7 +7,7 @@
 //! `machine` is the contract as one state machine without threads; `engine` says who drives it, and
 //! `drive` how; `shared` is what handles of one device share; the rest is what users hold.
 
-use std::{fmt, sync};
+use std::fmt;
 
 mod batch;
 mod baton;
@@ -38,6 +38,7 @@ mod shared;
 mod slab;
 mod small;
 mod stall;
+mod sync;
 mod threads;
 mod ticket;
 mod work;

@@ -1,6 +1,6 @@
 //! What the machine does not know of a message: its operation, its host buffer, who waits for it.
 
-use std::{sync::Arc, task::Waker, thread::Thread, time::Instant};
+use std::{sync::Arc, task::Waker, time::Instant};
 
 use super::{
     dead::{DeadLetter, Ring},
@@ -9,6 +9,7 @@ use super::{
     parcel::Parcel,
     receipt::Receipt,
     small::Small,
+    sync::thread::Thread,
     work::Work,
 };
 use crate::{

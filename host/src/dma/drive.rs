@@ -3,11 +3,6 @@
 use std::{
     cell::Cell,
     panic::{self, AssertUnwindSafe},
-    sync::{
-        MutexGuard,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    thread,
     time::Duration,
 };
 
@@ -17,6 +12,11 @@ use super::{
     core::{Clock, Core, Effects},
     model::Event,
     shared::{Mode, Shared},
+    sync::{
+        MutexGuard,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        thread, thread_local,
+    },
 };
 use crate::{
     backend::{self, Command},
@@ -33,7 +33,7 @@ thread_local! {
 
 /// Whether this thread is inside a message's end: then it cannot wait for other messages.
 pub(super) fn is_telling() -> bool {
-    TELLING.get()
+    TELLING.with(Cell::get)
 }
 
 /// What the one who drives works with.
@@ -198,9 +198,9 @@ impl Shared {
     pub(crate) fn tell(&self) {
         self.teller.call(u32::MAX, |effects| {
             std::mem::swap(&mut self.lock().effects, effects);
-            let before = TELLING.replace(true);
+            let before = TELLING.with(|telling| telling.replace(true));
             self.carry_out(effects);
-            TELLING.set(before);
+            TELLING.with(|telling| telling.set(before));
         });
     }
 

@@ -9,11 +9,9 @@
 
 use std::{
     fmt,
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak, atomic::AtomicU64},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
-
-use crossbeam::channel::{self, Receiver, Sender};
 
 use super::{
     baton::Baton,
@@ -25,6 +23,11 @@ use super::{
     model::{Event, Limits, QueueId},
     shared::{MANUAL_WAIT, Mode, Shared, Staging},
     stall::Watch,
+    sync::{
+        Condvar, Mutex, MutexGuard, Once,
+        atomic::AtomicU64,
+        channel::{self, Receiver, Sender},
+    },
     threads::spawn,
     work::{Accepted, Patience, Work},
 };
@@ -82,7 +85,7 @@ impl Engine {
             pump: Condvar::new(),
             settled: Condvar::new(),
             calls: channel::unbounded(),
-            callbacks: OnceLock::new(),
+            callbacks: Once::new(),
             callback_panics: Arc::default(),
             staging: Staging::default(),
             small: Arc::default(),

@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -13,6 +13,7 @@ use super::{
     MessageId,
     drive::run_users,
     shared::{Mode, Shared},
+    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64},
 };
 use crate::{backend::Token, error::TransferError};
 

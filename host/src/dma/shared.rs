@@ -2,15 +2,9 @@
 
 use std::{
     hint,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    thread,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
-
-use crossbeam::channel::{Receiver, Sender};
 
 use super::{
     baton::Baton,
@@ -22,6 +16,12 @@ use super::{
     model::QueueId,
     small::SmallPool,
     stall::Watch,
+    sync::{
+        Condvar, Mutex, MutexGuard, Once,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        channel::{Receiver, Sender},
+        thread,
+    },
 };
 use crate::backend::Backend;
 
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     /// The users' callbacks, on their way to whoever runs them.
     pub(super) calls: (Sender<ReceiverOf>, Receiver<ReceiverOf>),
     /// The thread for callbacks was started.
-    pub(super) callbacks: OnceLock<()>,
+    pub(super) callbacks: Once,
     pub(crate) callback_panics: Arc<AtomicU64>,
     pub(crate) staging: Staging,
     pub(crate) small: Arc<SmallPool>,

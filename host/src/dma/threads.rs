@@ -1,12 +1,13 @@
 //! The threads of a device: submitting, reaping, and the users' callbacks.
 
-use std::{sync::PoisonError, thread, time::Duration};
+use std::{sync::PoisonError, time::Duration};
 
 use super::{
     cell::ReceiverOf,
     core::Clock,
     drive::{Driver, run_users},
     shared::{Mode, Shared},
+    sync::thread,
 };
 
 /// How long the reaping thread sleeps in the backend when nothing happens.
@@ -17,7 +18,7 @@ impl Shared {
     /// drives it next.
     pub(crate) fn call_back(&self, call: ReceiverOf) {
         if self.mode != Mode::Manual {
-            self.callbacks.get_or_init(|| {
+            self.callbacks.call_once(|| {
                 let (calls, panics) = (self.calls.1.clone(), self.callback_panics.clone());
                 spawn(&self.device, "callbacks", move || {
                     calls.iter().for_each(|ReceiverOf(f, resolved)| run_users(&panics, || f(resolved)));

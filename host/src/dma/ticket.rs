@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -21,6 +20,7 @@ use super::{
     model::CancelOutcome,
     receipt::Receipt,
     shared::Shared,
+    sync::thread,
 };
 use crate::{
     backend::Token,
