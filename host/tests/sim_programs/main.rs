@@ -45,7 +45,7 @@ fn no_program_loses_doubles_or_reorders_a_completion() {
     let outcomes = outcomes.into_inner();
     println!("in {:.1} s; messages by outcome:", began.elapsed().as_secs_f64());
     for (name, count) in outcomes.table() {
-        println!("{name:<20}{count:>12}");
+        println!("{name:<24}{count:>12}");
         assert!(count >= LEAST || programs < PROGRAMS, "`{name}` hardly ever happens: {count} times");
     }
 }

@@ -20,6 +20,23 @@ pub(crate) struct Outcomes {
     pub(crate) dead_lettered: u64,
     pub(crate) forgotten: u64,
     pub(crate) leaked: u64,
+    pub(crate) refused_timeout: u64,
+    pub(crate) refused_permit: u64,
+    pub(crate) batches: u64,
+    pub(crate) batches_full: u64,
+    pub(crate) batches_refused: u64,
+    pub(crate) batches_dropped: u64,
+    pub(crate) taken_out: u64,
+    pub(crate) permits: u64,
+    pub(crate) permits_waited: u64,
+    pub(crate) permit_sends: u64,
+    pub(crate) permits_unspent: u64,
+    pub(crate) replays: u64,
+    pub(crate) replays_failed: u64,
+    pub(crate) promises_kept: u64,
+    pub(crate) promises_broken: u64,
+    pub(crate) promises_lost: u64,
+    pub(crate) held_back: u64,
 }
 
 impl Outcomes {
@@ -37,7 +54,7 @@ impl Outcomes {
     }
 
     /// Each with its name.
-    pub(crate) fn table(&self) -> [(&'static str, u64); 15] {
+    pub(crate) fn table(&self) -> [(&'static str, u64); 32] {
         [
             ("ok", self.ok),
             ("failed", self.failed),
@@ -54,6 +71,23 @@ impl Outcomes {
             ("dead-lettered", self.dead_lettered),
             ("forgotten", self.forgotten),
             ("leaked", self.leaked),
+            ("refused, too late", self.refused_timeout),
+            ("refused, permit", self.refused_permit),
+            ("batch sent", self.batches),
+            ("batch on a full queue", self.batches_full),
+            ("batch refused", self.batches_refused),
+            ("batch not sent", self.batches_dropped),
+            ("taken out of a batch", self.taken_out),
+            ("permit", self.permits),
+            ("permit not awaited", self.permits_waited),
+            ("sent with a permit", self.permit_sends),
+            ("permit not spent", self.permits_unspent),
+            ("replay ok", self.replays),
+            ("replay failed", self.replays_failed),
+            ("promise kept", self.promises_kept),
+            ("promise broken", self.promises_broken),
+            ("promise lost", self.promises_lost),
+            ("held back", self.held_back),
         ]
     }
 }

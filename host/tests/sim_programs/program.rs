@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use wharf::{FailPolicy, Faults, Priority};
+use wharf::{Doorbell, FailPolicy, Faults, Priority};
 
 /// Queues of a program.
 pub(crate) const QUEUES: usize = 3;
@@ -26,6 +26,7 @@ pub(crate) struct Bounds {
     pub(crate) window: u32,
     pub(crate) policy: FailPolicy,
     pub(crate) priority: Priority,
+    pub(crate) doorbell: Doorbell,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,9 +86,43 @@ pub(crate) enum Step {
         within: Option<Duration>,
         ends: End,
     },
+    /// So many messages of several kinds, all or none. One may be taken out before.
+    Batch {
+        queue: usize,
+        buffer: usize,
+        messages: usize,
+        takes: bool,
+        commit: Commit,
+        ends: End,
+    },
+    /// Launches, copies and clears as one message, so many times.
+    Replay {
+        queue: usize,
+        x: usize,
+        y: usize,
+        shape: Shape,
+        times: usize,
+        ends: End,
+    },
+    /// Credits that the queue's messages use from now on, until they are given back.
+    Reserve {
+        queue: usize,
+        ops: u32,
+        bytes: u64,
+        awaits: bool,
+    },
+    /// Gives back what is left of them.
+    Return,
     Fence {
         queue: usize,
     },
+    /// A fence that the program signals.
+    Promise,
+    Keep {
+        promise: usize,
+        how: Keeps,
+    },
+    /// Waits for a fence or a promise.
     WaitFor {
         queue: usize,
         fence: usize,
@@ -110,17 +145,51 @@ pub(crate) enum Step {
     DropBuffer {
         buffer: usize,
     },
-    /// Refuses from now on.
+    /// Refuses from now on; a queue that is closed already is replaced by a new one.
     Close {
         queue: usize,
     },
-    /// Accepts again after a failure; a closed queue is replaced by a new one.
+    /// Accepts again after a failure.
     Resume {
+        queue: usize,
+    },
+    /// Rings the doorbell.
+    Flush {
         queue: usize,
     },
     Progress,
     /// The host is busy for so long.
     Work(Duration),
+}
+
+/// How a batch is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    Waits,
+    Within(Duration),
+    /// Where it finds the queue full, once more with patience.
+    Tries,
+    /// Is polled once.
+    Awaits,
+    Never,
+}
+
+/// Which steps a graph has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A copy, then a launch on both.
+    CopyMix,
+    ClearMix,
+    /// A launch, then one that fails, then a copy.
+    Broken,
+}
+
+/// What becomes of a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Signals,
+    Fails,
+    Drops,
 }
 
 /// What becomes of a message's ticket.
@@ -166,7 +235,7 @@ fn end() -> impl Strategy<Value = End> + Clone {
 
 fn step() -> impl Strategy<Value = Step> {
     let (queue, buffer) = (0..QUEUES, 0..BUFFERS);
-    (0..100_u32, queue, buffer, 0..64_usize, end(), micros(40)).prop_map(|(what, queue, buffer, other, ends, time)| {
+    (0..126_u32, queue, buffer, 0..64_usize, end(), micros(40)).prop_map(|(what, queue, buffer, other, ends, time)| {
         let y = (buffer + 1 + other % (BUFFERS - 1)) % BUFFERS;
         let within = (other < 6).then_some(time);
         match what {
@@ -188,13 +257,50 @@ fn step() -> impl Strategy<Value = Step> {
             82 => Step::Close { queue },
             83..87 => Step::Resume { queue },
             87..93 => Step::Progress,
-            _ => Step::Work(time),
+            93..100 => Step::Work(time),
+            100..105 => {
+                let (messages, takes, commit) = (1 + other % 6, other % 8 == 7, commit(other / 6, time));
+                Step::Batch { queue, buffer, messages, takes, commit, ends }
+            }
+            105..109 => {
+                let shape = [Shape::CopyMix, Shape::ClearMix, Shape::CopyMix, Shape::Broken][other % 4];
+                Step::Replay { queue, x: buffer, y, shape, times: 1 + other % 3, ends }
+            }
+            109..113 => {
+                let (ops, bytes) = (1 + other as u32 % 8, 320 * (other as u64 % 12));
+                Step::Reserve { queue, ops, bytes, awaits: other % 4 == 0 }
+            }
+            113..116 => Step::Return,
+            116..118 => Step::Promise,
+            118..123 => {
+                let how = [Keeps::Signals, Keeps::Signals, Keeps::Fails, Keeps::Drops][other % 4];
+                Step::Keep { promise: other / 4, how }
+            }
+            _ => Step::Flush { queue },
         }
     })
 }
 
+fn commit(place: usize, time: Duration) -> Commit {
+    match place {
+        0..3 => Commit::Waits,
+        3..5 => Commit::Within(time),
+        5..8 => Commit::Tries,
+        8 => Commit::Awaits,
+        _ => Commit::Never,
+    }
+}
+
+fn doorbell(place: u64) -> Doorbell {
+    match place % 10 {
+        0..6 => Doorbell::Immediate,
+        6..8 => Doorbell::Batched { ops: 2 + place as u32 % 6, bytes: 2048, linger: Duration::from_micros(place) },
+        _ => Doorbell::Manual,
+    }
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
-    (0..20_u32, 1..60_u64, micros(1500)).prop_map(|(what, number, time)| match what {
+    (0..21_u32, 1..60_u64, micros(1500)).prop_map(|(what, number, time)| match what {
         0..8 => Fault::Fail(number),
         8..11 => Fault::Late(number, time / 10),
         11 => Fault::Never(number),
@@ -207,11 +313,12 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 fn bounds() -> impl Strategy<Value = Bounds> {
-    (1..32_u32, 640..16_384_u64, 1..12_u32, any::<bool>(), 0..3_usize).prop_map(
-        |(depth, bytes, window, stop, place)| Bounds {
+    (1..32_u32, 640..16_384_u64, 1..12_u32, any::<bool>(), 0..3_usize, 0..60_u64).prop_map(
+        |(depth, bytes, window, stop, place, bell)| Bounds {
             depth,
             bytes,
             window,
+            doorbell: doorbell(bell),
             priority: [Priority::Low, Priority::Normal, Priority::High][place],
             policy: if stop { FailPolicy::FailStop } else { FailPolicy::Continue },
         },

@@ -1,25 +1,33 @@
 //! Runs a program and checks every promise after every step.
 
 use std::{
-    mem,
+    slice,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use wharf::{
     Buffer, CancelOutcome, Completion, CompletionQueue, DmaQueue, Error, Faults, Fence, Grid, Kernel, MessageId,
-    Refusal, Simulation, Ticket, native::Dispatch,
+    Permit, Simulation, native::Dispatch,
 };
 
 use crate::{
     outcomes::Outcomes,
-    program::{BUFFERS, Bounds, End, Program, QUEUES, Step},
+    program::{BUFFERS, Bounds, Program, QUEUES, Step},
 };
 
+mod batch;
 mod check;
 mod held;
+mod permit;
+mod promise;
+mod replay;
+mod send;
 
-use held::{Carried, Held, wait};
+use held::Held;
+use permit::Reserved;
+use promise::Promise;
+use send::Way;
 
 /// Words of a buffer: too many to travel inside a message, or at once.
 const WORDS: usize = 160;
@@ -28,6 +36,8 @@ const CHUNK: u64 = 256;
 /// Words of an upload that is not for the whole buffer, and where it begins.
 const PART: usize = 8;
 const PART_AT: usize = 4;
+/// How long a program waits for what may be waiting for the program.
+const PATIENCE: Duration = Duration::from_micros(50);
 
 /// `y = 3 x + y`, element by element.
 static MIX: Kernel = Kernel::new(
@@ -53,7 +63,8 @@ fn mix(x: &[u32], y: &mut [u32]) {
 #[derive(Debug)]
 struct Sent {
     queue: usize,
-    id: MessageId,
+    /// Unless nobody was told.
+    id: Option<MessageId>,
     expected: Expected,
     /// It may say that it was cancelled.
     cancelled: bool,
@@ -67,6 +78,8 @@ struct Sent {
 #[derive(Debug)]
 enum Expected {
     Nothing,
+    /// Nothing: it is a graph's replay.
+    Replay,
     /// This vector: the same words at the same place.
     Vector(*const u32, Vec<u32>),
     /// These words, where it goes well.
@@ -87,7 +100,7 @@ type Called = Arc<Mutex<Vec<(usize, Completion<Vec<u32>>)>>>;
 
 struct Harness<'a> {
     sim: Simulation,
-    queues: Vec<DmaQueue>,
+    queues: Vec<Arc<DmaQueue>>,
     /// Each queue's own number: one that replaces another is a queue of its own.
     numbers: [usize; QUEUES],
     closed: [bool; QUEUES],
@@ -100,6 +113,9 @@ struct Harness<'a> {
     /// Those that are not reached.
     fences: Vec<Waiting>,
     fences_sent: u64,
+    promises: Vec<Promise>,
+    /// What is left of the credits that the program holds.
+    reserved: Option<Reserved>,
     data: CompletionQueue<usize, Vec<u32>>,
     plain: CompletionQueue<usize, ()>,
     called: Called,
@@ -134,6 +150,8 @@ pub(crate) fn run(program: &Program, outcomes: &mut Outcomes) {
         held: Vec::new(),
         fences: Vec::new(),
         fences_sent: 0,
+        promises: Vec::new(),
+        reserved: None,
         retired: 0,
         data: CompletionQueue::new(),
         plain: CompletionQueue::new(),
@@ -149,16 +167,13 @@ pub(crate) fn run(program: &Program, outcomes: &mut Outcomes) {
         sim,
         outcomes,
     };
-    for step in &program.steps {
-        harness.step(step);
-        harness.check();
-    }
+    harness.steps(&mut program.steps.iter(), None);
     harness.end();
 }
 
-fn open(sim: &Simulation, bounds: &Bounds) -> DmaQueue {
-    let options = sim.device().queue("program").depth(bounds.depth).bytes(bounds.bytes);
-    options.window(bounds.window).policy(bounds.policy).priority(bounds.priority).chunk(CHUNK).open()
+fn open(sim: &Simulation, bounds: &Bounds) -> Arc<DmaQueue> {
+    let options = sim.device().queue("program").depth(bounds.depth).bytes(bounds.bytes).doorbell(bounds.doorbell);
+    options.window(bounds.window).policy(bounds.policy).priority(bounds.priority).chunk(CHUNK).open().into()
 }
 
 impl Harness<'_> {
@@ -168,55 +183,42 @@ impl Harness<'_> {
         (first..self.next_word).map(|word| word.wrapping_mul(0x9e37_79b1)).collect()
     }
 
-    fn step(&mut self, step: &Step) {
+    /// Runs the steps, with the credits of `permit` until they are given back.
+    fn steps(&mut self, steps: &mut slice::Iter<'_, Step>, permit: Option<&Permit<'_>>) {
+        while let Some(step) = steps.next() {
+            match *step {
+                Step::Reserve { queue, ops, bytes, awaits } if permit.is_none() => {
+                    self.reserve(queue, (ops, bytes), awaits, steps);
+                }
+                Step::Return if permit.is_some() => return,
+                _ => self.step(step, permit),
+            }
+            self.left(permit);
+            self.check();
+        }
+    }
+
+    fn step(&mut self, step: &Step, permit: Option<&Permit<'_>>) {
         match *step {
             Step::Upload { queue, buffer, within, ends } => {
-                let words = self.fresh(WORDS);
-                self.upload((queue, buffer), 0, words, within, ends);
+                self.upload(self.way(queue, permit, ends), buffer, true, within);
             }
-            Step::UploadPart { queue, buffer, ends } => {
-                let words = self.fresh(PART);
-                self.upload((queue, buffer), PART_AT, words, None, ends);
-            }
-            Step::Fill { queue, buffer, commit, ends } => self.fill(queue, buffer, commit, ends),
-            Step::Launch { queue, x, y, ends } => {
-                let (Some(from), Some(to)) = (&self.buffers[x], &self.buffers[y]) else { return };
-                let launch = self.sim.device().launch(&MIX).bind(from).bind(to);
-                let sent = launch.on(&self.queues[queue]).or_refuse().run();
-                if self.plain(queue, sent, Expected::Nothing, ends) {
-                    let from = self.words[x].clone();
-                    mix(&from, &mut self.words[y]);
-                }
-            }
-            Step::Copy { queue, x, y, ends } => {
-                let (Some(from), Some(to)) = (&self.buffers[x], &self.buffers[y]) else { return };
-                let sent = self.sim.device().copy(from, to).on(&self.queues[queue]).or_refuse().send();
-                if self.plain(queue, sent, Expected::Nothing, ends) {
-                    self.words[y] = self.words[x].clone();
-                }
-            }
-            Step::Clear { queue, buffer, ends } => {
-                let Some(to) = &self.buffers[buffer] else { return };
-                let sent = self.sim.device().clear(to).on(&self.queues[queue]).or_refuse().send();
-                if self.plain(queue, sent, Expected::Nothing, ends) {
-                    self.words[buffer].fill(0);
-                }
-            }
+            Step::UploadPart { queue, buffer, ends } => self.upload(self.way(queue, permit, ends), buffer, false, None),
+            Step::Fill { queue, buffer, commit, ends } => self.fill(self.way(queue, permit, ends), buffer, commit),
+            Step::Launch { queue, x, y, ends } => self.launch(self.way(queue, permit, ends), x, y),
+            Step::Copy { queue, x, y, ends } => self.copy(self.way(queue, permit, ends), x, y),
+            Step::Clear { queue, buffer, ends } => self.clear(self.way(queue, permit, ends), buffer),
             Step::Download { queue, buffer, within, ends } => {
-                let Some(from) = &self.buffers[buffer] else { return };
-                let into = vec![u32::MAX; 3];
-                let mut download = self.sim.device().download(from).on(&self.queues[queue]).or_refuse();
-                if let Some(time) = within {
-                    download = download.deadline(time);
-                }
-                match download.into(into) {
-                    Ok(ticket) => {
-                        let expected = Expected::Words(self.words[buffer].clone());
-                        self.data(queue, ticket, expected, within, ends);
-                    }
-                    Err(refused) => self.refused(queue, &refused.error),
-                }
+                self.download(self.way(queue, permit, ends), buffer, within);
             }
+            Step::Batch { queue, buffer, messages, takes, commit, ends } => {
+                self.batch(self.way(queue, None, ends), (buffer, messages), takes, commit);
+            }
+            Step::Replay { queue, x, y, shape, times, ends } => {
+                self.replay(self.way(queue, permit, ends), (x, y), shape, times);
+            }
+            // One permit at a time, and none to give back.
+            Step::Reserve { .. } | Step::Return => {}
             // With a full queue it would wait, which is another matter.
             Step::Fence { queue } if self.queues[queue].stats().free_ops > 0 => match self.queues[queue].fence() {
                 Ok(fence) => {
@@ -224,11 +226,15 @@ impl Harness<'_> {
                     let queue = self.numbers[queue];
                     self.fences.push(Waiting { queue, before: self.sent.len(), fence });
                 }
-                Err(error) => self.refused(queue, &error),
+                Err(error) => self.refused(queue, 1, &error),
             },
             Step::Fence { .. } => {}
+            Step::Promise => self.promise(),
+            Step::Keep { promise, how } => self.keep(promise, how),
             Step::WaitFor { queue, fence } => {
-                if let Some(Waiting { fence, .. }) = pick(&self.fences, fence) {
+                let fences = self.fences.iter().map(|waiting| &waiting.fence);
+                let fences: Vec<_> = fences.chain(self.promises.iter().map(|promise| &promise.fence)).collect();
+                if let Some(fence) = pick(&fences, fence) {
                     let waits = self.queues[queue].wait_for(fence);
                     assert!(matches!(waits, Ok(()) | Err(Error::Transfer(_))), "{waits:?}");
                 }
@@ -266,173 +272,13 @@ impl Harness<'_> {
                 self.closed[queue] = true;
             }
             Step::Resume { queue } => self.queues[queue].resume(),
+            Step::Flush { queue } => {
+                self.queues[queue].flush();
+                assert_eq!(self.queues[queue].stats().held, 0, "the doorbell was rung");
+            }
             Step::Progress => drop(self.sim.device().progress()),
             Step::Work(time) => self.sim.host_work(time),
         }
-    }
-
-    fn upload(
-        &mut self,
-        (queue, buffer): (usize, usize),
-        at: usize,
-        words: Vec<u32>,
-        within: Option<Duration>,
-        ends: End,
-    ) {
-        let Some(to) = &self.buffers[buffer] else { return };
-        let (place, copy) = (words.as_ptr(), words.clone());
-        let mut upload = self.sim.device().upload(to).at(at).on(&self.queues[queue]).or_refuse();
-        if let Some(time) = within {
-            upload = upload.deadline(time);
-        }
-        match upload.send(words) {
-            Ok(ticket) => {
-                self.words[buffer][at..at + copy.len()].copy_from_slice(&copy);
-                self.data(queue, ticket, Expected::Vector(place, copy), within, ends);
-            }
-            Err(refused) => {
-                assert_eq!((refused.buffer.as_ptr(), &refused.buffer), (place, &copy), "handed back as it was");
-                self.refused(queue, &refused.error);
-            }
-        }
-    }
-
-    fn fill(&mut self, queue: usize, buffer: usize, commit: bool, ends: End) {
-        let words = self.fresh(WORDS);
-        let Some(to) = &self.buffers[buffer] else { return };
-        let upload = self.sim.device().upload(to).on(&self.queues[queue]).or_refuse();
-        let sent = upload.reserve(WORDS).and_then(|mut fill| {
-            fill.copy_from_slice(&words);
-            commit.then(|| fill.commit()).transpose()
-        });
-        let Some(sent) = sent.transpose() else { return };
-        if self.plain(queue, sent, Expected::Filled, ends) {
-            self.words[buffer] = words;
-        }
-    }
-
-    /// A message without a buffer; answers whether it was accepted.
-    fn plain(&mut self, queue: usize, sent: Result<Ticket<()>, Error>, expected: Expected, ends: End) -> bool {
-        let ticket = match sent {
-            Ok(ticket) => ticket,
-            Err(error) => {
-                self.refused(queue, &error);
-                return false;
-            }
-        };
-        let message = self.accept(queue, ticket.id(), expected);
-        match ends {
-            End::Held => self.held.push(Held::Plain(message, ticket)),
-            End::Forwarded | End::CalledBack => ticket.forward(&self.plain, message),
-            End::Dropped => self.detach(Held::Plain(message, ticket)),
-            End::Forgotten => self.forget(message, ticket),
-        }
-        true
-    }
-
-    fn data(
-        &mut self,
-        queue: usize,
-        ticket: Ticket<Vec<u32>>,
-        expected: Expected,
-        within: Option<Duration>,
-        ends: End,
-    ) {
-        let message = self.accept(queue, ticket.id(), expected);
-        self.sent[message].deadline = within.is_some();
-        match ends {
-            End::Held => self.held.push(Held::Data(message, ticket)),
-            End::Forwarded => ticket.forward(&self.data, message),
-            End::CalledBack => {
-                let called = self.called.clone();
-                ticket.on_complete(move |done| called.lock().unwrap().push((message, done)));
-            }
-            End::Dropped => self.detach(Held::Data(message, ticket)),
-            End::Forgotten => self.forget(message, ticket),
-        }
-    }
-
-    fn accept(&mut self, queue: usize, id: MessageId, expected: Expected) -> usize {
-        assert!(!self.closed[queue], "accepted by a closed queue");
-        self.sent.push(Sent {
-            queue: self.numbers[queue],
-            id,
-            expected,
-            cancelled: false,
-            deadline: false,
-            settled: false,
-        });
-        self.sent.len() - 1
-    }
-
-    fn detach(&mut self, held: Held) {
-        let message = held.message();
-        drop(held);
-        assert!(!mem::replace(&mut self.sent[message].settled, true), "settled once");
-        self.detached += 1;
-    }
-
-    fn forget<B: Carried>(&mut self, message: usize, ticket: Ticket<B>) {
-        mem::forget(ticket);
-        self.sent[message].settled = true;
-        self.forgotten += 1;
-    }
-
-    fn refused(&mut self, queue: usize, error: &Error) {
-        let stats = self.queues[queue].stats();
-        match error {
-            Error::Refused { why: Refusal::Full { free_ops, free_bytes, bytes }, .. } => {
-                assert!(*free_ops == 0 || bytes > free_bytes, "refused with room");
-                assert_eq!((*free_ops, *free_bytes), (stats.free_ops, stats.free_bytes), "a refusal changes nothing");
-                self.outcomes.refused_full += 1;
-            }
-            Error::Refused { why: Refusal::Closed, .. } => {
-                assert!(self.closed[queue], "an open queue says that it is closed");
-                self.outcomes.refused_closed += 1;
-            }
-            Error::Refused { why: Refusal::Failed(_), .. } => self.outcomes.refused_failed += 1,
-            Error::OutOfMemory { .. } => self.outcomes.refused_memory += 1,
-            // Allocations of a lost device.
-            Error::Device { .. } => self.outcomes.refused_failed += 1,
-            error => panic!("{error}"),
-        }
-    }
-
-    /// Waits for a held ticket; what its queue had accepted before it is then resolved, too.
-    fn wait(&mut self, ticket: usize, most: Option<Duration>) {
-        if self.held.is_empty() {
-            return;
-        }
-        let held = self.held.swap_remove(ticket % self.held.len());
-        let message = held.message();
-        if let Err(held) = self.take(held, most) {
-            return self.held.push(held);
-        }
-        for held in self.held_before(self.sent[message].queue, message) {
-            let taken = self.take(held, Some(Duration::ZERO));
-            assert!(taken.is_ok(), "{taken:?} is unresolved and {message} behind it in its queue is not");
-        }
-    }
-
-    /// Takes out those of the queue's tickets that are held for messages before this one.
-    fn held_before(&mut self, queue: usize, message: usize) -> Vec<Held> {
-        let sent = &self.sent;
-        self.held.extract_if(.., |held| held.message() < message && sent[held.message()].queue == queue).collect()
-    }
-
-    /// The completion within this time, or the ticket again.
-    fn take(&mut self, held: Held, most: Option<Duration>) -> Result<(), Held> {
-        match held {
-            Held::Plain(message, ticket) => {
-                let done = wait(ticket, most).map_err(|ticket| Held::Plain(message, ticket))?;
-                self.seen(message, done);
-            }
-            Held::Data(message, ticket) => {
-                let done = wait(ticket, most).map_err(|ticket| Held::Data(message, ticket))?;
-                self.seen(message, done);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::{mem, time::Duration};
 
-use wharf::{Completion, FailureKind};
+use wharf::{Completion, Doorbell, FailureKind};
 
-use super::{Carried, Expected, Harness, WORDS};
+use super::{Expected, Harness, WORDS, held::Carried};
+use crate::program::Keeps;
 
 impl Harness<'_> {
     /// A message's one completion.
     pub(super) fn seen<B: Carried>(&mut self, message: usize, done: Completion<B>) {
         let sent = &mut self.sent[message];
         assert!(!mem::replace(&mut sent.settled, true), "message {message} completes twice");
-        assert_eq!(sent.id, done.id, "another message's completion");
+        assert_eq!(sent.id, Some(done.id), "another message's completion");
         self.seen += 1;
         match done.result.as_ref().map_err(|error| &error.kind) {
             Err(FailureKind::Cancelled) => assert!(sent.cancelled, "message {message} was not cancelled"),
@@ -21,6 +22,11 @@ impl Harness<'_> {
         let lost = matches!(&done.result, Err(error) if matches!(error.kind, FailureKind::DeviceLost(_)));
         match (&sent.expected, done.buffer.map(Carried::words)) {
             (Expected::Nothing, Some(None)) => {}
+            (Expected::Replay, Some(None)) => match done.result.as_ref().map_err(|error| &error.kind) {
+                Ok(()) => self.outcomes.replays += 1,
+                Err(FailureKind::Backend(_)) => self.outcomes.replays_failed += 1,
+                Err(_) => {}
+            },
             (Expected::Filled, Some(None)) => self.lost_fills += u64::from(lost),
             (Expected::Vector(place, words), Some(Some(back))) => {
                 assert_eq!((*place, words), (back.as_ptr(), &back), "message {message} gives another buffer back");
@@ -82,20 +88,29 @@ impl Harness<'_> {
         assert!(stats.uncollected <= self.held.len() as u64 + self.forgotten, "{stats:?}");
         assert!(stats.delivered >= self.seen && stats.delivered <= self.seen + self.fences_sent, "{stats:?}");
         let mut staged = 0;
-        for (queue, bounds) in self.queues.iter().zip(&self.bounds) {
+        for (place, (queue, bounds)) in self.queues.iter().zip(&self.bounds).enumerate() {
             let level = queue.stats();
-            assert_eq!(level.free_ops + level.unresolved, bounds.depth, "every credit is somewhere");
+            let (ops, bytes) = self.reserved_of(place);
+            assert_eq!(level.free_ops + level.unresolved + ops, bounds.depth, "every credit is somewhere");
+            assert!(level.free_bytes <= bounds.bytes.saturating_sub(bytes), "{level:?} with {bytes} bytes reserved");
             assert!(level.in_driver <= bounds.window, "{level:?}");
+            assert!(level.held <= level.unresolved, "{level:?}");
+            assert!(level.held == 0 || bounds.doorbell != Doorbell::Immediate, "{level:?}");
+            self.outcomes.held_back += u64::from(level.held > 0);
             staged += u64::from(level.unresolved);
         }
         // Queues that were replaced may still hold some.
         let most = (staged + u64::from(self.retired)) * (WORDS * size_of::<u32>()) as u64;
         assert!(stats.staging_bytes <= most, "{stats:?}");
         assert_eq!(stats.callback_panics, 0);
+        self.check_promises();
     }
 
     /// Everything ends, and is accounted for.
     pub(super) fn end(mut self) {
+        while self.has_promised() {
+            self.keep(0, Keeps::Signals);
+        }
         while let Some(held) = self.held.pop() {
             self.take(held, None).expect("a wait without an end");
         }
