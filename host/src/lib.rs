@@ -40,6 +40,9 @@ mod in_flight;
 mod kernel;
 mod launch;
 mod message;
+#[cfg(wharf_models)]
+#[path = "../models/src/models.rs"]
+pub mod models;
 pub mod native;
 mod options;
 mod sim;

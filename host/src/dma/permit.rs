@@ -8,6 +8,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+#[cfg(wharf_models)]
+use super::sync::{Bug, has};
 use super::{
     DmaQueue, MessageId,
     model::Turn,
@@ -84,6 +86,11 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let (ops, bytes) = (*self.ops.get_mut(), *self.bytes.get_mut());
         if ops > 0 || bytes > 0 {
+            #[cfg(wharf_models)]
+            if has(Bug::ToldTooEarly) {
+                self.queue.engine.shared.settled();
+                return self.queue.engine.shared.lock().machine.refund(self.queue.id, ops, bytes);
+            }
             self.queue.engine.shared.lock().machine.refund(self.queue.id, ops, bytes);
             self.queue.engine.shared.settled();
         }
@@ -137,6 +144,11 @@ impl<'q> Future for Reserving<'q> {
                 Poll::Ready(Ok(Permit::new(queue, self.ops, self.bytes)))
             }
             Err(Refusal::Full { .. }) => {
+                #[cfg(wharf_models)]
+                if has(Bug::WakesTooLate) {
+                    drop(core);
+                    core = queue.engine.shared.lock();
+                }
                 self.turn.get_or_insert_with(|| core.machine.take_turn(queue.id));
                 let old = core.tasks.put(&mut self.place, context.waker());
                 drop(core);

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(wharf_models)]
+use super::sync::{Bug, has};
 use super::{
     baton::Baton,
     cell::ReceiverOf,
@@ -163,12 +165,20 @@ impl Shared {
             self.pause(most);
             return self.lock();
         }
-        core.waiting += 1;
+        #[cfg(wharf_models)]
+        if has(Bug::LooksThenSleeps) {
+            drop(core);
+            core = self.lock();
+        }
+        let waits = 1;
+        #[cfg(wharf_models)]
+        let waits = waits - u32::from(has(Bug::Unheard));
+        core.waiting += waits;
         let mut core = match most {
             None => self.settled.wait(core).unwrap_or_else(PoisonError::into_inner),
             Some(most) => self.settled.wait_timeout(core, most).unwrap_or_else(PoisonError::into_inner).0,
         };
-        core.waiting -= 1;
+        core.waiting -= waits;
         core
     }
 

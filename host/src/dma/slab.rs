@@ -91,6 +91,8 @@ impl<T: Default> Slab<T> {
         let (doubled, stale) = (self.strikes(Fault::Doubled), self.strikes(Fault::Stale));
         #[cfg(not(test))]
         let (doubled, stale) = (false, false);
+        #[cfg(wharf_models)]
+        let stale = stale || super::sync::has(super::sync::Bug::Stale);
         let slot = &mut self.slots[token.index as usize];
         assert!(slot.used && slot.generation == token.generation, "a dead token is freed");
         if doubled {

@@ -1,10 +1,5 @@
-//! Models of what the engine does without locks, checked by loom: it tries every order in which threads can take
-//! their steps, and everything that the memory model lets them see meanwhile.
-//!
-//! ```sh
-//! cargo test --release --manifest-path host/models/Cargo.toml
-//! ```
-#![cfg(test)]
+//! What the engine does without locks, checked by loom: it tries every order in which threads can take their
+//! steps, and everything that the memory model lets them see meanwhile.
 
 mod sync {
     pub(crate) use loom::sync::{Mutex, atomic};

@@ -1,0 +1,206 @@
+//! A device that does nothing, and says that it did.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, OnceLock, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use super::sync::{Condvar, Mutex};
+use crate::{
+    BackendKind, Capabilities, Error, FailureKind, Kernel, Result,
+    backend::{Backend, Command, Done, Event, HostBlock, MemId, Path, PipelineId, Ring, Token},
+};
+
+/// How the device is driven, and what goes wrong. Commands count from 1.
+#[derive(Debug, Clone, Default)]
+pub struct Script {
+    /// Whoever sends or reports drives it, as on the CPU device; else a thread submits and another reaps.
+    pub helped: bool,
+    /// Commands are over when they are submitted; else a thread of the device's does one after the other.
+    pub at_once: bool,
+    /// This command fails.
+    pub fails: Option<u64>,
+    /// This command is reported once more, when the next one has been submitted and is not done.
+    pub twice: Option<u64>,
+}
+
+/// The device.
+pub struct Hardware {
+    script: Script,
+    capabilities: Capabilities,
+    works: Arc<Works>,
+    memories: AtomicU64,
+}
+
+struct Works {
+    state: Mutex<State>,
+    /// There is something to do, or it is time to end.
+    work: Condvar,
+    /// There is something to report.
+    news: Condvar,
+    ring: OnceLock<Ring>,
+}
+
+#[derive(Default)]
+struct State {
+    commands: VecDeque<Token>,
+    reports: Vec<Event>,
+    /// What is reported once more.
+    again: Option<Token>,
+    done: u64,
+    woken: bool,
+    ending: bool,
+}
+
+impl Hardware {
+    pub(super) fn new(script: Script) -> Self {
+        let works = Arc::new(Works {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            news: Condvar::new(),
+            ring: OnceLock::new(),
+        });
+        if !script.at_once {
+            let (works, script) = (works.clone(), script.clone());
+            shuttle::thread::spawn(move || works.run(&script));
+        }
+        Self { script, capabilities: capabilities(), works, memories: AtomicU64::new(1) }
+    }
+
+    /// Commands that it has done: no more messages than these can have gone well.
+    pub fn done(&self) -> u64 {
+        self.works.state.lock().expect("no panic").done
+    }
+}
+
+impl Works {
+    /// Does one command after the other.
+    fn run(&self, script: &Script) {
+        let mut state = self.state.lock().expect("no panic");
+        loop {
+            match state.commands.pop_front() {
+                Some(token) => {
+                    state.finish(token, script);
+                    drop(state);
+                    self.news.notify_one();
+                    if let Some(ring) = self.ring.get() {
+                        ring();
+                    }
+                    state = self.state.lock().expect("no panic");
+                }
+                None if state.ending => return,
+                None => state = self.work.wait(state).expect("no panic"),
+            }
+        }
+    }
+}
+
+impl State {
+    fn finish(&mut self, token: Token, script: &Script) {
+        self.done += 1;
+        let result = if script.fails == Some(self.done) { Err(FailureKind::Backend("broke".into())) } else { Ok(()) };
+        self.reports.push(report(token, result));
+        self.again = Some(token).filter(|_| script.twice == Some(self.done));
+    }
+}
+
+fn report(token: Token, result: Result<(), FailureKind>) -> Event {
+    let finished = Instant::now();
+    Event::Done(Done { token, result, started: None, finished, device_seconds: None, path: Path::Host, form: None })
+}
+
+impl Backend for Hardware {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn alloc(&self, _: u64, _: Option<&str>) -> Result<MemId> {
+        Ok(MemId(self.memories.fetch_add(1, Relaxed)))
+    }
+
+    fn free(&self, _: MemId) {}
+
+    fn host_alloc(&self, _: u64) -> Result<HostBlock> {
+        Err(Error::argument("a model", "has no staging memory"))
+    }
+
+    fn host_free(&self, _: HostBlock) {}
+
+    fn prepare(&self, _: &Kernel, _: &[(String, f64)]) -> Result<PipelineId> {
+        Err(Error::argument("a model", "runs no kernels"))
+    }
+
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+        let mut state = self.works.state.lock().expect("no panic");
+        for command in batch.drain(..) {
+            if let Some(again) = state.again.take() {
+                state.reports.push(report(again, Ok(())));
+            }
+            if self.script.at_once {
+                state.finish(command.token, &self.script);
+            } else {
+                state.commands.push_back(command.token);
+            }
+        }
+        drop(state);
+        self.works.news.notify_one();
+        self.works.work.notify_one();
+    }
+
+    fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
+        let mut state = self.works.state.lock().expect("no panic");
+        while !timeout.is_zero() && state.reports.is_empty() && !std::mem::take(&mut state.woken) {
+            state = self.works.news.wait(state).expect("no panic");
+        }
+        events.append(&mut state.reports);
+    }
+
+    fn report_to(&self, ring: Ring) -> bool {
+        self.script.helped && self.works.ring.set(ring).is_ok()
+    }
+
+    fn wake(&self) {
+        self.works.state.lock().expect("no panic").woken = true;
+        self.works.news.notify_one();
+    }
+}
+
+impl Drop for Hardware {
+    fn drop(&mut self) {
+        self.works.state.lock().expect("no panic").ending = true;
+        self.works.work.notify_one();
+    }
+}
+
+impl fmt::Debug for Hardware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hardware").field("script", &self.script).finish_non_exhaustive()
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities {
+        backend: BackendKind::Sim,
+        name: "model".into(),
+        driver: "none".into(),
+        software: true,
+        unified_memory: false,
+        max_workgroup_bytes: 0,
+        max_workgroup_invocations: 1,
+        max_workgroup_size: [1; 3],
+        max_workgroups_per_dimension: 1,
+        max_storage_bindings: 1,
+        max_binding_bytes: 1 << 20,
+        max_buffer_bytes: 1 << 20,
+        storage_alignment: 16,
+        memory_bytes: None,
+        subgroup_sizes: (1, 1),
+        f16: false,
+        timestamps: false,
+        copy_engines: 0,
+        copy_overlaps_compute: false,
+        max_in_flight: 4,
+    }
+}
