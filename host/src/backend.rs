@@ -355,6 +355,12 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// Makes a waiting [`Backend::reap`] return soon.
     fn wake(&self);
 
+    /// `dma` waits for this time on the clock of [`Backend::now`], or for none any more. The host's clock
+    /// needs nobody to be told; another one keeps pace with it meanwhile.
+    fn pace(&self, due: Option<Instant>) {
+        let _ = due;
+    }
+
     /// The clock of receipts and timeouts: the host's, unless time itself is simulated.
     fn now(&self) -> Instant {
         Instant::now()

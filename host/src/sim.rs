@@ -27,13 +27,19 @@ pub use crate::backend::sim::Faults;
 /// | `cap=512` | operations that the driver takes before they end |
 /// | `seed=7` | of everything random |
 /// | `watchdog=1s` | an operation that runs longer loses the device |
-/// | `fail=3`, `late=3:5ms`, `never=9`, `twice=4:1ms`, `lose@20ms`, `oom=2`, `corrupt=5`, `block@8`, `reorder` | faults, see [`Faults`] |
+/// | `fail=3`, `exhaust=7`, `late=3:5ms`, `never=9`, `twice=4:1ms`, `overtaken=6` | faults of operations, see [`Faults`] |
+/// | `lose@20ms`, `oom=2`, `corrupt=5`, `block@8`, `reorder` | other faults |
 ///
 /// Time passes only while the program waits, or works ([`Simulation::host_work`]), and nothing but the
 /// program moves messages on ([`Progress::Manual`](crate::Progress::Manual)): with one thread, the same
 /// program with the same seed has the same times and the same order of events wherever it runs.
-/// [`Device::open`] opens the same device by `sim:` and the line, with threads like any other: time then
-/// passes while messages are under way, as fast as that can be computed.
+///
+/// [`Device::open`] opens the same device by `sim:` and the line, with threads like any other. Time then
+/// passes while messages are under way, as fast as that can be computed, and else stands still, as far as
+/// messages notice: what the host does in between costs nothing. As long as a message has a deadline or a
+/// doorbell lingers, time keeps pace with the host's clock instead, so that the program has as long as it
+/// would have on a device that is there. Where nothing happens at all, it goes on by a quarter of a second
+/// each time the host's clock has done so: a wait with a timeout ends, if late.
 ///
 /// Without items it is an A100 on `gen4x16`. A kernel takes as long as its bindings' bytes need between
 /// card and memory, those that it writes counted twice: a bound from below.

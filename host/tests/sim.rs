@@ -1,8 +1,12 @@
 //! A simulated device that is opened by name: it has threads, as any other device has.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use wharf::{BackendKind, Device, Error, FailureKind, Path};
+use wharf::{BackendKind, CompletionQueue, Device, Doorbell, Error, FailureKind, Path};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -59,5 +63,96 @@ fn a_graph_costs_one_launch() -> wharf::Result<()> {
     // The copy reads and writes all bytes, the clear writes them.
     assert_eq!(done.receipt.device_seconds.map(|seconds| (seconds * 1e9).round()), Some(5000.0 + 3.0 * 1000.0));
     assert_eq!((device.download(&x).wait()?[999], device.download(&y).wait()?[999]), (0, 7));
+    Ok(())
+}
+
+#[test]
+fn a_deadline_behind_a_promise_comes_when_it_would_on_a_device_that_is_there() -> wharf::Result<()> {
+    const DEADLINE: Duration = Duration::from_millis(30);
+    let device = Device::open("sim:latency=10us")?;
+    let x = device.buffer::<u32>(4)?;
+    let (fence, signal) = device.promise();
+    let gated = device.queue("gated").open();
+    gated.wait_for(&fence)?;
+    let begin = Instant::now();
+    let late = device.upload(&x).on(&gated).deadline(DEADLINE).send(vec![1; 4])?;
+    // What else is under way does not bring it nearer.
+    let y = device.buffer::<u8>(1 << 20)?;
+    for _ in 0..100 {
+        device.upload(&y).fill(|_| 1)?.wait().ok()?;
+    }
+    let done = late.wait();
+    assert!(begin.elapsed() >= DEADLINE, "after {:?}", begin.elapsed());
+    assert!(matches!(&done.result, Err(error) if error.kind == FailureKind::Deadline), "{done:?}");
+    assert_eq!(done.receipt.submitted, None, "it never went");
+    assert_eq!(done.buffer, Some(vec![1; 4]));
+    signal.signal();
+    Ok(())
+}
+
+#[test]
+fn a_scripted_loss_does_not_come_early_because_nothing_happens() -> wharf::Result<()> {
+    let device = Device::open("sim:lose@1s,latency=10us")?;
+    let x = device.buffer::<u32>(4)?;
+    for word in 0..10 {
+        device.upload(&x).send(vec![word; 4])?.wait().ok()?;
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(device.download(&x).wait()?[..], [9; 4]);
+    Ok(())
+}
+
+#[test]
+fn a_promise_that_is_kept_in_time_beats_the_deadline() -> wharf::Result<()> {
+    let device = Device::open("sim:")?;
+    let x = device.buffer::<u32>(4)?;
+    let (fence, signal) = device.promise();
+    let gated = device.queue("gated").open();
+    gated.wait_for(&fence)?;
+    let sent = device.upload(&x).on(&gated).deadline(Duration::from_secs(30)).send(vec![7; 4])?;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(5));
+            device.upload(&device.buffer::<u32>(1).expect("memory")).send(vec![1]).expect("accepted").wait();
+            signal.signal();
+        });
+        assert_eq!(sent.wait().ok().expect("in time"), [7; 4]);
+    });
+    Ok(())
+}
+
+#[test]
+fn a_doorbell_rings_by_itself() -> wharf::Result<()> {
+    let device = Device::open("sim:latency=10us,rate=1GB/s")?;
+    let x = device.buffer::<u32>(4)?;
+    let linger = Duration::from_millis(3);
+    let doorbell = Doorbell::Batched { ops: 100, bytes: u64::MAX, linger };
+    let queue = device.queue("lingers").doorbell(doorbell).open();
+    let done = CompletionQueue::new();
+    let begin = Instant::now();
+    device.upload(&x).on(&queue).send(vec![7; 4])?.forward(&done, ());
+    let receipt = done.receiver().recv_timeout(LONG).expect("nobody flushes it").1.receipt;
+    assert!(begin.elapsed() >= linger, "{:?}", begin.elapsed());
+    let waited = receipt.submitted.expect("it went").duration_since(receipt.accepted);
+    assert!(waited >= linger, "{waited:?}");
+    assert_eq!(receipt.device_seconds, Some(10.016e-6));
+    Ok(())
+}
+
+#[test]
+fn a_wait_with_a_timeout_ends_though_nothing_happens() -> wharf::Result<()> {
+    let device = Device::open("sim:")?;
+    let x = device.buffer::<u32>(4)?;
+    let (fence, signal) = device.promise();
+    let gated = device.queue("gated").depth(1).open();
+    gated.wait_for(&fence)?;
+    let begin = Instant::now();
+    let sent = device.upload(&x).on(&gated).send(vec![1; 4])?;
+    let sent = sent.wait_timeout(Duration::from_millis(20)).expect_err("it waits for the promise");
+    assert!(begin.elapsed() >= Duration::from_millis(20));
+    let full = device.upload(&x).on(&gated).or_refuse_after(Duration::from_millis(20)).send(vec![2; 4]);
+    assert!(full.is_err(), "no credit comes back");
+    signal.signal();
+    assert_eq!(sent.wait().ok()?, [1; 4]);
     Ok(())
 }

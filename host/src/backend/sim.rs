@@ -4,8 +4,7 @@
 //! their command ends; how long a command takes follows from a [`Description`] of link and card. Time
 //! passes only in [`Backend::reap`], and where a scripted driver blocks, so one thread that drives the
 //! device sees the same times and the same order of events in every run. Where the device's own threads
-//! drive it, time passes while commands are under way, as fast as that can be computed, and else stands
-//! still.
+//! drive it, the [`Clock`] says how far it may pass.
 //!
 //! A kernel takes as long as the card's memory needs for the bytes of its bindings, those that it
 //! writes counted twice: a bound from below, which kernels that compute much do not reach. Caches,
@@ -14,10 +13,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -35,15 +31,21 @@ use crate::{
     options::{Options, Progress, Twin},
 };
 
+mod by_token;
+mod clock;
 mod description;
 mod faults;
+mod held;
 mod model;
 mod parts;
 mod play;
 mod time;
 
+use by_token::ByToken;
+use clock::Clock;
 pub(crate) use description::{Description, ITEMS};
 pub use faults::Faults;
+use held::Held;
 use model::{Engines, Model};
 use play::Planned;
 pub(crate) use time::Time;
@@ -67,15 +69,11 @@ pub(crate) struct Sim {
     memories: Memories,
     pipelines: Mutex<Vec<Arc<Pipeline>>>,
     twin: Twin,
-    /// Threads of the device drive it: time stands still where nothing is under way.
-    stands_still: bool,
-    /// Virtual time counts from here.
-    origin: Instant,
+    /// Threads of the device drive it.
+    has_threads: bool,
     /// The model's time, to be read while a kernel runs.
-    clock: AtomicU64,
+    clock: Clock,
     state: Mutex<State>,
-    /// Something was submitted, or nobody is to wait.
-    news: Condvar,
 }
 
 #[derive(Debug)]
@@ -89,14 +87,14 @@ struct Pipeline {
 struct State {
     model: Model,
     /// Commands that have not ended.
-    commands: HashMap<Token, Planned>,
+    commands: ByToken<Planned>,
     /// Ends that will be reported again: when, and whose.
     repeats: BinaryHeap<Reverse<(Time, Token)>>,
     reports: Vec<Event>,
+    /// Ends that wait for others to be reported first.
+    held: Vec<Held>,
     /// Time does not pass beyond this.
     horizon: Time,
-    /// Nobody is to wait: asked once.
-    woken: bool,
     lost: bool,
     /// Bytes of each allocation on the card, and of all.
     sizes: HashMap<MemId, u64>,
@@ -108,7 +106,7 @@ struct State {
 impl State {
     /// Nothing is under way, and nothing is to be said.
     fn is_idle(&self) -> bool {
-        self.commands.is_empty() && self.repeats.is_empty() && self.reports.is_empty()
+        self.commands.len() == 0 && self.repeats.is_empty() && self.held.is_empty() && self.reports.is_empty()
     }
 }
 
@@ -156,11 +154,11 @@ impl Sim {
         let Description { link, copy_engines, overlap, seed, .. } = &description;
         let state = State {
             model: Model::new(Engines::new(link.duplex, *copy_engines, *overlap)),
-            commands: HashMap::new(),
+            commands: ByToken::new(),
             repeats: BinaryHeap::new(),
             reports: Vec::new(),
+            held: Vec::new(),
             horizon: Time::NEVER,
-            woken: false,
             lost: false,
             sizes: HashMap::new(),
             in_use: 0,
@@ -173,11 +171,9 @@ impl Sim {
             memories: Memories::default(),
             pipelines: Mutex::default(),
             twin: options.twin,
-            stands_still: options.progress == Progress::Threads,
-            origin: Instant::now(),
-            clock: AtomicU64::new(0),
+            has_threads: options.progress == Progress::Threads,
+            clock: Clock::new(),
             state: Mutex::new(state),
-            news: Condvar::new(),
         })
     }
 
@@ -187,7 +183,7 @@ impl Sim {
 
     /// The virtual clock.
     pub(crate) fn time(&self) -> Time {
-        Time::from_ticks(self.clock.load(Relaxed))
+        self.clock.now()
     }
 
     /// How long the driver has made its caller wait.
@@ -198,10 +194,6 @@ impl Sim {
     /// Time does not pass beyond `horizon` from now on.
     pub(crate) fn set_horizon(&self, horizon: Time) {
         self.lock().horizon = horizon;
-    }
-
-    fn instant(&self, time: Time) -> Instant {
-        self.origin + Duration::from(time)
     }
 
     fn pipeline(&self, id: PipelineId) -> Arc<Pipeline> {
@@ -268,6 +260,7 @@ impl Backend for Sim {
 
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
         let mut state = self.lock();
+        state.model.idle(self.clock.now());
         for command in batch.drain(..) {
             let before = state.model.now();
             let full = |state: &State| self.description.faults.block.is_some_and(|n| state.model.unfinished() >= n);
@@ -282,20 +275,22 @@ impl Backend for Sim {
                 self.plan(&mut state, command);
             }
         }
+        let next = self.next(&state);
         drop(state);
-        self.news.notify_one();
+        self.clock.tell(next);
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
         let mut state = self.lock();
-        if self.stands_still && state.is_idle() && !std::mem::take(&mut state.woken) {
-            state = self.news.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+        let mut until = (state.model.now() + timeout.into()).min(state.horizon);
+        let mut hung = self.next(&state).is_none() && state.reports.is_empty() && state.horizon == Time::NEVER;
+        if self.has_threads && state.reports.is_empty() {
+            // While nothing is under way, the script's end of the device comes in its time, too.
+            let next = if state.is_idle() { None } else { self.next(&state) };
+            drop(state);
+            (until, hung) = (self.clock.wait(next, timeout), false);
+            state = self.lock();
         }
-        if self.stands_still && state.is_idle() {
-            return;
-        }
-        let until = (state.model.now() + timeout.into()).min(state.horizon);
-        let hung = self.next(&state).is_none() && state.reports.is_empty() && state.horizon == Time::NEVER;
         while state.reports.is_empty() && self.pass(&mut state, until) {}
         let now = state.model.now();
         // All of one moment travel together.
@@ -310,8 +305,13 @@ impl Backend for Sim {
     }
 
     fn wake(&self) {
-        self.lock().woken = true;
-        self.news.notify_one();
+        self.clock.tell(None);
+    }
+
+    fn pace(&self, due: Option<Instant>) {
+        if self.has_threads {
+            self.clock.pace(due);
+        }
     }
 
     fn abandon(&self, _cause: &str) {
@@ -319,6 +319,6 @@ impl Backend for Sim {
     }
 
     fn now(&self) -> Instant {
-        self.instant(self.time())
+        self.clock.instant(self.clock.now())
     }
 }

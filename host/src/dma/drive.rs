@@ -62,6 +62,9 @@ impl Shared {
     pub(super) fn kick_at(&self, mut core: MutexGuard<'_, Core>, clock: Clock) {
         core.dirty = true;
         let (asleep, early) = (core.asleep, core.sleeps_too_long());
+        if early {
+            self.backend.pace(core.machine.next_deadline());
+        }
         drop(core);
         match self.mode {
             Mode::Manual => {}

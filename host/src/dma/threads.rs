@@ -42,6 +42,7 @@ impl Shared {
                     return self.backend.wake();
                 }
                 core.alarm = core.machine.next_deadline();
+                self.backend.pace(core.alarm);
                 let left = core.alarm.map(|deadline| deadline.saturating_duration_since(self.backend.now()));
                 if left.is_some_and(|left| left.is_zero()) {
                     core.dirty = true;

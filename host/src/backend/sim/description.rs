@@ -44,7 +44,7 @@ impl Default for Description {
 }
 
 /// Each item by an example, and what it says.
-pub(crate) const ITEMS: [(&str, &str); 24] = [
+pub(crate) const ITEMS: [(&str, &str); 26] = [
     ("gen5x16", "a link: PCI Express, gen3 to gen5 with x1 to x16"),
     ("h200", "a card, h200, h100, a100 or 4090: memory and its bandwidth"),
     ("rate=25GB/s", "bytes per second of the link"),
@@ -61,6 +61,8 @@ pub(crate) const ITEMS: [(&str, &str); 24] = [
     ("seed=7", "of everything random"),
     ("watchdog=1s", "an operation that runs longer loses the device"),
     ("fail=3", "operation 3 fails and does nothing"),
+    ("exhaust=7", "operation 7 finds no memory and does nothing"),
+    ("overtaken=6", "the end of operation 6 is reported behind that of another that has nothing to do with it"),
     ("late=3:5ms", "the end of operation 3 comes so much later"),
     ("never=9", "the end of operation 9 never comes"),
     ("twice=4:1ms", "the end of operation 4 is reported again, so much later"),
@@ -68,7 +70,7 @@ pub(crate) const ITEMS: [(&str, &str); 24] = [
     ("oom=2", "allocation 2 finds no memory"),
     ("corrupt=5", "one bit of download 5 arrives changed"),
     ("block@8", "the driver makes its caller wait while 8 operations are unfinished"),
-    ("reorder", "operations take one to four times as long, at random"),
+    ("reorder", "operations take one to four times as long, and ends are reported out of order, at random"),
 ];
 
 /// The names of all items, as examples.
@@ -166,6 +168,8 @@ fn fault(faults: Faults, key: &str, value: &str) -> Result<Result<Faults, Faults
     let span = |text: &str| time(text).map(Duration::from);
     Ok(Ok(match key {
         "fail" => faults.fail(number(value)?),
+        "exhaust" => faults.exhaust(number(value)?),
+        "overtaken" => faults.overtaken(number(value)?),
         "never" => faults.never(number(value)?),
         "oom" => faults.out_of_memory(number(value)?),
         "corrupt" => faults.corrupt(number(value)?),
@@ -251,9 +255,10 @@ mod tests {
     #[test]
     fn a_script_of_faults_reads_like_its_builder() {
         let ms = Duration::from_millis;
-        let script = "fail=17,lose@0.02s,late=3:5ms,never=9,twice=4,twice=5:1ms,reorder,block@8,oom=2,corrupt=5";
+        let script = "fail=17,lose@0.02s,late=3:5ms,never=9,twice=4,twice=5:1ms,reorder,block@8,oom=2,corrupt=5,\
+                      exhaust=7,overtaken=6";
         let built = Faults::new().fail(17).lose_at(ms(20)).late(3, ms(5)).never(9).twice(4, Duration::ZERO);
-        let built = built.twice(5, ms(1)).reorder().block_at(8).out_of_memory(2).corrupt(5);
+        let built = built.twice(5, ms(1)).reorder().block_at(8).out_of_memory(2).corrupt(5).exhaust(7).overtaken(6);
         assert_eq!(script.parse::<Faults>().expect("a script"), built);
         assert_eq!(described(&format!("gen5x16,{script}")).faults, built);
     }

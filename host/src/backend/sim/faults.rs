@@ -28,6 +28,10 @@ pub struct Faults {
 pub(super) enum Fault {
     /// It fails and does nothing.
     Fail,
+    /// It finds no memory and does nothing.
+    Exhaust,
+    /// Its end is reported behind another's.
+    Overtaken,
     /// Its end comes so much later.
     Late(Time),
     /// Its end never comes.
@@ -47,6 +51,22 @@ impl Faults {
     #[must_use]
     pub fn fail(self, number: u64) -> Self {
         self.on(number, Fault::Fail)
+    }
+
+    /// Operation `number` ends for want of memory, as
+    /// [`FailureKind::OutOfMemory`](crate::FailureKind::OutOfMemory), and does nothing: `exhaust=7`. What
+    /// allocations find is [`Faults::out_of_memory`].
+    #[must_use]
+    pub fn exhaust(self, number: u64) -> Self {
+        self.on(number, Fault::Exhaust)
+    }
+
+    /// The end of operation `number` is reported behind that of the next one that has nothing to do with it,
+    /// be it of the same lane: completions of two queues come in the other order. Where none will end any
+    /// more, it is reported then. In text: `overtaken=6`.
+    #[must_use]
+    pub fn overtaken(self, number: u64) -> Self {
+        self.on(number, Fault::Overtaken)
     }
 
     /// The end of operation `number` comes so much later, and what is behind it in its lane waits:
@@ -81,8 +101,9 @@ impl Faults {
         self
     }
 
-    /// Operations take one to four times as long, at random from the seed, so that those of different
-    /// lanes end in any order: `reorder`.
+    /// Operations take one to four times as long, and every other end is reported behind that of the next
+    /// operation that has nothing to do with it, both at random from the seed, so that those of different
+    /// lanes and of different queues end in any order: `reorder`.
     #[must_use]
     pub fn reorder(mut self) -> Self {
         self.reorder = true;

@@ -4,9 +4,9 @@
 //! engine are served by turns, as channels of a card are. A command starts as soon as it is the first of
 //! its lane, its engine is free and the commands it waits for have ended.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use super::time::Time;
+use super::{by_token::ByToken, time::Time};
 use crate::backend::{After, Lane, Token};
 
 /// Which engine serves each lane.
@@ -59,7 +59,7 @@ pub(super) struct Model {
     /// What each engine serves.
     running: [Option<Span>; 3],
     /// Submitted and not ended.
-    unfinished: HashSet<Token>,
+    unfinished: ByToken<()>,
 }
 
 impl Model {
@@ -70,7 +70,7 @@ impl Model {
             lanes: Default::default(),
             turns: [0; 3],
             running: [None; 3],
-            unfinished: HashSet::new(),
+            unfinished: ByToken::new(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Model {
     }
 
     pub(super) fn submit(&mut self, job: Job) {
-        self.unfinished.insert(job.token);
+        self.unfinished.insert(job.token, ());
         self.lanes[job.lane as usize].push_back(job);
         self.start();
     }
@@ -107,9 +107,14 @@ impl Model {
         let ended = |span: &Option<Span>| span.is_some_and(|span| span.ended <= self.now);
         let place = self.running.iter().position(ended)?;
         let span = self.running[place].take().expect("it has ended");
-        self.unfinished.remove(&span.token);
+        self.unfinished.remove(span.token);
         self.start();
         Some(span)
+    }
+
+    /// It has become so late while nothing ended: not later than [`Model::next`].
+    pub(super) fn idle(&mut self, time: Time) {
+        self.now = self.now.max(self.next().map_or(time, |next| next.min(time)));
     }
 
     /// Forgets all commands.
@@ -125,7 +130,7 @@ impl Model {
             }
             let heads = (0..3).filter(|&lane| self.engines.0[lane] == engine).filter_map(|lane| {
                 let &job = self.lanes[lane].front()?;
-                let free = job.after.iter().all(|token| !self.unfinished.contains(&token));
+                let free = job.after.iter().all(|token| self.unfinished.get(token).is_none());
                 free.then_some((lane, job))
             });
             if let Some((lane, job)) = heads.min_by_key(|&(lane, _)| self.turns[lane]) {

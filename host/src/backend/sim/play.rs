@@ -3,27 +3,30 @@
 use std::{
     cmp::Reverse,
     panic::{self, AssertUnwindSafe},
-    sync::atomic::Ordering::Relaxed,
 };
 
 use super::{
     Description, Sim, State, Time,
     faults::Fault,
+    held::Held,
     model::{Job, Span},
     pool,
 };
 use crate::{
-    backend::{Command, Done, Event, Op, Path, Source, cpu},
+    backend::{After, Command, Done, Event, Op, Path, Source, cpu},
     error::FailureKind,
 };
 
 /// A command and what will go wrong with it.
 #[derive(Debug)]
 pub(super) struct Planned {
-    op: Op,
-    fails: Option<u64>,
+    pub(super) op: Op,
+    pub(super) after: After,
+    fails: Option<FailureKind>,
     corrupt: bool,
     twice: Option<Time>,
+    /// Its end is reported behind another's.
+    overtaken: bool,
 }
 
 impl Sim {
@@ -71,10 +74,19 @@ impl Sim {
         if faults.reorder {
             takes = takes.times(1.0 + 3.0 * unit(&mut state.random));
         }
-        let mut planned = Planned { op, fails: None, corrupt, twice: None };
+        let overtaken = faults.reorder && unit(&mut state.random) < 0.5;
+        let mut planned = Planned { op, after, fails: None, corrupt, twice: None, overtaken };
         for fault in faults.of(number) {
             match *fault {
-                Fault::Fail => planned.fails = Some(number),
+                Fault::Fail => {
+                    let words = format!("operation {number} fails, says the script");
+                    planned.fails = Some(FailureKind::Backend(words.into()));
+                }
+                Fault::Exhaust => {
+                    let words = format!("operation {number} finds no memory, says the script");
+                    planned.fails = Some(FailureKind::OutOfMemory(words.into()));
+                }
+                Fault::Overtaken => planned.overtaken = true,
                 Fault::Late(by) => takes = takes + by,
                 Fault::Never => takes = Time::NEVER,
                 Fault::Twice(later) => planned.twice = Some(later),
@@ -88,7 +100,9 @@ impl Sim {
     pub(super) fn next(&self, state: &State) -> Option<Time> {
         let repeat = state.repeats.peek().map(|Reverse((time, _))| *time);
         let lost = self.description.faults.lose.filter(|_| !state.lost);
-        [state.model.next(), repeat, lost, self.bite(state)].into_iter().flatten().min()
+        let next = [state.model.next(), repeat, lost, self.bite(state)].into_iter().flatten().min();
+        // What waits for another's report is told when there will be no other.
+        next.or_else(|| (!state.held.is_empty()).then(|| state.model.now()))
     }
 
     /// When the watchdog loses patience with what is running now.
@@ -103,17 +117,20 @@ impl Sim {
         let next = self.next(state).filter(|&time| time <= until);
         let ended = state.model.advance(next.unwrap_or(until));
         let now = state.model.now();
-        self.clock.store(now.ticks(), Relaxed);
+        self.clock.set(now);
         let Some(_) = next else { return false };
         if let Some(span) = ended {
             self.end(state, span);
         } else if state.repeats.peek().is_some_and(|Reverse((time, _))| *time <= now) {
             let Reverse((_, token)) = state.repeats.pop().expect("just seen");
+            Held::release_own(&mut state.held, token, &mut state.reports);
             let span = Span { token, started: now, ended: now };
             state.reports.push(Event::Done(self.done(span, Ok((Path::None, None)))));
         } else if let Some(patience) = self.description.watchdog.filter(|_| self.bite(state).is_some_and(|t| t <= now))
         {
             Self::lose(state, &format!("watchdog: an operation has run for {patience}"));
+        } else if self.description.faults.lose.is_none_or(|at| state.lost || at > now) {
+            state.reports.extend(state.held.drain(..).map(Held::report));
         } else {
             Self::lose(state, "as its script of faults says");
         }
@@ -122,19 +139,28 @@ impl Sim {
 
     /// A command's time is over: does its work and reports it.
     fn end(&self, state: &mut State, span: Span) {
-        let planned = state.commands.remove(&span.token).expect("what runs was planned");
+        let planned = state.commands.remove(span.token).expect("what runs was planned");
+        Held::release(&mut state.held, &planned, &mut state.reports);
+        let held = planned.overtaken.then(|| Held::of(&planned.op));
         let outcome = match planned.fails {
-            Some(number) => {
+            Some(kind) => {
                 if let Op::Upload { src: Source::Block(block), .. } = planned.op {
                     self.memories.host_free(block);
                 }
-                Err(FailureKind::Backend(format!("operation {number} fails, says the script").into()))
+                Err(kind)
             }
             // A native twin may panic on its data: that is this message's failure and nobody else's.
             None => panic::catch_unwind(AssertUnwindSafe(|| self.perform(planned.op, planned.corrupt)))
                 .unwrap_or_else(|cause| Err(FailureKind::Backend(cpu::words_of(&*cause).into()))),
         };
-        state.reports.push(Event::Done(self.done(span, outcome)));
+        let done = self.done(span, outcome);
+        match held {
+            Some(held) => state.held.push(held.with(done)),
+            None => {
+                state.reports.push(Event::Done(done));
+                state.reports.extend(state.held.drain(..).map(Held::report));
+            }
+        }
         if let Some(later) = planned.twice {
             state.repeats.push(Reverse((span.ended + later, span.token)));
         }
@@ -148,8 +174,8 @@ impl Sim {
         Done {
             token: span.token,
             result,
-            started: Some(self.instant(span.started)),
-            finished: self.instant(span.ended),
+            started: Some(self.clock.instant(span.started)),
+            finished: self.clock.instant(span.ended),
             device_seconds: Some((span.ended - span.started).seconds()),
             path,
             why: None,
@@ -218,6 +244,7 @@ impl Sim {
         state.model.clear();
         state.commands.clear();
         state.repeats.clear();
+        state.held.clear();
     }
 
     fn lose(state: &mut State, cause: &str) {

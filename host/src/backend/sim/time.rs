@@ -25,15 +25,6 @@ impl Time {
         self.0 as f64 / 1e12
     }
 
-    /// Picoseconds.
-    pub(crate) fn ticks(self) -> u64 {
-        self.0
-    }
-
-    pub(crate) fn from_ticks(ticks: u64) -> Self {
-        Self(ticks)
-    }
-
     /// Stretched by `factor`.
     pub(crate) fn times(self, factor: f64) -> Self {
         Self((self.0 as f64 * factor) as u64)

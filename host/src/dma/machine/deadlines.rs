@@ -30,8 +30,9 @@ impl Deadlines {
         self.live -= 1;
     }
 
+    /// Where all entries are dead, nobody waits for their times.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        self.heap.peek().filter(|_| self.live > 0).map(|Reverse((at, _))| *at)
     }
 
     /// Takes the earliest message out if its time has come.
