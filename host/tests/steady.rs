@@ -90,8 +90,9 @@ fn steady(what: &str, mut round: impl FnMut()) {
     panic!("{what}: allocations in each of ten hundreds of rounds: {counts:?}");
 }
 
-fn messages(options: Options) -> wharf::Result<()> {
-    let device = Device::open_with("cpu", options)?;
+fn messages(name: &str, options: Options) -> wharf::Result<()> {
+    println!("on {name}, {options:?}");
+    let device = Device::open_with(name, options)?;
     let queue = device.queue("work").open();
     for len in [16_usize, 1 << 10, 1 << 16] {
         let (x, y) = (device.buffer::<f32>(len)?, device.buffer::<f32>(len)?);
@@ -152,8 +153,10 @@ fn messages(options: Options) -> wharf::Result<()> {
 #[test]
 fn messages_are_sent_and_resolved_without_an_allocation() -> wharf::Result<()> {
     let options = Options::new().twin(Twin::Native);
-    messages(options)?;
-    messages(options.progress(Progress::Manual))?;
+    for name in ["cpu", "sim:"] {
+        messages(name, options)?;
+        messages(name, options.progress(Progress::Manual))?;
+    }
     steady("what allocates nothing", || ());
     // The counter counts.
     ON.store(true, SeqCst);
