@@ -1,10 +1,12 @@
 //! How much of what could overlap did.
 //!
 //! With solo times `T_i` of the stages (each alone, one batch after the other) and `n` equal
-//! batches, the busiest engine bounds the run from below:
+//! batches, the busiest engine bounds the run from below ([`Bound`] names it):
 //! `T_ideal = max + (sum - max) / n`, and the efficiency is
 //! `(sum - T_observed) / (sum - T_ideal)`: 1 is ideal, 0 is one batch after the other. It is not
 //! clamped: below 0 the overlap made it slower, above 1 a solo time was measured wrongly.
+
+use std::fmt;
 
 use serde::Serialize;
 use wharf::Capabilities;
@@ -38,9 +40,17 @@ impl Stages {
         }
     }
 
+    /// The stages' names, in the order of [`Stages::each`].
+    pub const NAMES: [&str; 5] = ["fill", "upload", "kernel", "download", "merge"];
+
+    /// Seconds of each, in the order in which a batch comes through them.
+    pub fn each(&self) -> [f64; 5] {
+        [self.fill, self.upload, self.kernel, self.download, self.merge]
+    }
+
     /// All stages, one after the other.
     pub fn sum(&self) -> f64 {
-        self.fill + self.upload + self.kernel + self.download + self.merge
+        self.each().iter().sum()
     }
 
     /// The median of each stage.
@@ -76,10 +86,15 @@ pub struct Engines {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DeviceEngines {
-    /// The device is the host's cores: its kernels take all of them.
-    Cores,
+    /// The device is the host's cores: its kernels take all of them, its copies one each.
+    Cores {
+        /// Its uploads, kernels and downloads take turns all the same.
+        by_turns: bool,
+    },
     /// Uploads, kernels and downloads take turns.
     One,
+    /// Uploads and downloads take turns, kernels have their own.
+    Two,
     /// Each has its own.
     Three,
 }
@@ -88,22 +103,62 @@ impl Engines {
     /// Those of a device of a machine with so many cores.
     pub fn of(capabilities: &Capabilities, cores: usize) -> Self {
         let device = match capabilities {
-            c if c.software => DeviceEngines::Cores,
+            c if c.software => DeviceEngines::Cores { by_turns: !c.copy_overlaps_compute },
+            c if c.copy_overlaps_compute && c.copy_engines == 1 => DeviceEngines::Two,
             c if c.copy_overlaps_compute => DeviceEngines::Three,
             _ => DeviceEngines::One,
         };
         Self { cores, device }
     }
 
-    /// Seconds that the busiest engine cannot do without.
-    fn bound(&self, t: &Stages) -> f64 {
-        let cores = self.cores as f64;
-        let on_host = t.fill + t.merge;
-        match self.device {
-            DeviceEngines::Cores => (on_host + t.upload + t.download) / cores + t.kernel,
-            DeviceEngines::One => (on_host / cores).max(t.upload + t.kernel + t.download),
-            DeviceEngines::Three => (on_host / cores).max(t.upload).max(t.kernel).max(t.download),
-        }
+    /// The busiest of them.
+    pub fn bound(&self, stages: &Stages) -> Bound {
+        /// How much of an engine each stage takes, in the order of [`Stages::each`].
+        type Shares = [f64; 5];
+        const TURNS: (&str, Shares) = ("the device, by turns", [0.0, 1.0, 1.0, 1.0, 0.0]);
+        let core = 1.0 / self.cores as f64;
+        let host = ("the host's cores", [core, 0.0, 0.0, 0.0, core]);
+        let shared = ("the host's cores, which are the device's", [core, core, 1.0, core, core]);
+        let engines: &[(&'static str, Shares)] = match self.device {
+            DeviceEngines::Cores { by_turns: false } => &[shared],
+            DeviceEngines::Cores { by_turns: true } => &[shared, TURNS],
+            DeviceEngines::One => &[host, TURNS],
+            DeviceEngines::Two => &[
+                host,
+                ("the copy engine, by turns", [0.0, 1.0, 0.0, 1.0, 0.0]),
+                ("an engine of its own", [0.0, 0.0, 1.0, 0.0, 0.0]),
+            ],
+            DeviceEngines::Three => &[
+                host,
+                ("an engine of its own", [0.0, 1.0, 0.0, 0.0, 0.0]),
+                ("an engine of its own", [0.0, 0.0, 1.0, 0.0, 0.0]),
+                ("an engine of its own", [0.0, 0.0, 0.0, 1.0, 0.0]),
+            ],
+        };
+        let bounds = engines.iter().map(|(engine, shares)| {
+            let on_it: Vec<f64> = stages.each().iter().zip(shares).map(|(seconds, share)| seconds * share).collect();
+            let largest = (0..on_it.len()).max_by(|&a, &b| on_it[a].total_cmp(&on_it[b])).expect("there are stages");
+            Bound { stage: Stages::NAMES[largest], engine, seconds: on_it.iter().sum() }
+        });
+        bounds.max_by(|a, b| a.seconds.total_cmp(&b.seconds)).expect("there are engines")
+    }
+}
+
+/// What a run cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bound {
+    /// The stage that takes most of the busiest engine's time, one of [`Stages::NAMES`].
+    pub stage: &'static str,
+    /// What it runs on.
+    pub engine: &'static str,
+    /// Seconds that the engine is busy, with all stages that share it.
+    pub seconds: f64,
+}
+
+/// `fill, on the host's cores`.
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, on {}", self.stage, self.engine)
     }
 }
 
@@ -117,6 +172,8 @@ pub struct Overlap {
     pub serial_seconds: f64,
     /// With nothing lost.
     pub ideal_seconds: f64,
+    /// What bounds the ideal; `None` where no stage has taken any time.
+    pub bound: Option<Bound>,
     /// 1 is ideal, 0 is no overlap; `None` below [`FEWEST_BATCHES`], where nothing can overlap, and where
     /// no clock has measured the whole run.
     pub efficiency: Option<f64>,
@@ -128,13 +185,15 @@ pub struct Overlap {
 /// Judges a run of `seconds`, where that is known, by the solo times of all its batches.
 pub fn judge(solo: &Stages, seconds: Option<f64>, batches: u64, engines: Engines) -> Overlap {
     let serial_seconds = solo.sum();
-    let bound = engines.bound(solo).min(serial_seconds);
-    let ideal_seconds = bound + (serial_seconds - bound) / batches.max(1) as f64;
+    let bound = engines.bound(solo);
+    let busiest = bound.seconds.min(serial_seconds);
+    let ideal_seconds = busiest + (serial_seconds - busiest) / batches.max(1) as f64;
     let gain = serial_seconds - ideal_seconds;
     let seconds = seconds.filter(|_| batches >= FEWEST_BATCHES);
     Overlap {
         serial_seconds,
         ideal_seconds,
+        bound: Some(bound).filter(|bound| bound.seconds > 0.0),
         efficiency: seconds.filter(|_| gain > 0.0).map(|seconds| (serial_seconds - seconds) / gain),
         times_ideal: seconds.filter(|_| ideal_seconds > 0.0).map(|seconds| seconds / ideal_seconds),
     }
@@ -156,11 +215,23 @@ mod tests {
     }
 
     #[test]
-    fn stages_that_share_an_engine_are_added() {
-        let one = Engines { device: DeviceEngines::One, ..THREE };
-        assert_eq!(one.bound(&SOLO), 6.0);
-        let cores = Engines { cores: 2, device: DeviceEngines::Cores };
-        assert_eq!(cores.bound(&SOLO), 8.0 / 2.0 + 2.0);
+    fn stages_that_share_an_engine_are_added_and_the_largest_is_named() {
+        let bound = |cores, device| Engines { cores, device }.bound(&SOLO);
+        let told = |bound: Bound| (bound.seconds, bound.to_string());
+        assert_eq!(told(bound(1, DeviceEngines::One)), (6.0, "upload, on the device, by turns".into()));
+        assert_eq!(told(bound(2, DeviceEngines::Two)), (4.0, "upload, on the copy engine, by turns".into()));
+        assert_eq!(told(bound(1, DeviceEngines::Three)), (4.0, "fill, on the host's cores".into()));
+        assert_eq!(told(bound(2, DeviceEngines::Three)), (3.0, "upload, on an engine of its own".into()));
+        let shared = bound(2, DeviceEngines::Cores { by_turns: false });
+        assert_eq!(shared.seconds, 8.0 / 2.0 + 2.0);
+        let long = Stages { kernel: 9.0, ..SOLO };
+        for by_turns in [false, true] {
+            let bound = Engines { cores: 2, device: DeviceEngines::Cores { by_turns } }.bound(&long);
+            assert_eq!((bound.seconds, bound.stage), (13.0, "kernel"));
+        }
+        let turns = Engines { cores: 4, device: DeviceEngines::Cores { by_turns: true } };
+        assert_eq!(told(turns.bound(&SOLO)), (6.0, "upload, on the device, by turns".into()));
+        assert_eq!(judge(&Stages::default(), None, 9, THREE).bound, None);
     }
 
     #[test]

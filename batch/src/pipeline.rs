@@ -9,17 +9,23 @@
 
 mod attempt;
 mod busy;
+mod patience;
 mod recovery;
 mod slot;
 mod solo;
 mod tally;
 mod worker;
 
-use std::{fmt, sync::atomic::AtomicBool, thread, time::Instant};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::Instant,
+};
 
 use wharf::Device;
 
-use self::{recovery::Remedy, tally::Tally};
+use self::{patience::Watched, recovery::Remedy, tally::Tally};
 use crate::{
     budget::Budget,
     error::{Error, Result},
@@ -36,7 +42,8 @@ pub type Fallback<'a> = dyn Fn(&Device, &Error) -> Option<Device> + 'a;
 pub struct Options<'a> {
     /// Bytes of staging memory it may hold.
     pub memory_bytes: u64,
-    /// Set by somebody else to make the run stop soon.
+    /// Set by somebody else to make the run stop soon: within a second of the device's time. A device that
+    /// has not given back by then what it has is declared lost.
     pub stop: &'a AtomicBool,
     /// Told the rows merged so far, now and then.
     pub progress: &'a dyn Fn(u64),
@@ -70,37 +77,54 @@ pub fn to_the_cpu(failed: &Device, _: &Error) -> Option<Device> {
 /// [`Error::MemoryTooSmall`]; those of the source, and of the device where there is no other one, after
 /// everything in flight has ended; [`Error::Interrupted`].
 pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Options<'_>) -> Result<Report> {
+    patience::watched(device, options.stop, |watched| stages(watched, source, query, options))
+}
+
+fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Options<'_>) -> Result<Report> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let mut budget = Budget::within(options.memory_bytes, cores.min(source.units()))?;
-    let mut device = device.clone();
+    let mut device = watched.device();
     let mut tally = Tally::default();
     let mut placements: Vec<Placement> = Vec::new();
     let mut peak_staging_bytes = 0;
     let mut seconds = 0.0;
-    let mut simulated = false;
     loop {
-        simulated |= device.capabilities().is_simulated();
         let before = (tally.rows, tally.batches);
         // Where the first device fails in its warm-up it has failed, too.
         let warm = solo::warm_up(&device, source, query, budget);
+        let slots = warm.and_then(|()| attempt::slots(&device, budget));
         let began = Instant::now();
-        let end = warm.and_then(|()| attempt::stream(&device, source, query, options, budget, &mut tally));
+        let end = slots.and_then(|slots| attempt::stream(&device, slots, source, query, options, budget, &mut tally));
         seconds += began.elapsed().as_secs_f64();
         peak_staging_bytes = peak_staging_bytes.max(device.stats().staging_high_water_bytes);
+        let mut figures = std::mem::take(&mut tally.figures);
         placements.push(Placement {
             device: device.id().to_owned(),
             device_name: device.capabilities().name.clone(),
-            form: tally.form.unwrap_or("none"),
+            simulated: device.capabilities().is_simulated(),
+            form: figures.form.unwrap_or("none"),
             rows: tally.rows - before.0,
             batches: tally.batches - before.1,
             rows_per_batch: budget.rows,
+            path_up: figures.path_up.unwrap_or_default(),
+            path_down: figures.path_down.unwrap_or_default(),
+            bytes_up: figures.bytes_up,
+            bytes_down: figures.bytes_down,
+            busy: figures.busy(),
             ended: end.as_ref().err().map(ToString::to_string),
         });
         let Err(error) = end else { break };
+        // What fails then fails because of it.
+        if options.stop.load(Relaxed) {
+            return Err(Error::Interrupted { rows: tally.rows });
+        }
         match recovery::remedy(&error) {
             Remedy::SmallerBatches if let Some(smaller) = budget.halved() => budget = smaller,
             Remedy::SmallerBatches | Remedy::OtherDevice => match (options.fallback)(&device, &error) {
-                Some(next) => device = next,
+                Some(next) => {
+                    watched.go_on_with(&next);
+                    device = next;
+                }
                 None => return Err(error),
             },
             Remedy::None => return Err(error),
@@ -109,10 +133,14 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
     // After the run, when memory and caches are as warm as they were in it. The answer is there: a device
     // that fails now leaves these figures out, and nothing else.
     let solo = solo::measure(&device, source, query, budget).unwrap_or_default();
+    if options.stop.load(Relaxed) {
+        return Err(Error::Interrupted { rows: tally.rows });
+    }
     let engines = overlap::Engines::of(device.capabilities(), cores);
     // A run over several devices, or of batches of several sizes, has no one ideal.
     let judged = if placements.len() == 1 { tally.batches } else { 0 };
-    let overlap = overlap::judge(&solo.scaled(judged), (!simulated).then_some(seconds), judged, engines);
+    let is_measured = !device.capabilities().is_simulated();
+    let overlap = overlap::judge(&solo.scaled(judged), is_measured.then_some(seconds), judged, engines);
     Ok(Report {
         answer: tally.revenue,
         source: source.name(),
@@ -122,15 +150,6 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
         memory_bytes: options.memory_bytes,
         peak_staging_bytes,
         seconds,
-        simulated,
-        device: device.id().to_owned(),
-        device_name: device.capabilities().name.clone(),
-        form: tally.form.unwrap_or("none"),
-        path_up: tally.path_up.unwrap_or_default(),
-        path_down: tally.path_down.unwrap_or_default(),
-        bytes_up: tally.bytes_up,
-        bytes_down: tally.bytes_down,
-        busy: tally.busy(),
         solo,
         overlap,
         placements,

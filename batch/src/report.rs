@@ -1,7 +1,5 @@
 //! What a run gives: the answer, and where its time went.
 
-use serde::Serialize;
-
 use crate::{
     budget::Budget,
     overlap::{Overlap, Stages},
@@ -26,15 +24,28 @@ pub struct Report {
     pub memory_bytes: u64,
     /// The most staging memory the device had lent out.
     pub peak_staging_bytes: u64,
-    /// From the first row to the answer, on the host's clock.
+    /// From the first row to the answer, on the host's clock: where a device was simulated, that is how long
+    /// the simulation took.
     pub seconds: f64,
-    /// A device was simulated: the times of its uploads, kernels and downloads, and the rates and ideals that
-    /// follow from them, are computed. Everything else was measured on the host, that is, on the simulation.
-    pub simulated: bool,
-    /// The device that ended the run, e.g. `wgpu:0`.
+    /// Seconds a batch takes in each stage alone, on the device that ended the run.
+    pub solo: Stages,
+    /// How much of what could overlap did.
+    pub overlap: Overlap,
+    /// What ran where, in order: one where nothing failed, and always one.
+    pub placements: Vec<Placement>,
+}
+
+/// One device's part of a run, with batches of one size.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Placement {
+    /// The device, e.g. `wgpu:0`.
     pub device: String,
     /// The name its driver gives.
     pub device_name: String,
+    /// The device was simulated: the times of uploads, kernels and downloads, and what follows from them, are
+    /// computed. Filling and merging was measured on the host.
+    pub simulated: bool,
     /// Which form of the kernel ran.
     pub form: &'static str,
     /// Which way the uploads took.
@@ -48,24 +59,6 @@ pub struct Report {
     /// Seconds each stage was busy: filling and merging over all threads, transfers and kernels while
     /// at least one was under way.
     pub busy: Stages,
-    /// Seconds a batch takes in each stage alone.
-    pub solo: Stages,
-    /// How much of what could overlap did.
-    pub overlap: Overlap,
-    /// What ran where, in order: one where nothing failed.
-    pub placements: Vec<Placement>,
-}
-
-/// One device's part of a run, with batches of one size.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Placement {
-    /// The device, e.g. `wgpu:0`.
-    pub device: String,
-    /// The name its driver gives.
-    pub device_name: String,
-    /// Which form of the kernel ran.
-    pub form: &'static str,
     /// Rows whose results it gave.
     pub rows: u64,
     /// Batches of them.
@@ -77,39 +70,62 @@ pub struct Placement {
 }
 
 impl Report {
-    /// A smaller transfer tells of latency only.
-    const FEWEST_BYTES: u64 = 64 << 10;
-
     /// Rows per second.
     pub fn rows_per_s(&self) -> f64 {
         if self.seconds > 0.0 { self.rows as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Uploads in the run, in 10^9 bytes per second of being under way; `None` where nothing was
-    /// copied, and where a batch's share is below 64 KiB: that is latency, no bandwidth. On a device whose lanes take turns that includes waiting for kernels.
-    pub fn gbytes_per_s_up(&self) -> Option<f64> {
-        self.rate(self.bytes_up, self.bytes_up, self.busy.upload, self.path_up)
+    /// The placement that ended the run.
+    ///
+    /// # Panics
+    /// Where somebody has taken all placements out.
+    pub fn last(&self) -> &Placement {
+        self.placements.last().expect("a run has a placement")
     }
 
-    /// Downloads in the run, like [`Report::gbytes_per_s_up`].
-    pub fn gbytes_per_s_down(&self) -> Option<f64> {
-        self.rate(self.bytes_down, self.bytes_down, self.busy.download, self.path_down)
+    /// Whether a device of the run was simulated.
+    pub fn is_simulated(&self) -> bool {
+        self.placements.iter().any(|placement| placement.simulated)
     }
 
-    /// Uploads of a batch alone, in 10^9 bytes per second; `None` as [`Report::gbytes_per_s_up`].
+    /// The uploads of a batch alone on the device that ended the run, in 10^9 bytes per second; `None` as
+    /// [`Placement::gbytes_per_s_up`].
     pub fn gbytes_per_s_up_alone(&self) -> Option<f64> {
-        self.rate(self.bytes_up, self.bytes_up / self.batches.max(1), self.solo.upload, self.path_up)
+        let last = self.last();
+        last.rate(last.bytes_up, last.per_batch(last.bytes_up), self.solo.upload, last.path_up)
     }
 
     /// The download of a batch alone, like [`Report::gbytes_per_s_up_alone`].
     pub fn gbytes_per_s_down_alone(&self) -> Option<f64> {
-        self.rate(self.bytes_down, self.bytes_down / self.batches.max(1), self.solo.download, self.path_down)
+        let last = self.last();
+        last.rate(last.bytes_down, last.per_batch(last.bytes_down), self.solo.download, last.path_down)
+    }
+}
+
+impl Placement {
+    /// A smaller transfer tells of latency only.
+    const FEWEST_BYTES: u64 = 64 << 10;
+
+    /// Uploads in 10^9 bytes per second of being under way; `None` where nothing was copied, and where a batch's
+    /// share is below 64 KiB: that is latency, no bandwidth. On a device whose lanes take turns that includes
+    /// waiting for kernels.
+    pub fn gbytes_per_s_up(&self) -> Option<f64> {
+        self.rate(self.bytes_up, self.bytes_up, self.busy.upload, self.path_up)
+    }
+
+    /// Downloads, like [`Placement::gbytes_per_s_up`].
+    pub fn gbytes_per_s_down(&self) -> Option<f64> {
+        self.rate(self.bytes_down, self.bytes_down, self.busy.download, self.path_down)
+    }
+
+    fn per_batch(&self, all_bytes: u64) -> u64 {
+        all_bytes / self.batches.max(1)
     }
 
     /// A path without a copy has no bandwidth, nor has a message that is over before it is begun.
     fn rate(&self, all_bytes: u64, bytes: u64, seconds: f64, path: wharf::Path) -> Option<f64> {
         let copies = !matches!(path, wharf::Path::Direct | wharf::Path::None);
-        let is_large = all_bytes / self.batches.max(1) >= Self::FEWEST_BYTES;
+        let is_large = self.per_batch(all_bytes) >= Self::FEWEST_BYTES;
         (copies && is_large && seconds > 0.0).then(|| bytes as f64 / seconds / 1e9)
     }
 }

@@ -4,13 +4,17 @@
 #[expect(dead_code, reason = "the other test file writes more kinds of columns")]
 mod write;
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use wharf::Device;
 use wharf_batch::{
-    Budget, Error, Options, Report, Result,
+    Budget, Error, Options, Report, Result, answer_on_host,
     compare::{self, Table},
     no_fallback,
+    overlap::Stages,
     q6::{Query, Revenue},
     run,
     source::{Lineitem, ParquetFile, Source},
@@ -38,8 +42,11 @@ fn scale_1_has_the_published_answer_on_every_device() {
         let report = answer(&device, &Lineitem::new(1.0).expect("scale 1"), Budget::MEMORY_BYTES).expect("an answer");
         assert_eq!(report.answer.to_string(), Revenue::AT_SCALE_1, "{}", device.id());
         assert_eq!(report.rows, 6_001_215);
-        assert!(report.bytes_up >= 16 * report.rows && report.bytes_down > 0);
+        let placement = report.last();
+        assert!(placement.bytes_up >= 16 * report.rows && placement.bytes_down > 0);
         assert!(report.overlap.efficiency.is_some());
+        let bound = report.overlap.bound.expect("stages take time");
+        assert!(bound.seconds <= report.overlap.ideal_seconds && Stages::NAMES.contains(&bound.stage), "{bound:?}");
     }
 }
 
@@ -82,6 +89,8 @@ fn a_parquet_file_gives_what_its_columns_give_on_the_host() {
         let report = answer(&device, &file, 1 << 20).expect("an answer");
         assert_eq!(report.rows, 90_000);
         assert_eq!(report.answer, table.answer(&Query::VALIDATION));
+        let on_host = answer_on_host(&file, &Query::VALIDATION, &AtomicBool::new(false)).expect("rows");
+        assert_eq!(report.answer, on_host);
         assert!(report.answer.rows_taken > 0);
     }
 }
@@ -112,6 +121,27 @@ fn a_run_that_is_asked_to_stop_stops() {
     let error = run(&device, &source, &Query::VALIDATION, &options).expect_err("stopped");
     assert!(matches!(error, Error::Interrupted { rows } if rows > 0), "{error}");
     assert_eq!(device.stats().in_flight, 0);
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_stops_though_its_device_hangs() {
+    // In the warm-up, and in the middle.
+    for never in [2, 25] {
+        let device = Device::open(&format!("sim:never={never}")).expect("a description");
+        let stop = AtomicBool::new(false);
+        let source = Lineitem::new(1.0).expect("scale 1");
+        let fallback = |_: &Device, _: &Error| panic!("nobody wants the rest");
+        let options = Options { memory_bytes: 1 << 20, stop: &stop, progress: &|_| (), fallback: &fallback };
+        let error = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                stop.store(true, Relaxed);
+            });
+            run(&device, &source, &Query::VALIDATION, &options).expect_err("it hangs until it is stopped")
+        });
+        assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+        assert_eq!(device.stats().in_flight, 0);
+    }
 }
 
 #[test]

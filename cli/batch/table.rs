@@ -1,18 +1,29 @@
 //! `wharf batch` for the eye.
 
-use wharf_batch::{Placement, Report, compare::Comparison, overlap};
+use wharf_batch::{
+    Placement, Report,
+    compare::Comparison,
+    overlap::{self, Stages},
+};
 
-pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Option<&str>) -> String {
-    let Report { answer, device, device_name, form, rows, seconds, .. } = report;
-    let verdict = match published {
-        Some(published) if published == answer.to_string() => ", as TPC-H publishes it",
-        Some(_) => ", NOT what TPC-H publishes",
-        None => "",
+use super::Expected;
+
+pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Option<&Expected>) -> String {
+    let Report { answer, rows, seconds, .. } = report;
+    let last = report.last();
+    let verdict = match expected {
+        None => "not verified",
+        Some(expected) => match (expected.is_met(report), expected.is_published) {
+            (true, true) => "as TPC-H publishes it",
+            (false, true) => "NOT what TPC-H publishes",
+            (true, false) => "as the host computes it",
+            (false, false) => "NOT what the host computes",
+        },
     };
-    let mut text = format!("revenue   {answer} ({} rows taken{verdict})\n", answer.rows_taken);
-    text += &format!("device    {device} ({device_name}), {form}\n");
+    let mut text = format!("revenue   {answer} ({} rows taken, {verdict})\n", answer.rows_taken);
+    text += &format!("device    {} ({}), {}\n", last.device, last.device_name, last.form);
     text += &format!("source    {}\n", report.source);
-    text += &match report.simulated {
+    text += &match report.is_simulated() {
         true => format!("rows      {rows}; the simulation took {seconds:.3} s\n"),
         false => format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6),
     };
@@ -22,13 +33,13 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Op
             (_, wharf::Path::Direct | wharf::Path::None) => "no copy".to_owned(),
             _ => "in pieces too small for a bandwidth".to_owned(),
         };
-        let label = if report.simulated { ", simulated" } else { "" };
+        let label = if last.simulated { ", simulated" } else { "" };
         format!("{:.3} MB, {rate}, {path}{label}", bytes as f64 / 1e6)
     };
-    let up = [report.gbytes_per_s_up(), report.gbytes_per_s_up_alone()];
-    let down = [report.gbytes_per_s_down(), report.gbytes_per_s_down_alone()];
-    text += &format!("up        {}\n", moved(report.bytes_up, up, report.path_up));
-    text += &format!("down      {}\n", moved(report.bytes_down, down, report.path_down));
+    let up = [last.gbytes_per_s_up(), report.gbytes_per_s_up_alone()];
+    let down = [last.gbytes_per_s_down(), report.gbytes_per_s_down_alone()];
+    text += &format!("up        {}\n", moved(last.bytes_up, up, last.path_up));
+    text += &format!("down      {}\n", moved(last.bytes_down, down, last.path_down));
     text += &stages(report);
     text += &overlapped(report);
     text += &format!(
@@ -50,17 +61,10 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, published: Op
 
 fn stages(report: &Report) -> String {
     let mut text = format!("stage     {:>12}{:>18}\n", "busy s", "alone ms/batch");
-    let (busy, solo) = (&report.busy, &report.solo);
-    let rows = [
-        ("fill", busy.fill, solo.fill),
-        ("upload", busy.upload, solo.upload),
-        ("kernel", busy.kernel, solo.kernel),
-        ("download", busy.download, solo.download),
-        ("merge", busy.merge, solo.merge),
-    ];
-    for (name, busy, solo) in rows {
-        let clock = match name {
-            _ if !report.simulated => "",
+    let last = report.last();
+    for ((name, busy), solo) in Stages::NAMES.iter().zip(last.busy.each()).zip(report.solo.each()) {
+        let clock = match *name {
+            _ if !last.simulated => "",
             "fill" | "merge" => "  measured on this host",
             _ => "  simulated",
         };
@@ -71,9 +75,10 @@ fn stages(report: &Report) -> String {
 
 fn overlapped(report: &Report) -> String {
     let judged = &report.overlap;
+    let bound = judged.bound.map(|bound| format!("; bound by {bound}")).unwrap_or_default();
     match (judged.efficiency, judged.times_ideal) {
         (Some(efficiency), Some(times_ideal)) => format!(
-            "overlap   efficiency {efficiency:.2} (1 is ideal, 0 is none), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s\n",
+            "overlap   efficiency {efficiency:.2} (1 is ideal, 0 is none), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s{bound}\n",
             judged.ideal_seconds, judged.serial_seconds
         ),
         _ if report.placements.len() > 1 => {
@@ -82,8 +87,8 @@ fn overlapped(report: &Report) -> String {
         _ if report.rows > 0 && report.solo.sum() == 0.0 => {
             "overlap   not measured: the device failed after the run, when stages were timed alone\n".to_owned()
         }
-        _ if report.simulated => format!(
-            "overlap   not measured; simulated: {:.3} s where all overlaps that can, {:.3} s one after the other\n",
+        _ if report.is_simulated() => format!(
+            "overlap   not measured; simulated: {:.3} s where all overlaps that can, {:.3} s one after the other{bound}\n",
             judged.ideal_seconds, judged.serial_seconds
         ),
         _ if report.batches < overlap::FEWEST_BATCHES => {
@@ -96,8 +101,12 @@ fn overlapped(report: &Report) -> String {
 /// What ran where, where that is more than one line's worth.
 fn placed(placements: &[Placement]) -> String {
     let mut text = "placement\n".to_owned();
-    for Placement { device, form, rows, batches, rows_per_batch, ended, .. } in placements {
+    for Placement { device, form, rows, batches, rows_per_batch, busy, simulated, ended, .. } in placements {
         text += &format!("  {device:<10} {batches} batches of {rows_per_batch} rows, {rows} rows, {form}");
+        if *batches > 0 {
+            text += &format!(", {:.4} s up, {:.4} s in kernels, {:.4} s down", busy.upload, busy.kernel, busy.download);
+        }
+        text += if *simulated { ", simulated" } else { "" };
         text += &ended.as_ref().map_or_else(|| "; to the end\n".to_owned(), |why| format!("; then {why}\n"));
     }
     text

@@ -1,8 +1,10 @@
 //! `--device sim:...`: real answers, computed times that are labelled so, and faults that are noticed.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
-use crate::{documents::checked, done, folder, refused, wharf};
+use crate::{command, documents::checked, done, folder, refused, wharf};
 
 const ROOT: &str = "\
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
@@ -83,6 +85,48 @@ fn batch_goes_on_elsewhere_when_the_simulated_device_is_lost() {
     let document = checked("batch", &ended.stdout);
     assert_eq!(document["device"], "cpu");
     assert!(ended.stderr.contains("device lost"), "{ended:?}");
+    // What was measured is not labelled as computed, nor the other way round.
+    let simulated = |place: usize| document["placements"][place]["simulated"].clone();
+    assert_eq!((simulated(0), simulated(1), &document["simulated"]), (true.into(), false.into(), &false.into()));
+    let text = done(folder.path(), &args[..args.len() - 1]);
+    let (figures, placements) = text.split_once("placement\n").expect("two of them");
+    for line in ["up ", "down ", "upload", "kernel", "download"] {
+        let found = figures.lines().find(|text| text.trim_start().starts_with(line)).expect(line);
+        assert!(!found.contains("simulated"), "{text}");
+    }
+    let labels: Vec<bool> = placements.lines().map(|line| line.contains("simulated")).collect();
+    assert_eq!(labels, [true, false], "{text}");
+}
+
+#[test]
+fn a_corrupt_answer_is_noticed_at_any_scale() {
+    let folder = folder();
+    let args = |device| ["batch", "q6", "--scale", "0.02", "--device", device, "--json"];
+    let ended = wharf(folder.path(), &args("sim:corrupt=2"));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("is not the host's"), "{ended:?}");
+    let document = checked("batch", &ended.stdout);
+    assert_eq!((&document["verified"], &document["published"]), (&false.into(), &Value::Null));
+    let right = checked("batch", &done(folder.path(), &args("sim:")));
+    assert_eq!((&right["verified"], &right["expected"]), (&true.into(), &document["expected"]));
+    let measured = checked("batch", &done(folder.path(), &args("cpu")));
+    assert_eq!((&measured["verified"], &measured["answer"]), (&Value::Null, &right["answer"]));
+    assert!(done(folder.path(), &args("cpu")[..6]).contains("not verified"));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_run_whose_device_hangs() {
+    let folder = folder();
+    let args = ["batch", "q6", "--device", "sim:never=30"];
+    let child = command(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
+    assert!(ended.stderr.lines().count() == 1 && ended.stderr.contains("interrupted"), "{ended:?}");
 }
 
 /// F14: a bench whose data came back changed does not print a figure as if nothing had been.

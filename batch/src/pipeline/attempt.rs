@@ -22,10 +22,16 @@ use crate::{
     source::{Pass, Source},
 };
 
+/// The memory of as many batches as are in flight at once.
+pub(super) fn slots(device: &Device, budget: Budget) -> Result<Vec<Slot>> {
+    (0..budget.slots).map(|_| Slot::new(device, budget.rows)).collect()
+}
+
 /// Streams what is not committed yet through `device`. Whatever happens, every batch that the device
 /// has answered is merged, and nothing is in flight afterwards.
 pub(super) fn stream(
     device: &Device,
+    slots: Vec<Slot>,
     source: &dyn Source,
     query: &Query,
     options: &Options<'_>,
@@ -33,9 +39,7 @@ pub(super) fn stream(
     tally: &mut Tally,
 ) -> Result<()> {
     let (free, free_slots) = channel::bounded(budget.slots);
-    for _ in 0..budget.slots {
-        let _ = free.send(Slot::new(device, budget.rows)?);
-    }
+    slots.into_iter().for_each(|slot| drop(free.send(slot)));
     let (finished, finishes) = channel::bounded(budget.workers);
     let shared = Shared {
         device,
@@ -62,7 +66,7 @@ pub(super) fn stream(
             let outcome = select! {
                 recv(shared.steps.receiver()) -> step => {
                     let ((), done): ((), Completion<()>) = step.expect("we hold the sending end");
-                    tally.note(&done.receipt);
+                    tally.figures.note(&done.receipt);
                     Ok(())
                 },
                 recv(shared.batches.receiver()) -> batch => {
@@ -77,7 +81,7 @@ pub(super) fn stream(
                     let finish = finish.expect("we hold a sending end");
                     finish.map(|(batches, fill_seconds)| {
                         sent += batches;
-                        tally.fill_seconds += fill_seconds;
+                        tally.figures.fill_seconds += fill_seconds;
                     })
                 },
                 default(Duration::from_millis(100)) => Ok(()),
@@ -94,7 +98,7 @@ pub(super) fn stream(
     });
     device.drain();
     for ((), done) in shared.steps.receiver().try_iter() {
-        tally.note(&done.receipt);
+        tally.figures.note(&done.receipt);
     }
     // What a worker that failed had sent, and was not counted on.
     for (batch, done) in shared.batches.receiver().try_iter() {

@@ -27,6 +27,13 @@ pub(super) struct Tally {
     pub(super) revenue: Revenue,
     pub(super) rows: u64,
     pub(super) batches: u64,
+    /// Of the device that the run is on.
+    pub(super) figures: Figures,
+}
+
+/// What has been counted on one device.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
     pub(super) bytes_up: u64,
     pub(super) bytes_down: u64,
     pub(super) fill_seconds: f64,
@@ -39,7 +46,7 @@ pub(super) struct Tally {
     pub(super) path_down: Option<wharf::Path>,
 }
 
-impl Tally {
+impl Figures {
     pub(super) fn note(&mut self, receipt: &Receipt) {
         match receipt.lane {
             Some(Lane::Upload) => {
@@ -69,10 +76,12 @@ impl Tally {
             merge: self.merge_seconds,
         }
     }
+}
 
+impl Tally {
     /// Merges one batch, once, and gives its slot back. A batch that failed leaves no trace.
     pub(super) fn merge(&mut self, batch: Batch, done: Completion<Vec<u32>>) -> Result<Slot> {
-        self.note(&done.receipt);
+        self.figures.note(&done.receipt);
         let began = Instant::now();
         let Batch { mut slot, filled } = batch;
         slot.words = done.ok()?;
@@ -80,7 +89,7 @@ impl Tally {
         self.revenue += Revenue::of_partials(&slot.words);
         self.rows += filled.rows as u64;
         self.batches += 1;
-        self.merge_seconds += began.elapsed().as_secs_f64();
+        self.figures.merge_seconds += began.elapsed().as_secs_f64();
         Ok(slot)
     }
 }
