@@ -43,6 +43,16 @@ fn minutes(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "a number of minutes over 0 is expected, e.g. 0.5".to_owned())
 }
 
+/// `90 minutes`, `2.5 minutes`, `36 seconds`: three digits, and none that say nothing.
+fn words(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (number, unit) = if seconds < 60.0 { (seconds, "second") } else { (seconds / 60.0, "minute") };
+    let digits = (2 - number.max(1.0).log10().floor() as i32).max(0);
+    let step = 10_f64.powi(digits);
+    let rounded = (number * step).round() / step;
+    format!("{rounded} {unit}{}", if rounded == 1.0 { "" } else { "s" })
+}
+
 #[derive(Debug, Serialize)]
 struct Document {
     schema: u32,
@@ -85,7 +95,7 @@ impl Soak {
         let time = Duration::from_secs_f64(self.minutes * 60.0 / named.len() as f64);
         let mut devices = Vec::new();
         for name in named {
-            eprintln!("wharf: {name} for {:.1} minutes", time.as_secs_f64() / 60.0);
+            eprintln!("wharf: {name} for {}", words(time));
             // One thread, so that what a faulty device does follows from the seed.
             let threads = if name == FAULTY { 1 } else { 2 };
             let options = soak::Options { time, seed: self.seed, threads, stop };
@@ -152,4 +162,25 @@ fn table(document: &Document) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_words() {
+        let told = |minutes: f64| words(Duration::from_secs_f64(minutes * 60.0));
+        for (minutes, expected) in [
+            (0.01, "0.6 seconds"),
+            (0.6, "36 seconds"),
+            (1.0, "1 minute"),
+            (2.5, "2.5 minutes"),
+            (1.0 / 3.0, "20 seconds"),
+            (90.0, "90 minutes"),
+            (1440.0, "1440 minutes"),
+        ] {
+            assert_eq!(told(minutes), expected);
+        }
+    }
 }
