@@ -9,6 +9,10 @@
 //! | `refusal`: CPU time of a send that a full queue refuses | 5 us at the 99.9th percentile |
 //! | `flood`: memory while a queue is flooded | the bytes that the queue was opened with, and 32 MiB |
 //! | `head`: 64 bytes at high priority behind a large upload | the chunks that the lane was given before, and the upload alone |
+//! | `pipeline`: fill, upload, kernel, download, merge | what the busiest engine cannot do without, by the stages' times alone |
+//! | `simulated`: the same, and `head`, in virtual time, on random links | the same, exactly |
+//! | `loss`: a device is lost with 10,000 messages unresolved | 1 s until the last is resolved |
+//! | `allocations`: of each message in the steady state | none of ours; what drivers allocate is told |
 //!
 //! The arms of a figure take turns, and a line gives the median with the smallest and the largest turn. What
 //! is moved is verified. Goals are printed as met or missed and never asserted: other work on the machine
@@ -21,13 +25,20 @@
 //!
 //! Without `--bench` (`cargo test --benches`) everything runs once, small, and is verified.
 
+mod allocations;
+#[path = "../../host/tests/steady/counting.rs"]
+mod counting;
 mod flood;
 mod graph;
 mod head;
 mod latency;
 mod launch;
+mod loss;
+mod pipeline;
 mod rate;
 mod refusal;
+mod simulated;
+mod software;
 
 use std::process::ExitCode;
 
@@ -57,7 +68,7 @@ impl Size {
 /// A figure's name and how it is taken.
 type Figure = (&'static str, fn(Size) -> Result<(), Error>);
 
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 11] = [
     ("latency", latency::run),
     ("rate", rate::run),
     ("launch", launch::run),
@@ -65,6 +76,10 @@ const FIGURES: [Figure; 7] = [
     ("refusal", refusal::run),
     ("flood", flood::run),
     ("head", head::run),
+    ("pipeline", pipeline::run),
+    ("simulated", simulated::run),
+    ("loss", loss::run),
+    ("allocations", allocations::run),
 ];
 
 fn main() -> ExitCode {

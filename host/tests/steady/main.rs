@@ -1,55 +1,11 @@
 //! In the steady state a message costs no allocation of ours: counted by the allocator itself, in every
 //! thread. One test, because others would allocate beside it.
-#![expect(unsafe_code, reason = "an allocator that counts is an allocator")]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    collections::VecDeque,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-};
+mod counting;
+
+use std::collections::VecDeque;
 
 use wharf::{Device, Grid, Kernel, Options, Progress, Ticket, Twin, native::Dispatch};
-
-/// Counts while it is told to.
-struct Counting;
-
-static ON: AtomicBool = AtomicBool::new(false);
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-fn count() {
-    if ON.load(SeqCst) {
-        COUNT.fetch_add(1, SeqCst);
-    }
-}
-
-// SAFETY: everything is the system's allocator; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        count();
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(ptr, layout, bytes) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const SCALE: &str = "
 struct Params { n: u32, by: f32 }
@@ -78,11 +34,7 @@ fn steady(what: &str, mut round: impl FnMut()) {
     let mut counts = [0; 10];
     for count in &mut counts {
         (0..100).for_each(|_| round());
-        COUNT.store(0, SeqCst);
-        ON.store(true, SeqCst);
-        (0..100).for_each(|_| round());
-        ON.store(false, SeqCst);
-        *count = COUNT.load(SeqCst);
+        *count = counting::during(|| (0..100).for_each(|_| round()));
         if *count == 0 {
             return;
         }
@@ -158,10 +110,7 @@ fn messages_are_sent_and_resolved_without_an_allocation() -> wharf::Result<()> {
         messages(name, options.progress(Progress::Manual))?;
     }
     steady("what allocates nothing", || ());
-    // The counter counts.
-    ON.store(true, SeqCst);
-    drop(std::hint::black_box(vec![1_u8; 100]));
-    ON.store(false, SeqCst);
-    assert_eq!(COUNT.load(SeqCst), 1);
+    let one = counting::during(|| drop(std::hint::black_box(vec![1_u8; 100])));
+    assert_eq!(one, 1, "the counter counts");
     Ok(())
 }
