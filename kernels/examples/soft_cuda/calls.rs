@@ -8,7 +8,7 @@ use std::ptr;
 
 use crate::device::{
     self, DEVICE, INVALID_CONTEXT, INVALID_DEVICE, INVALID_PTX, INVALID_VALUE, MEMORY, NOT_FOUND, OUT_OF_MEMORY,
-    PINNED, SUCCESS, pointer,
+    PINNED, PINNED_MEMORY, SUCCESS, pointer,
 };
 use crate::launch::{Launch, Module};
 use crate::stream::{Event, Graph, Stream};
@@ -134,6 +134,7 @@ entry_points! {
     }
     cuMemAlloc_v2(into: *mut u64, bytes: usize) {
         ready()?;
+        device::call("alloc")?;
         *into = DEVICE.alloc(bytes, *MEMORY).ok_or(OUT_OF_MEMORY)?;
         Ok(())
     }
@@ -143,7 +144,8 @@ entry_points! {
     }
     cuMemHostAlloc(into: *mut Ptr, bytes: usize, _flags: c_uint) {
         ready()?;
-        *into = pointer(PINNED.alloc(bytes, u64::MAX).ok_or(OUT_OF_MEMORY)?).cast();
+        device::call("pin")?;
+        *into = pointer(PINNED.alloc(bytes, *PINNED_MEMORY).ok_or(OUT_OF_MEMORY)?).cast();
         Ok(())
     }
     cuMemFreeHost(address: Ptr) {
@@ -153,27 +155,37 @@ entry_points! {
 
     cuStreamCreateWithPriority(into: *mut *mut Stream, _flags: c_uint, _priority: c_int) {
         ready()?;
+        device::call("stream")?;
         *into = Box::into_raw(Box::new(Stream::new()));
         Ok(())
     }
     cuStreamDestroy_v2(stream: *mut Stream) { drop(Box::from_raw(stream)); Ok(()) }
     cuStreamSynchronize(stream: *const Stream) {
         ready()?;
+        device::call("finish")?;
         match (*stream).finish() { SUCCESS => Ok(()), code => Err(code) }
     }
     cuStreamWaitEvent(stream: *const Stream, event: *const Event, _flags: c_uint) {
         ready()?;
+        device::call("wait")?;
         (*stream).wait_for(&*event)
     }
     cuEventCreate(into: *mut *mut Event, _flags: c_uint) {
         ready()?;
+        device::call("event")?;
         *into = Box::into_raw(Box::default());
         Ok(())
     }
     cuEventDestroy_v2(event: *mut Event) { drop(Box::from_raw(event)); Ok(()) }
-    cuEventRecord(event: *const Event, stream: *const Stream) { ready()?; (*event).record(&*stream); Ok(()) }
+    cuEventRecord(event: *const Event, stream: *const Stream) {
+        ready()?;
+        device::call("record")?;
+        (*event).record(&*stream);
+        Ok(())
+    }
     cuEventQuery(event: *const Event) {
         ready()?;
+        device::call("query")?;
         match (*event).query() { SUCCESS => Ok(()), code => Err(code) }
     }
     cuEventSynchronize(event: *const Event) {

@@ -4,6 +4,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub(crate) fn sticky() -> u32 {
 
 /// Whether an error ends the context: those of kernels and copies that went wrong while they ran.
 pub(crate) fn is_sticky(code: u32) -> bool {
-    (700..720).contains(&code)
+    matches!(code, 700 | 702 | 709 | 710 | 714..=719)
 }
 
 /// An operation failed while it ran.
@@ -61,22 +62,62 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 pub(crate) static MEMORY: LazyLock<u64> = LazyLock::new(|| number("SOFT_CUDA_MEMORY", 256 << 20));
-pub(crate) static DELAY: LazyLock<Duration> = LazyLock::new(|| Duration::from_micros(number("SOFT_CUDA_DELAY_US", 0)));
+pub(crate) static PINNED_MEMORY: LazyLock<u64> = LazyLock::new(|| number("SOFT_CUDA_PINNED", u64::MAX));
+static DELAY: LazyLock<Duration> = LazyLock::new(|| Duration::from_micros(number("SOFT_CUDA_DELAY_US", 0)));
 
-/// The operation that fails, how many of its kind come before, and its code.
-static FAULT: LazyLock<Option<(String, u64, u32)>> = LazyLock::new(|| {
-    let fault = std::env::var("SOFT_CUDA_FAULT").ok()?;
-    let mut parts = fault.split(':');
-    let (op, n, code) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((op.to_owned(), n.parse().ok()?, code.parse().ok()?))
+/// Launches wait while there is a file of this name.
+static DOOR: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os("SOFT_CUDA_DOOR").map(Into::into));
+
+/// Waits as long as an operation of this name is to take at least.
+pub(crate) fn take_time(op: &str) {
+    if !DELAY.is_zero() {
+        std::thread::sleep(*DELAY);
+    }
+    while op == "launch" && DOOR.as_ref().is_some_and(|door| door.exists()) {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// An operation or a call that fails.
+struct Fault {
+    op: String,
+    /// Which one of its kind, from 1.
+    nth: u64,
+    code: u32,
+    seen: AtomicU64,
+}
+
+impl Fault {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let (op, nth, code) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { op, nth, code, seen: AtomicU64::new(0) })
+    }
+}
+
+static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
+    let all = std::env::var("SOFT_CUDA_FAULT").unwrap_or_default();
+    let parse = |text| Fault::parse(text).unwrap_or_else(|| panic!("SOFT_CUDA_FAULT: `{text}` is not OP:N:CODE"));
+    all.split(',').filter(|text| !text.is_empty()).map(parse).collect()
 });
-static SEEN: AtomicU64 = AtomicU64::new(0);
 
 /// The code that this operation is to fail with.
 pub(crate) fn fault(op: &str) -> Option<u32> {
-    let (named, nth, code) = FAULT.as_ref()?;
-    let hit = named == op && SEEN.fetch_add(1, Ordering::Relaxed) + 1 == *nth;
-    hit.then_some(*code)
+    let hits = FAULTS.iter().filter(|fault| fault.op == op);
+    // Each counts for itself, so that one may be behind another.
+    hits.fold(None, |code, fault| {
+        let hit = fault.seen.fetch_add(1, Ordering::Relaxed) + 1 == fault.nth;
+        code.or(hit.then_some(fault.code))
+    })
+}
+
+/// A call that does nothing in a stream: it fails at once, and a sticky error is there from then on.
+pub(crate) fn call(op: &str) -> Result<(), u32> {
+    let Some(code) = fault(op) else { return Ok(()) };
+    if is_sticky(code) {
+        fail(code);
+    }
+    Err(code)
 }
 
 /// Blocks of memory by address: device and page-locked memory apart.

@@ -13,8 +13,15 @@
 //! | variable | what it does |
 //! |---|---|
 //! | `SOFT_CUDA_MEMORY` | bytes of device memory, 256 MiB where it is not set |
+//! | `SOFT_CUDA_PINNED` | bytes of page-locked memory, as many as there are where it is not set |
 //! | `SOFT_CUDA_DELAY_US` | how long each operation takes at least, 0 where it is not set |
-//! | `SOFT_CUDA_FAULT` | `OP:N:CODE`: the N-th (from 1) `upload`, `download`, `launch` or `clear` fails with that code: a sticky one (700 to 719) when it runs, any other as the call's answer; `graph` is the launch of one |
+//! | `SOFT_CUDA_DOOR` | the name of a file: launches wait for as long as there is one |
+//! | `SOFT_CUDA_FAULT` | what fails: `OP:N:CODE`, several with commas |
+//!
+//! The N-th (from 1) OP fails with that code. Operations in a stream are `upload`, `download`, `launch`,
+//! `clear` and `copy`: a sticky code (700, 702, 709, 710, 714 to 719) fails them when they run, any other is
+//! the call's answer. `graph` is the launch of one. Calls are `alloc`, `pin`, `stream`, `finish`, `wait`,
+//! `event`, `record` and `query`; they fail at once.
 
 mod calls;
 mod device;

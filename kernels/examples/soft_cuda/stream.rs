@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crate::device::{self, DELAY, NOT_READY, SUCCESS};
+use crate::device::{self, NOT_READY, SUCCESS};
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -81,7 +81,7 @@ impl Stream {
         if let Some(code) = fault.filter(|&code| !device::is_sticky(code)) {
             return Err(code);
         }
-        self.give(Box::new(move || run(&*work, fault)));
+        self.give(Box::new(move || run(name, &*work, fault)));
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Stream {
                 std::thread::scope(|scope| {
                     // Last first: nothing keeps their order but the graph.
                     for (operation, fault) in wave.iter().rev() {
-                        scope.spawn(move || run(&*operation.work, *fault));
+                        scope.spawn(move || run(operation.name, &*operation.work, *fault));
                     }
                 });
             }
@@ -181,13 +181,11 @@ impl Drop for Stream {
 }
 
 /// One operation, unless the context has ended by now.
-fn run(work: &(dyn Fn() + Send + Sync), fault: Option<u32>) {
+fn run(name: &str, work: &(dyn Fn() + Send + Sync), fault: Option<u32>) {
     if device::sticky() != SUCCESS {
         return;
     }
-    if !DELAY.is_zero() {
-        std::thread::sleep(*DELAY);
-    }
+    device::take_time(name);
     match fault {
         Some(code) => device::fail(code),
         None => work(),

@@ -3,7 +3,13 @@
 //!
 //! A process has one driver, settled at its first use. So each test that is not ignored runs an ignored
 //! one in a process of its own, with the driver and its faults set by environment variables.
+//!
+//! The contract of the queues (`host/tests/contract`) runs here as well.
 #![expect(unsafe_code, reason = "users vouch for CUDA source of their own")]
+
+#[path = "../../../host/tests/contract/all.rs"]
+mod contract;
+mod rig;
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
@@ -22,19 +28,70 @@ fn driver() -> PathBuf {
     profile.join("examples").join(format!("{DLL_PREFIX}soft_cuda{DLL_SUFFIX}"))
 }
 
-/// Runs an ignored test of this file on the software driver.
+/// Runs an ignored test of this program on the software driver.
 fn on_software(test: &str, settings: &[(&str, &str)]) {
+    if let Some(passed) = all_on_software(&[test, "--exact", "--nocapture"], settings) {
+        assert_eq!(passed, 1, "there is one test called {test}");
+    }
+}
+
+/// Runs ignored tests of this program on the software driver, and gives how many passed; `None` where there
+/// is no driver and `WHARF_REQUIRE` does not ask for it.
+fn all_on_software(args: &[&str], settings: &[(&str, &str)]) -> Option<u32> {
     let driver = driver();
     if !driver.exists() {
-        eprintln!("skipped: {} is built by `cargo build -p wharf-kernels --examples`", driver.display());
-        return;
+        let missing = format!("{} is built by `cargo build -p wharf-kernels --examples`", driver.display());
+        let required = std::env::var("WHARF_REQUIRE").unwrap_or_default();
+        assert!(!required.contains("soft_cuda"), "WHARF_REQUIRE asks for soft_cuda: {missing}");
+        eprintln!("SKIP {missing}");
+        return None;
     }
     let mut command = Command::new(std::env::current_exe().expect("a test is a program"));
-    command.args([test, "--exact", "--ignored", "--nocapture"]);
+    command.args(args).arg("--ignored");
     command.env("WHARF_CUDA_DRIVER", driver).envs(settings.iter().copied());
-    let output = command.output().expect("the test starts");
+    let output = command.output().expect("the tests start");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(output.status.success(), "{said}");
+    let count = said.split_once("test result: ok. ").and_then(|(_, rest)| rest.split_once(" passed"));
+    Some(count.and_then(|(count, _)| count.parse().ok()).expect("a summary"))
+}
+
+/// The contract's bodies, for a process that has the driver.
+macro_rules! ignored {
+    ($($module:ident { $($body:ident)* })*) => {
+        mod queues {
+            $(mod $module {
+                $(#[test]
+                #[ignore = "runs on the software driver"]
+                fn $body() -> wharf::Result<()> {
+                    crate::contract::$module::$body(&crate::rig::cuda())
+                })*
+            })*
+        }
+    };
+}
+
+contract::contract!(ignored!);
+
+/// Those in which a device is kept busy: its door is the process's, so they go one by one.
+const HELD: [&str; 2] = ["queues::hazards::", "queues::taking_back::"];
+
+#[test]
+fn the_contract_of_the_queues_holds() {
+    let skips = HELD.map(|module| ["--skip", module]).concat();
+    let passed = all_on_software(&[&["queues::"], &skips[..]].concat(), &[]);
+    assert!(passed.is_none_or(|passed| passed > 40), "{passed:?}");
+}
+
+#[test]
+fn the_contract_of_the_queues_holds_on_a_device_that_is_kept_busy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let door = folder.path().join("door");
+    let passed = all_on_software(
+        &[&HELD[..], &["--test-threads=1"]].concat(),
+        &[("SOFT_CUDA_DOOR", door.to_str().expect("a path"))],
+    );
+    assert!(passed.is_none_or(|passed| passed > 10), "{passed:?}");
 }
 
 fn device() -> Device {

@@ -1,7 +1,8 @@
-//! Permits, batches and the ways to wait for a credit, on the CPU device.
+//! Permits, batches and the ways to wait for a credit.
 
 use std::{
     future::Future,
+    panic::{self, AssertUnwindSafe},
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
@@ -9,11 +10,9 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Device, DmaQueue, Error, Grid, Kernel, Operand, Plan, Refusal, Step, native::Dispatch};
+use wharf::{DmaQueue, Error, Refusal};
 
-fn device() -> Device {
-    Device::open("cpu").expect("the CPU device is always there")
-}
+use super::rig::Rig;
 
 fn full(error: &Error) -> bool {
     matches!(error, Error::Refused { why: Refusal::Full { .. }, .. })
@@ -23,9 +22,8 @@ fn free(queue: &DmaQueue) -> (u32, u64) {
     (queue.stats().free_ops, queue.stats().free_bytes)
 }
 
-#[test]
-fn a_permit_is_room_that_nobody_else_gets() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn a_permit_is_room_that_nobody_else_gets(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("narrow").depth(3).bytes(100).open();
     let x = device.buffer::<u8>(40)?;
     let permit = queue.try_reserve(2, 80)?;
@@ -48,9 +46,9 @@ fn a_permit_is_room_that_nobody_else_gets() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_permit_that_is_dropped_wakes_who_waits_for_its_credits() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn a_permit_that_is_dropped_wakes_who_waits_for_its_credits(rig: &Rig) -> wharf::Result<()> {
+    let held = rig.hold();
+    let device = &held.device;
     let queue = device.queue("narrow").depth(1).open();
     let x = device.buffer::<u32>(4)?;
     let permit = queue.reserve(1, 0)?;
@@ -75,14 +73,13 @@ impl Wake for Nobody {
     fn wake(self: Arc<Self>) {}
 }
 
-#[test]
-fn a_reservation_that_is_given_up_takes_nothing() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn a_reservation_that_is_given_up_takes_nothing(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("narrow").depth(1).open();
     let x = device.buffer::<u32>(4)?;
     let waker = Waker::from(Arc::new(Nobody));
     let mut context = Context::from_waker(&waker);
-    for _ in 0..100 {
+    for _ in 0..rig.rounds(100) {
         let permit = queue.reserve(1, 0)?;
         let mut future = Box::pin(queue.reserve_async(1, 0));
         assert!(future.as_mut().poll(&mut context).is_pending());
@@ -99,9 +96,8 @@ fn a_reservation_that_is_given_up_takes_nothing() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_queue_that_closes_tells_who_awaits_a_credit() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn a_queue_that_closes_tells_who_awaits_a_credit(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("narrow").depth(1).open();
     let permit = queue.reserve(1, 0)?;
     thread::scope(|scope| {
@@ -117,9 +113,8 @@ fn a_queue_that_closes_tells_who_awaits_a_credit() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_never_fits_is_said_rather_than_waited_for() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn what_never_fits_is_said_rather_than_waited_for(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("narrow").depth(2).bytes(8).open();
     let error = queue.reserve(3, 0).expect_err("the depth is 2").to_string();
     assert_eq!(error, "queue `narrow`: 3 operations never fit its depth of 2");
@@ -130,9 +125,8 @@ fn what_never_fits_is_said_rather_than_waited_for() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_batch_is_accepted_whole_and_in_order() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn a_batch_is_accepted_whole_and_in_order(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("work").open();
     let x = device.buffer::<u32>(16)?;
     let mut batch = queue.batch();
@@ -161,9 +155,9 @@ fn a_batch_is_accepted_whole_and_in_order() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_batch_that_does_not_fit_sends_nothing_and_keeps_everything() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn a_batch_that_does_not_fit_sends_nothing_and_keeps_everything(rig: &Rig) -> wharf::Result<()> {
+    let held = rig.hold();
+    let device = &held.device;
     let queue = device.queue("narrow").depth(4).open();
     let x = device.buffer::<u32>(4)?;
     let permit = queue.reserve(2, 0)?;
@@ -190,62 +184,43 @@ fn a_batch_that_does_not_fit_sends_nothing_and_keeps_everything() -> wharf::Resu
     Ok(())
 }
 
-#[test]
-#[should_panic(expected = "an entry of another batch")]
-fn an_entry_is_good_for_its_batch_only() {
-    let device = device();
+pub(crate) fn an_entry_is_good_for_its_batch_only(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("work").open();
-    let x = device.buffer::<u32>(4).expect("memory");
+    let x = device.buffer::<u32>(4)?;
     let mut batch = queue.batch();
-    let entry = batch.push(device.upload(&x).message(vec![1_u32; 4]).expect("fits")).expect("ours");
+    let entry = batch.push(device.upload(&x).message(vec![1_u32; 4])?)?;
     drop(batch.commit());
-    batch.push(device.upload(&x).message(vec![1_u32; 4]).expect("fits")).expect("ours");
-    drop(batch.take(entry));
+    batch.push(device.upload(&x).message(vec![1_u32; 4])?)?;
+    let taken = panic::catch_unwind(AssertUnwindSafe(|| drop(batch.take(entry))));
+    let words = *taken.expect_err("it panics").downcast::<String>().expect("with words");
+    assert!(words.contains("an entry of another batch"), "{words}");
+    Ok(())
 }
 
-const SOURCE: &str = "
-@group(0) @binding(0) var<storage, read_write> x: array<u32>;
-@compute @workgroup_size(1)
-fn next() { x[0] += 1; }";
-
-fn next(dispatch: &mut Dispatch<'_>) {
-    let [x] = dispatch.args else { unreachable!("one binding") };
-    x.write::<u32>()[0] += 1;
-}
-
-static NEXT: Kernel = Kernel::new("next", SOURCE).with_native(next).with_grid(Grid::Fixed([1, 1, 1]));
-
-static THREE: Plan = Plan {
-    name: "three",
-    bindings: 1,
-    scratch: &[],
-    steps: &[const { Step { kernel: &NEXT, operands: &[Operand::Caller(0)] } }; 3],
-};
-
-#[test]
-fn a_plan_that_is_refused_has_not_sent_its_first_steps() -> wharf::Result<()> {
-    let device = device();
-    let x = device.buffer::<u32>(1)?;
+pub(crate) fn a_plan_that_is_refused_has_not_sent_its_first_steps(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
+    let (x, y) = (device.buffer::<f32>(1)?, device.buffer::<f32>(1)?);
+    device.upload(&x).send(vec![1.0])?.wait().ok()?;
     let queue = device.queue("narrow").depth(4).open();
     let permit = queue.reserve(2, 0)?;
-    let launch = || device.launch(&THREE).bind(&x);
+    let launch = || device.launch(rig.thrice).bind(&x).bind(&y).arg("a", 1.0_f32);
     assert!(full(&launch().on(&queue).or_refuse().run().expect_err("2 of 3 fit")));
     assert!(matches!(launch().with(&permit).run(), Err(Error::Refused { why: Refusal::Permit { .. }, .. })));
-    assert_eq!((device.stats().accepted, device.download(&x).wait()?[0]), (0, 0));
+    assert_eq!((device.stats().accepted, device.download(&y).wait()?[0]), (1, 0.0), "the upload of `x`");
     drop(permit);
     launch().on(&queue).run()?.wait().ok()?;
     let mut batch = queue.batch();
     let entries = launch().messages()?.into_iter().map(|message| batch.push(message)).collect::<Result<Vec<_>, _>>()?;
     batch.commit()?.ticket(entries[2]).wait().ok()?;
-    assert_eq!(device.download(&x).wait()?[0], 6);
+    assert_eq!(device.download(&y).wait()?[0], 6.0);
     let shallow = device.queue("shallow").depth(2).open();
     assert!(matches!(launch().on(&shallow).run(), Err(Error::Argument { .. })), "it could never be sent");
     Ok(())
 }
 
-#[test]
-fn staging_memory_is_lent_within_the_bytes_of_its_queue() -> wharf::Result<()> {
-    let device = device();
+pub(crate) fn staging_memory_is_lent_within_the_bytes_of_its_queue(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("narrow").bytes(1000).open();
     let x = device.buffer::<u8>(600)?;
     let upload = || device.upload(&x).on(&queue).or_refuse();

@@ -9,6 +9,8 @@ use std::{
 
 use wharf::{Buffer, CompletionQueue, Device, DmaQueue, Doorbell, QueueOptions, Ticket, Wait};
 
+use super::rig::Rig;
+
 const FOR_EVER: Duration = Duration::MAX;
 
 fn manual(device: &Device) -> (DmaQueue, Buffer<u32>) {
@@ -27,9 +29,8 @@ fn stays(queue: &DmaQueue, held: u32) {
     assert_eq!((stats.held, stats.unresolved, stats.in_driver), (held, held, 0));
 }
 
-#[test]
-fn a_manual_queue_holds_everything_until_it_is_flushed() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_manual_queue_holds_everything_until_it_is_flushed(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let (queue, x) = manual(&device);
     let done = CompletionQueue::new();
     for i in 0..100 {
@@ -52,9 +53,8 @@ impl Wake for Nobody {
     fn wake(self: Arc<Self>) {}
 }
 
-#[test]
-fn whoever_waits_for_a_message_rings() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn whoever_waits_for_a_message_rings(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let (queue, x) = manual(&device);
     send(&device, &queue, &x).wait().ok()?;
     send(&device, &queue, &x).wait_timeout(FOR_EVER).expect("in time").ok()?;
@@ -78,9 +78,8 @@ fn whoever_waits_for_a_message_rings() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_message_of_another_queue_that_comes_after_rings() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_message_of_another_queue_that_comes_after_rings(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let (queue, x) = manual(&device);
     drop(send(&device, &queue, &x));
     stays(&queue, 1);
@@ -98,9 +97,8 @@ fn a_message_of_another_queue_that_comes_after_rings() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_sender_that_waits_for_a_credit_rings() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_sender_that_waits_for_a_credit_rings(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("manual").doorbell(Doorbell::Manual).depth(3).open();
     let x = device.buffer::<u32>(4)?;
     for _ in 0..20 {
@@ -119,9 +117,8 @@ fn batched(device: &Device, ops: u32, bytes: u64, linger: Duration) -> QueueOpti
     device.queue("batched").doorbell(Doorbell::Batched { ops, bytes, linger })
 }
 
-#[test]
-fn enough_messages_or_bytes_ring() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn enough_messages_or_bytes_ring(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let x = device.buffer::<u32>(4)?;
     let done = CompletionQueue::new();
     for queue in [batched(&device, 4, u64::MAX, FOR_EVER).open(), batched(&device, 100, 64, FOR_EVER).open()] {
@@ -140,24 +137,23 @@ fn enough_messages_or_bytes_ring() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn nobody_lingers_for_ever() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn nobody_lingers_for_ever(rig: &Rig) -> wharf::Result<()> {
+    let held = rig.hold();
+    let device = &held.device;
     let x = device.buffer::<u32>(4)?;
-    let queue = batched(&device, 1000, u64::MAX, Duration::from_millis(5)).open();
+    let queue = batched(device, 1000, u64::MAX, Duration::from_millis(5)).open();
     let done = CompletionQueue::new();
     for round in 0..5 {
-        send(&device, &queue, &x).forward(&done, round);
-        send(&device, &queue, &x).forward(&done, round);
-        let (first, second) = (done.receiver().recv().expect("it rings"), done.receiver().recv().expect("for both"));
-        assert_eq!((first.0, second.0), (round, round));
+        send(device, &queue, &x).forward(&done, round);
+        send(device, &queue, &x).forward(&done, round);
+        held.until(|| done.receiver().len() == 2);
+        assert!(done.receiver().try_iter().all(|(key, _)| key == round));
     }
     Ok(())
 }
 
-#[test]
-fn a_message_that_is_held_can_be_taken_back() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_message_that_is_held_can_be_taken_back(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let (queue, x) = manual(&device);
     let (first, second) = (send(&device, &queue, &x), send(&device, &queue, &x));
     assert_eq!(first.cancel(), wharf::CancelOutcome::NotStarted);

@@ -1,33 +1,17 @@
 //! What the program holds back, by a promise or a doorbell, is held from nobody who must not wait for it.
 
-use std::{
-    sync::{Arc, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{sync::mpsc, thread, time::Duration};
 
-use wharf::{CompletionQueue, Device, Doorbell, Error, FailPolicy, FailureKind, Options, Progress, Result, Wait};
+use wharf::{CompletionQueue, Doorbell, Error, FailPolicy, FailureKind, Result};
+
+use super::rig::Rig;
 
 const SOON: Duration = Duration::from_millis(10);
 
-fn by_hand() -> Device {
-    Device::open_with("cpu", Options::default().progress(Progress::Manual)).expect("always there")
-}
-
-#[test]
-fn a_fence_that_nobody_has_looked_at_is_no_riddle() -> Result<()> {
-    let device = by_hand();
-    let queue = device.queue("work").open();
-    let fence = queue.fence()?;
-    let stalls = device.stalled(Duration::ZERO);
-    assert_eq!(stalls[0].chain.iter().map(|why| &why.waits).collect::<Vec<_>>(), [&Wait::Turn]);
-    assert_eq!(fence.wait(), Ok(()));
-    Ok(())
-}
-
-#[test]
-fn a_promise_broken_between_two_messages_fails_the_second_until_the_queue_is_resumed() -> Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_promise_broken_between_two_messages_fails_the_second_until_the_queue_is_resumed(
+    rig: &Rig,
+) -> Result<()> {
+    let device = rig.open();
     let x = device.buffer::<u32>(4)?;
     let queue = device.queue("work").policy(FailPolicy::Continue).open();
     let (fence, signal) = device.promise();
@@ -43,9 +27,8 @@ fn a_promise_broken_between_two_messages_fails_the_second_until_the_queue_is_res
     Ok(())
 }
 
-#[test]
-fn a_sender_that_waits_for_a_credit_is_rung_for_whoever_has_it() -> Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_sender_that_waits_for_a_credit_is_rung_for_whoever_has_it(rig: &Rig) -> Result<()> {
+    let device = rig.open();
     let (x, y) = (device.buffer::<u32>(4)?, device.buffer::<u32>(4)?);
     let queue = device.queue("manual").doorbell(Doorbell::Manual).depth(1).open();
     let done = CompletionQueue::new();
@@ -68,27 +51,9 @@ fn a_sender_that_waits_for_a_credit_is_rung_for_whoever_has_it() -> Result<()> {
     })
 }
 
-#[test]
-fn draining_rings_for_what_is_sent_meanwhile() -> Result<()> {
-    let device = by_hand();
-    let (x, y) = (device.buffer::<u32>(4)?, Arc::new(device.buffer::<u32>(4)?));
-    let queue = Arc::new(device.queue("manual").doorbell(Doorbell::Manual).open());
-    let (also, other, into) = (queue.clone(), device.clone(), y.clone());
-    // The callback runs inside `drain`, which drives the device.
-    device.upload(&x).send(vec![1; 4])?.on_complete(move |_| {
-        drop(other.upload(&into).on(&also).send(vec![2; 4]).expect("accepted"));
-    });
-    device.drain();
-    assert_eq!((device.stats().accepted, device.stats().in_flight), (2, 0));
-    assert_eq!(*device.download(&y).wait()?, [2; 4]);
-    device.upload(&y).on(&queue).send(vec![3; 4])?.forward(&CompletionQueue::new(), ());
-    assert_eq!(queue.stats().held, 1, "it holds again");
-    Ok(())
-}
-
-#[test]
-fn what_waits_for_a_promise_can_be_taken_back() -> Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn what_waits_for_a_promise_can_be_taken_back(rig: &Rig) -> Result<()> {
+    let held = rig.hold();
+    let device = &held.device;
     let x = device.buffer::<u32>(4)?;
     let queue = device.queue("work").policy(FailPolicy::Continue).open();
     let (fence, signal) = device.promise();
@@ -107,9 +72,9 @@ fn what_waits_for_a_promise_can_be_taken_back() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_fence_comes_after_the_fences_that_its_queue_waits_for() -> Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_fence_comes_after_the_fences_that_its_queue_waits_for(rig: &Rig) -> Result<()> {
+    let held = rig.hold();
+    let device = &held.device;
     let x = device.buffer::<u32>(4)?;
     let (first, second) = (device.queue("first").open(), device.queue("second").open());
     let (promise, signal) = device.promise();
@@ -125,9 +90,8 @@ fn a_fence_comes_after_the_fences_that_its_queue_waits_for() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_doorbell_forgets_what_is_over() -> Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_doorbell_forgets_what_is_over(rig: &Rig) -> Result<()> {
+    let device = rig.open();
     let x = device.buffer::<u32>(4)?;
     let queue = device.queue("manual").doorbell(Doorbell::Manual).open();
     queue.fence()?.wait().expect("nothing before it has failed");
@@ -141,9 +105,8 @@ fn a_doorbell_forgets_what_is_over() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_graph_that_is_refused_gives_staging_memory_back() -> Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_graph_that_is_refused_gives_staging_memory_back(rig: &Rig) -> Result<()> {
+    let device = rig.open();
     let x = device.buffer::<u32>(1 << 18)?;
     let upload = device.upload(&x).copy_message(&vec![1; 1 << 18])?;
     assert!(device.stats().staging_bytes > 0);

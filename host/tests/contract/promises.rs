@@ -4,6 +4,8 @@ use std::{sync::Arc, thread, time::Duration};
 
 use wharf::{Buffer, CompletionQueue, Device, Error, FailPolicy, FailureKind, Fence, TransferError};
 
+use super::rig::Rig;
+
 fn promise(error: &TransferError) -> &str {
     match &error.kind {
         FailureKind::Promise(why) => why,
@@ -12,9 +14,8 @@ fn promise(error: &TransferError) -> &str {
     }
 }
 
-#[test]
-fn what_waits_for_a_promise_waits_until_it_is_kept() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn what_waits_for_a_promise_waits_until_it_is_kept(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let queue = device.queue("work").open();
     let x = device.buffer::<u32>(4)?;
     let (fence, signal) = device.promise();
@@ -36,9 +37,8 @@ fn what_waits_for_a_promise_waits_until_it_is_kept() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn threads_and_tasks_wait_for_it_too() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn threads_and_tasks_wait_for_it_too(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let (fence, signal) = device.promise();
     thread::scope(|scope| {
         let waits: Vec<_> = (0..4).map(|_| scope.spawn(|| fence.wait())).collect();
@@ -53,9 +53,8 @@ fn threads_and_tasks_wait_for_it_too() -> wharf::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_promise_that_is_broken_fails_who_waits_with_the_cause() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_promise_that_is_broken_fails_who_waits_with_the_cause(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let x = device.buffer::<u32>(4)?;
     let (failed, signal) = device.promise_named("the sensor");
     let (dropped, forgotten) = device.promise();
@@ -80,9 +79,8 @@ fn a_promise_that_is_broken_fails_who_waits_with_the_cause() -> wharf::Result<()
     Ok(())
 }
 
-#[test]
-fn a_device_that_ends_with_an_open_promise_breaks_it() -> wharf::Result<()> {
-    let device = Device::open("cpu")?;
+pub(crate) fn a_device_that_ends_with_an_open_promise_breaks_it(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
     let (fence, signal) = device.promise();
     let waiting = thread::spawn({
         let fence = fence.clone();
@@ -123,13 +121,13 @@ fn run(device: &Device, nodes: &[Buffer<u32>], bad: usize) -> wharf::Result<Vec<
 }
 
 /// A copy overwrites its destination, so a node fails with the last of its parents.
-#[test]
-fn each_failure_of_a_graph_reaches_its_descendants_and_nobody_else() -> wharf::Result<()> {
+pub(crate) fn each_failure_of_a_graph_reaches_its_descendants_and_nobody_else(rig: &Rig) -> wharf::Result<()> {
     const NODES: usize = 1000;
-    let device = Device::open("cpu")?;
+    let device = rig.open();
     let nodes = (0..NODES).map(|_| device.buffer::<u32>(4)).collect::<wharf::Result<Vec<_>>>()?;
     let mut descendants = 0;
-    for bad in 0..NODES {
+    // Where messages cost more, some of the nodes fail, spread over the graph.
+    for bad in (0..NODES).step_by(NODES / rig.rounds(NODES)) {
         let failures = run(&device, &nodes, bad)?;
         let mut fails = vec![false; NODES];
         for k in 0..NODES {
@@ -143,7 +141,7 @@ fn each_failure_of_a_graph_reaches_its_descendants_and_nobody_else() -> wharf::R
         }
         descendants += fails.iter().filter(|&&fails| fails).count() - 1;
     }
-    assert!(descendants > NODES, "the graph is one: {descendants}");
+    assert!(descendants > rig.rounds(NODES), "the graph is one: {descendants}");
     device.drain();
     let stats = device.stats();
     assert_eq!(stats.accepted, stats.delivered + stats.detached_ok + stats.dead_lettered);
