@@ -5,181 +5,12 @@
 //! inherit theirs from an expression, whose every step may err, and so it is computed here: [`Range`] has an operation
 //! for each, as wide as WGSL lets it be.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod range;
 
 use common::{as_floats, floats, run};
-
-/// Where a result may lie.
-#[derive(Clone, Copy, Debug)]
-struct Range {
-    low: f64,
-    high: f64,
-    half: bool,
-}
-
-impl Range {
-    fn new(low: f64, high: f64, half: bool) -> Self {
-        Self { low, high, half }
-    }
-
-    fn constant(self, value: f64) -> Self {
-        Self::new(value, value, self.half)
-    }
-
-    /// The distance of neighbours at a number, subnormal ones as far apart as the smallest normal ones: they may be
-    /// taken for zero.
-    fn ulp(self, at: f64) -> f64 {
-        let (digits, least) = if self.half { (10, -14) } else { (23, -126) };
-        let exponent = if at == 0.0 { least } else { (at.abs().log2().floor() as i32).max(least) };
-        2_f64.powi(exponent - digits)
-    }
-
-    fn absolute(self, error: f64) -> Self {
-        Self { low: self.low - error, high: self.high + error, ..self }
-    }
-
-    fn ulps(self, n: f64) -> Self {
-        Self { low: self.low - n * self.ulp(self.low), high: self.high + n * self.ulp(self.high), ..self }
-    }
-
-    /// To a neighbour; what is subnormal may become zero.
-    fn rounded(self) -> Self {
-        let Self { low, high, half } = self.flushed().ulps(1.0);
-        let most = if half { 65504.0 } else { f64::from(f32::MAX) };
-        // What is too large may be infinite, and whatever follows from that.
-        let up = if high > most { f64::INFINITY } else { high };
-        let down = if low < -most { f64::NEG_INFINITY } else { low };
-        Self { low: down.min(most), high: up.max(-most), half }
-    }
-
-    fn flushed(self) -> Self {
-        let least = if self.half { 2_f64.powi(-14) } else { 2_f64.powi(-126) };
-        let (mut low, mut high) = (self.low, self.high);
-        if low > 0.0 && low < least {
-            low = 0.0;
-        }
-        if high < 0.0 && high > -least {
-            high = 0.0;
-        }
-        Self { low, high, ..self }
-    }
-
-    /// A function that grows, or falls, all along the interval.
-    fn monotonic(self, f: impl Fn(f64) -> f64) -> Self {
-        let (a, b) = (f(self.low), f(self.high));
-        Self { low: a.min(b), high: a.max(b), ..self }
-    }
-
-    fn corners(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        let all = [f(self.low, other.low), f(self.low, other.high), f(self.high, other.low), f(self.high, other.high)];
-        if all.iter().any(|x| x.is_nan()) {
-            return Self { low: f64::NEG_INFINITY, high: f64::INFINITY, ..self };
-        }
-        Self {
-            low: all.iter().copied().fold(f64::INFINITY, f64::min),
-            high: all.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            ..self
-        }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        self.corners(other, |a, b| a + b).rounded()
-    }
-
-    fn minus(self, other: Self) -> Self {
-        self.corners(other, |a, b| a - b).rounded()
-    }
-
-    fn times(self, other: Self) -> Self {
-        self.corners(other, |a, b| a * b).rounded()
-    }
-
-    fn over(self, other: Self) -> Self {
-        if other.low <= 0.0 && other.high >= 0.0 {
-            return Self { low: f64::NEG_INFINITY, high: f64::INFINITY, ..self };
-        }
-        self.corners(other, |a, b| a / b).flushed().ulps(2.5)
-    }
-
-    fn inverse_sqrt(self) -> Self {
-        Self { low: self.low.max(0.0), ..self }.monotonic(|x| 1.0 / x.sqrt()).ulps(2.0)
-    }
-
-    fn sqrt(self) -> Self {
-        if self.high <= 0.0 {
-            return self.constant(0.0);
-        }
-        let inverse = self.inverse_sqrt();
-        let mut result = self.constant(1.0).over(inverse);
-        if self.low <= 0.0 {
-            result.low = 0.0;
-        }
-        result
-    }
-
-    fn exp(self) -> Self {
-        let error = self.exp_ulps();
-        self.monotonic(f64::exp).flushed().ulps(error)
-    }
-
-    fn exp2(self) -> Self {
-        let error = self.exp_ulps();
-        self.monotonic(f64::exp2).flushed().ulps(error)
-    }
-
-    fn exp_ulps(self) -> f64 {
-        let least = if self.half { 1.0 } else { 3.0 };
-        least + 2.0 * self.low.abs().max(self.high.abs())
-    }
-
-    fn logarithm(self, f: impl Fn(f64) -> f64) -> Self {
-        let exact = Self { low: self.low.max(0.0), ..self }.monotonic(f);
-        let near_one = exact.absolute(if self.half { 2_f64.powi(-7) } else { 2_f64.powi(-21) });
-        let elsewhere = exact.ulps(3.0);
-        match (self.low < 0.5 || self.high > 2.0, self.high >= 0.5 && self.low <= 2.0) {
-            (true, true) => Self::new(near_one.low.min(elsewhere.low), near_one.high.max(elsewhere.high), self.half),
-            (true, false) => elsewhere,
-            _ => near_one,
-        }
-    }
-
-    fn ln(self) -> Self {
-        self.logarithm(f64::ln)
-    }
-
-    fn log2(self) -> Self {
-        self.logarithm(f64::log2)
-    }
-
-    fn atan_ulps(self) -> f64 {
-        if self.half { 5.0 } else { 4096.0 }
-    }
-
-    fn atan2(self, x: Self) -> Self {
-        let error = self.atan_ulps();
-        self.corners(x, f64::atan2).ulps(error)
-    }
-
-    fn circle(self, f: impl Fn(f64) -> f64) -> Self {
-        Self { low: f(self.low), high: f(self.low), ..self }.absolute(if self.half {
-            2_f64.powi(-7)
-        } else {
-            2_f64.powi(-11)
-        })
-    }
-
-    /// The worse of two bounds.
-    fn or(self, other: Self) -> Self {
-        Self { low: self.low.min(other.low), high: self.high.max(other.high), ..self }
-    }
-
-    /// Whether a result is allowed. What may be too large for its type may be anything.
-    fn holds(self, result: f32) -> bool {
-        let most = if self.half { 65504.0 } else { f64::from(f32::MAX) };
-        let open = self.low.is_nan() || self.high.is_nan() || self.low < -most || self.high > most;
-        open || (self.low..=self.high).contains(&f64::from(result))
-    }
-}
+use range::Range;
 
 type Inside = fn(f64) -> bool;
 type Bound = fn(Range) -> Range;
@@ -190,32 +21,20 @@ const PI: f64 = std::f64::consts::PI;
 const UNARY: &[(&str, Inside, Bound)] = &[
     ("abs(x)", |_| true, |x| x.monotonic(f64::abs).flushed()),
     ("sign(x)", |_| true, |x| x.constant(if x.low == 0.0 { 0.0 } else { x.low.signum() })),
-    (
-        "ceil(x)",
-        |_| true,
-        |x| {
-            x.monotonic(f64::ceil).or(if x.low > 0.0 && x.low < 1e-4 {
-                x.constant(0.0)
-            } else {
-                x.monotonic(f64::ceil)
-            })
-        },
-    ),
-    (
-        "floor(x)",
-        |_| true,
-        |x| {
-            x.monotonic(f64::floor).or(if x.low < 0.0 && x.low > -1e-4 {
-                x.constant(0.0)
-            } else {
-                x.monotonic(f64::floor)
-            })
-        },
-    ),
+    ("ceil(x)", |_| true, |x| x.monotonic(f64::ceil)),
+    ("floor(x)", |_| true, |x| x.monotonic(f64::floor)),
     ("trunc(x)", |_| true, |x| x.monotonic(f64::trunc)),
     ("round(x)", |_| true, |x| x.monotonic(f64::round_ties_even)),
     ("fract(x)", |_| true, |x| x.minus(x.monotonic(f64::floor))),
     ("saturate(x)", |_| true, |x| x.monotonic(|x| x.clamp(0.0, 1.0)).flushed()),
+    (
+        "smoothstep(0.0, 1.0, x)",
+        |_| true,
+        |x| {
+            let t = x.monotonic(|x| x.clamp(0.0, 1.0));
+            t.times(t).times(x.constant(3.0).minus(t.times(x.constant(2.0))))
+        },
+    ),
     ("degrees(x)", |_| true, |x| x.times(x.constant(180.0 / PI).rounded())),
     ("radians(x)", |_| true, |x| x.times(x.constant(PI / 180.0).rounded())),
     ("sqrt(x)", |x| x >= 0.0, |x| if x.low == 0.0 { x } else { x.sqrt() }),
@@ -232,10 +51,7 @@ const UNARY: &[(&str, Inside, Bound)] = &[
         |x| x.abs() <= 1.0,
         |x| {
             let inherited = x.atan2(x.constant(1.0).minus(x.times(x)).sqrt());
-            x.monotonic(f64::asin)
-                .absolute(6.81e-5)
-                .or(if x.half { x.monotonic(f64::asin).absolute(3.91e-3) } else { inherited })
-                .or(inherited)
+            x.monotonic(f64::asin).absolute(if x.half { 3.91e-3 } else { 6.81e-5 }).or(inherited)
         },
     ),
     (
@@ -290,6 +106,7 @@ const BINARY: &[(&str, Inside2, Bound2)] = &[
             x.plus(y.minus(x).times(x.constant(0.25))).or(long)
         },
     ),
+    ("length(vec2(x, y))", |_, _| true, |x, y| x.times(x).plus(y.times(y)).sqrt()),
     ("pow(x, y)", |x, _| x > 0.0, |x, y| y.times(x.log2()).exp2()),
     ("atan2(x, y)", |x, y| x.abs() >= 2_f64.powi(-14) && y.abs() >= 2_f64.powi(-14), Range::atan2),
     (
