@@ -61,4 +61,6 @@ fn a_baton_that_is_put_down_without_looking_is_found() {
 fn a_slot_that_keeps_its_name_is_found() {
     assert!(shows(Bug::Stale, scenes::a_late_report_meets_a_slot_that_is_used_again, false));
     assert!(shows(Bug::Stale, scenes::a_late_report_meets_a_slot_that_is_used_again, true));
+    let harmless = !shows(Bug::Stale, scenes::two_senders_and_one_credit, false);
+    assert!(harmless, "only a late report meets the wrong message");
 }
