@@ -22,7 +22,7 @@ use super::{
     machine::Machine,
     model::{Event, Limits, QueueId},
     shared::{MANUAL_WAIT, Mode, Shared, Staging},
-    stall::Watch,
+    stall::{Watch, watch_loop},
     sync::{
         Condvar, Mutex, MutexGuard, Once,
         atomic::AtomicU64,
@@ -109,10 +109,10 @@ impl Engine {
                 start("reap", Shared::reap_loop);
             }
         }
-        let watched = shared.watch.as_ref().filter(|_| shared.mode != Mode::Manual).map(|_| {
+        let watched = options.stall_warn.filter(|_| shared.mode != Mode::Manual).map(|patience| {
             let (open, closed) = channel::bounded(0);
-            let shared = shared.clone();
-            spawn(&shared.device.clone(), "watch", move || shared.watch_loop(&closed));
+            let weak = Arc::downgrade(&shared);
+            spawn(&shared.device, "watch", move || watch_loop(&weak, patience, &closed));
             open
         });
         Ok(Self { shared, ended, _watched: watched })

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -49,6 +49,15 @@ impl Watch {
     }
 }
 
+/// Looks now and then, until the device's last handle is gone. It keeps nothing alive meanwhile.
+pub(super) fn watch_loop(shared: &Weak<Shared>, patience: Duration, open: &Receiver<()>) {
+    let pause = (patience / 4).clamp(Duration::from_millis(1), Duration::from_secs(1));
+    while open.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        let Some(shared) = shared.upgrade() else { return };
+        shared.watch();
+    }
+}
+
 impl Shared {
     /// Warns of what stands still since the last look, where that is wanted.
     pub(super) fn watch(&self) {
@@ -62,15 +71,6 @@ impl Shared {
         // A subscriber is the user's code, and may do anything.
         drop(told);
         new.into_iter().for_each(|stall| run_users(&self.callback_panics, || events::stalled(&self.device, stall)));
-    }
-
-    /// Looks now and then, until the device's last handle is gone.
-    pub(super) fn watch_loop(&self, open: &Receiver<()>) {
-        let Some(watch) = &self.watch else { return };
-        let pause = (watch.patience / 4).clamp(Duration::from_millis(1), Duration::from_secs(1));
-        while open.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-            self.watch();
-        }
     }
 
     /// The queues whose oldest message has been accepted for at least so long.

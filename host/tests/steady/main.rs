@@ -99,6 +99,26 @@ fn messages(name: &str, options: Options) -> wharf::Result<()> {
             *host = sent.ticket(entry.unwrap()).wait().buffer.unwrap();
         }
     });
+    let small = [1.0_f32; 16];
+    steady("posts", || {
+        for _ in 0..32 {
+            batch.post(device.upload(&x).copy_message(&small).unwrap()).unwrap();
+        }
+        drop(batch.commit().unwrap());
+        queue.fence().unwrap().wait().unwrap();
+    });
+    let mut recording = device.record();
+    let input = recording.upload(&x)?;
+    let output = recording.download(x.view(0..8)?)?;
+    let (graph, slots) = recording.finish();
+    let mut slots = Some(slots);
+    steady("a replay with slots", || {
+        let mut own = slots.take().unwrap();
+        own[input].fill(3.0);
+        let done = graph.replay().on(&queue).run(own).unwrap().wait();
+        slots = done.buffer;
+        assert_eq!(slots.as_ref().unwrap()[output], [3.0; 8]);
+    });
     Ok(())
 }
 
