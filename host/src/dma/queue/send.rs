@@ -24,6 +24,9 @@ impl DmaQueue {
     /// # Errors
     /// [`Refused`] with the message: [`Error::Refused`] where the queue is full, closed or has failed,
     /// [`Error::Argument`] where the message is for another device.
+    ///
+    /// [`Error::Refused`]: crate::Error::Refused
+    /// [`Error::Argument`]: crate::Error::Argument
     pub fn try_send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
         self.send_with(message, Patience::Never)
     }
@@ -40,6 +43,9 @@ impl DmaQueue {
     ///
     /// # Errors
     /// As [`DmaQueue::try_send`], with [`Refusal::Timeout`] in the place of [`Refusal::Full`].
+    ///
+    /// [`Refusal::Timeout`]: crate::Refusal::Timeout
+    /// [`Refusal::Full`]: crate::Refusal::Full
     pub fn send_timeout<B: Send + 'static>(
         &self,
         message: Message<B>,
@@ -65,6 +71,9 @@ impl DmaQueue {
     /// # Errors
     /// [`Error::Refused`] where the queue is full, closed or has failed; [`Error::Argument`] where it
     /// has not so much depth.
+    ///
+    /// [`Error::Refused`]: crate::Error::Refused
+    /// [`Error::Argument`]: crate::Error::Argument
     pub fn try_reserve(&self, ops: u32, bytes: u64) -> Result<Permit<'_>> {
         self.permit(ops, bytes, Patience::Never)
     }
@@ -82,6 +91,9 @@ impl DmaQueue {
     ///
     /// # Errors
     /// As [`DmaQueue::try_reserve`], with [`Refusal::Timeout`] in the place of [`Refusal::Full`].
+    ///
+    /// [`Refusal::Timeout`]: crate::Refusal::Timeout
+    /// [`Refusal::Full`]: crate::Refusal::Full
     pub fn reserve_timeout(&self, ops: u32, bytes: u64, timeout: Duration) -> Result<Permit<'_>> {
         self.permit(ops, bytes, Patience::Within(timeout))
     }
