@@ -42,8 +42,8 @@ pub type Fallback<'a> = dyn Fn(&Device, &Error) -> Option<Device> + 'a;
 pub struct Options<'a> {
     /// Bytes of staging memory it may hold.
     pub memory_bytes: u64,
-    /// Set by somebody else to make the run stop soon: within a second of the device's time. A device that
-    /// has not given back by then what it has is declared lost.
+    /// Set by somebody else to make the run stop soon. A device that has not given back within a second what
+    /// it has is declared lost then.
     pub stop: &'a AtomicBool,
     /// Told the rows merged so far, now and then.
     pub progress: &'a dyn Fn(u64),

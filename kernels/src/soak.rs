@@ -80,11 +80,13 @@ fn description(seed: u64) -> String {
     let mut text = format!("gen5x16,h200,seed={seed},watchdog=1s,fail={}", 1 + random.below(400));
     for _ in 0..random.below(12) {
         let at = 1 + random.below(4000);
-        text += &match random.below(8) {
+        text += &match random.below(10) {
             0..=3 => format!(",fail={at}"),
             4 => format!(",late={at}:{}us", random.below(5000)),
             5 => format!(",twice={at}:{}us", random.below(500)),
             6 => format!(",oom={at}"),
+            7 => format!(",exhaust={at}"),
+            8 => format!(",overtaken={at}"),
             _ => format!(",never={}", 4000 + at),
         };
     }
