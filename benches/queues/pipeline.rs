@@ -67,20 +67,23 @@ fn on(device: &Device, table: &Table, size: Size) -> Result<(), Error> {
     bounds.sort();
     bounds.dedup();
     let report = last.ok_or("there is a turn")?;
-    let alone: Vec<String> = wharf_batch::overlap::Stages::NAMES
-        .iter()
-        .zip(report.solo.each())
-        .map(|(stage, seconds)| format!("{stage} {:.3}", seconds * 1e3))
+    // A stage that takes longer beside the others than alone shares more with them than its engine.
+    let (alone, beside) = (report.solo.each(), report.last().busy.each());
+    let stages: Vec<String> = (0..alone.len())
+        .map(|stage| {
+            let (name, alone) = (wharf_batch::overlap::Stages::NAMES[stage], alone[stage] * 1e3);
+            format!("{name} {alone:.3} ({:.3})", beside[stage] * 1e3 / report.batches as f64)
+        })
         .collect();
     println!(
         "pipeline, {}: {} batches of {:.1} MiB in {seconds} ms, ideal {ideals} | times ideal {times}, at most {MOST}: {} | \
-         bound by {} | alone, ms each: {}",
+         bound by {} | ms each alone (beside the others, with waiting): {}",
         device.id(),
         report.batches,
         (report.budget.rows as u64 * ROW_BYTES) as f64 / f64::from(1 << 20),
         met(times.median() <= MOST),
         bounds.join(" or "),
-        alone.join(", ")
+        stages.join(", ")
     );
     Ok(())
 }
