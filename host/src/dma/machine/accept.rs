@@ -6,7 +6,7 @@ use crate::{
     dma::{
         MessageId,
         hazard::{Cause, Edge, Part},
-        model::{Kind, Offer, State},
+        model::{Offer, State},
     },
     error::{FailureKind, TransferError},
 };
@@ -26,7 +26,7 @@ impl Machine {
         // Out of its slot, as the other messages must be reached beside it; it goes back with its memory.
         let mut edges = std::mem::take(&mut message.edges);
         let inherited = self.find_edges(token, &mut edges, offer);
-        let Counts { unsent, unended, across } = self.count_edges(token, offer.kind, &edges);
+        let Counts { unsent, unended, across } = self.count_edges(token, offer, &edges);
         if let Some(at) = offer.deadline {
             self.deadlines.push(at, token, |t| self.messages.get(t).is_some());
         }
@@ -68,12 +68,14 @@ impl Machine {
     }
 
     /// Counts what the message waits for, and has it told when that happens.
-    fn count_edges(&mut self, token: Token, kind: Kind, edges: &[Edge]) -> Counts {
-        let lane = kind.lane();
+    fn count_edges(&mut self, token: Token, offer: &Offer<'_>, edges: &[Edge]) -> Counts {
+        let lane = offer.kind.lane();
         let mut counts = Counts::default();
         for edge in edges {
             let earlier = self.messages.get_mut(edge.on).expect("edges lead to live messages");
-            if matches!(earlier.state, State::Over(_)) {
+            // Queue and lane keep the order of their own, and that is all which is asked for.
+            let kept = !edge.cause.is_data() && earlier.queue == offer.queue && earlier.lane() == lane;
+            if kept || matches!(earlier.state, State::Over(_)) {
                 continue;
             }
             earlier.dependants.push((token, edge.cause.is_data()));

@@ -84,7 +84,7 @@ impl Machine {
         if let Some(doom) = &message.doom {
             // It ends after the work that it would have waited for: who waits for it waits for that, too.
             // What the driver has of it ends first.
-            if message.commands > 0 || message.unended > 0 && self.comes_after_work(message) {
+            if message.commands > 0 || self.comes_after_work(message) {
                 return Progress::Blocked;
             }
             let doom = doom.clone();
