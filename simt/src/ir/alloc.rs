@@ -38,6 +38,15 @@ pub(crate) fn assign(kernel: &Kernel) -> Kernel {
     kernel
 }
 
+/// The first and the last instruction that touches each register, by their numbers, loops seen to.
+#[cfg(feature = "jit")]
+pub(crate) fn lives(kernel: &Kernel) -> Vec<Option<(u32, u32)>> {
+    let count = kernel.regs.len();
+    let mut scan = Scan { lives: vec![None; count], leaders: (0..count).collect(), clock: 0, loops: Vec::new() };
+    scan.block(&mut kernel.body.clone());
+    scan.lives.into_iter().map(|life| life.map(|life| (life.first, life.last))).collect()
+}
+
 /// The row of each register, and how many rows there are.
 fn rows(body: &mut [Node], regs: &[Info]) -> (Vec<Reg>, u32) {
     let mut leader = 0;
@@ -117,9 +126,7 @@ impl Scan {
                 Node::Inst(inst) => {
                     // Reads and writes have the same time, so a result never shares a row with an operand.
                     inst.op.registers(&mut |reg, words, _| {
-                        if words > 0 {
-                            self.touch(*reg);
-                        }
+                        (*reg..*reg + words).for_each(|reg| self.touch(reg));
                     });
                 }
                 Node::If { cond, accept, reject, .. } => {

@@ -10,10 +10,12 @@
 
 mod code;
 mod emit;
+mod flat;
 mod frame;
 mod helper;
 mod homes;
 mod plan;
+mod pressure;
 mod shapes;
 
 use std::sync::{Mutex, PoisonError};
@@ -73,9 +75,10 @@ impl Compiled {
         if plan::size(&kernel.body) > MOST {
             return Err(Fallback::Length);
         }
+        let kernel = &flat::of(kernel, slots);
         let padded = kernel.lanes.next_multiple_of(SUBGROUP);
-        let width = shapes::width(kernel);
-        let plan = Plan::new(kernel, Shapes::of(kernel, slots, width));
+        let plan = Plan::new(kernel, Shapes::of(kernel, slots));
+        let width = plan.shapes.width();
         let words = u64::from(padded).saturating_mul(u64::from(plan.rows) + u64::from(plan.waiting) + 1);
         if words > MOST_BYTES / 4 {
             return Err(Fallback::Memory);

@@ -242,6 +242,12 @@ pub(super) fn registers(op: &Op, visit: &mut dyn FnMut(Reg, Use)) {
     op.clone().registers(&mut |reg, words, how| (*reg..*reg + words).for_each(|reg| visit(reg, how)));
 }
 
+/// The same with all registers of a node, conditions as well.
+pub(super) fn each_register(node: &Node, visit: &mut dyn FnMut(Reg, Use)) {
+    each_op(std::slice::from_ref(node), &mut |op| registers(op, visit));
+    conditions(node, &mut |cond| visit(cond, Use::Read));
+}
+
 pub(super) fn place(op: &Op) -> Option<&crate::ir::Place> {
     match op {
         Op::Load { place, .. }
@@ -266,7 +272,7 @@ fn conditions(node: &Node, visit: &mut dyn FnMut(Reg)) {
     }
 }
 
-fn has_barrier(node: &Node) -> bool {
+pub(super) fn has_barrier(node: &Node) -> bool {
     match node {
         Node::Barrier { scope, .. } => !scope.subgroup_only,
         Node::Inst(inst) => matches!(inst.op, Op::LoadUniform { .. }),

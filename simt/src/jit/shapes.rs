@@ -1,11 +1,11 @@
 //! How registers lie over the lanes of a block, and which scopes those lanes leave one by one.
 
 use crate::ir::facts::{Bounds, Facts, Shape};
-use crate::ir::{Kernel, Label, Node, Op, Reg, Root, each_op};
+use crate::ir::{Kernel, Label, Node, Op, Reg, Root, SUBGROUP, each_op};
 use crate::lower::shape::words;
 use crate::reflect::Slot;
 
-use super::plan;
+use super::{plan, pressure};
 
 pub(super) struct Shapes {
     facts: Facts,
@@ -21,7 +21,7 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
-    pub(super) fn of(kernel: &Kernel, slots: &[Slot], width: u32) -> Self {
+    pub(super) fn of(kernel: &Kernel, slots: &[Slot]) -> Self {
         let mut indexed = vec![false; kernel.regs.len()];
         let mut addresses = indexed.clone();
         each_op(&kernel.body, &mut |op| {
@@ -38,9 +38,21 @@ impl Shapes {
         });
         let apart = vec![false; kernel.labels as usize];
         let facts = Facts::of(kernel, slots);
-        let mut shapes = Self { facts, workgroup: kernel.workgroup, width, indexed, addresses, apart };
+        let workgroup = kernel.workgroup;
+        let mut shapes = Self { facts, workgroup, width: SUBGROUP, indexed, addresses, apart };
+        shapes.width = pressure::width(kernel, &shapes);
         while shapes.part(&kernel.body, &mut Vec::new(), 0) {}
         shapes
+    }
+
+    /// Lanes of a block.
+    pub(super) fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Whether a register takes a vector for every four lanes.
+    pub(super) fn is_vector(&self, reg: Reg) -> bool {
+        self.facts.shape(reg).along_block(self.workgroup, self.width).is_none()
     }
 
     /// Whether a register holds one value for a whole workgroup.
@@ -104,13 +116,4 @@ impl Shapes {
         }
         changed
     }
-}
-
-/// Lanes of a block of this kernel: sixteen, as a subgroup has, or four where that is all there is.
-pub(super) fn width(kernel: &Kernel) -> u32 {
-    let mut subgroups = false;
-    each_op(&kernel.body, &mut |op| {
-        subgroups |= matches!(op, Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. });
-    });
-    if kernel.lanes <= 4 && !subgroups { 4 } else { 16 }
 }

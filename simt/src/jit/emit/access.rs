@@ -112,13 +112,16 @@ impl Emit<'_, '_> {
 
     /// The same in less code, where it is rare.
     fn gather_one_by_one(&mut self, place: &Place, extra: u32, kind: Kind) -> Lanes {
-        let places = self.each_place(place, extra, false);
         let zero = self.quad([0; 4]);
         self.spill(2, [zero; 4]);
-        self.each_lane(places, [zero; 4], true, |e, at, _, lane| {
+        let body = |e: &mut Self, at: Value, lane: Value| {
             let word = e.b.ins().load(I32, PLAIN, at, 0);
             e.set_spilled(2, lane, word);
-        });
+        };
+        if !self.each_on_line(place, extra, false, body) {
+            let places = self.each_place(place, extra, false);
+            self.each_lane(places, [zero; 4], true, |e, at, _, lane| body(e, at, lane));
+        }
         let lanes = self.unspill(2);
         self.each(|e, i| e.cast_quad(lanes[i], kind))
     }
@@ -142,6 +145,9 @@ impl Emit<'_, '_> {
         let Where::Line { at, step: 4, all } = self.place(place, extra) else {
             return self.scatter(place, extra, &value, false);
         };
+        if self.ragged && self.mask == flow::Mask::Kept {
+            return self.scatter(place, extra, &value, true);
+        }
         let lanes = self.lanes_of(&value, kind);
         let all = match (all, self.mask_lanes()) {
             (all, None) => all,
@@ -171,6 +177,17 @@ impl Emit<'_, '_> {
 
     /// Writes lane by lane, in the active ones that are inside.
     fn scatter(&mut self, place: &Place, extra: u32, value: &Val, rare: bool) {
+        if rare {
+            let lanes = self.lanes_of(value, Kind::Bits);
+            self.spill(1, lanes);
+            let on_line = self.each_on_line(place, extra, true, |e, at, lane| {
+                let word = e.spilled(1, lane);
+                e.b.ins().store(PLAIN, word, at, 0);
+            });
+            if on_line {
+                return;
+            }
+        }
         let places = self.each_place(place, extra, true);
         let lanes = self.lanes_of(value, Kind::Bits);
         self.each_lane(places, lanes, rare, |e, at, word, _| {

@@ -123,9 +123,11 @@ impl Emit<'_, '_> {
             self.start(next);
         }
         let cond = self.compare_lanes(compare);
+        let before = std::mem::replace(&mut self.ragged, true);
         if self.parted(cond, accept, reject, false) {
             self.b.ins().jump(join, &[]);
         }
+        self.ragged = before;
         self.start(join);
         self.mask = Mask::Full;
         true
@@ -163,11 +165,14 @@ impl Emit<'_, '_> {
         for (block, parted) in [(fast, false), (slow, true)] {
             self.start(block);
             self.mask = Mask::Full;
+            let before = self.ragged;
+            self.ragged |= parted;
             if (!parted || self.node(guard)) && self.nodes(rest.iter().copied()) {
                 live = true;
                 self.keep_mask();
                 self.b.ins().jump(join, &[]);
             }
+            self.ragged = before;
         }
         self.mask = Mask::Kept;
         if live {

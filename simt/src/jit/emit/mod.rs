@@ -89,6 +89,8 @@ struct Emit<'a, 'f> {
     /// The active lanes; [`flow::Mask`] says whether they are kept.
     mask: flow::Mask,
     mask_vars: [Variable; 4],
+    /// Whether the code is for blocks that are known to have parted, beside code for those that have not.
+    ragged: bool,
     /// Scopes that are open in the region.
     scopes: Vec<flow::Scope>,
     /// Scopes of the whole workgroup that are open.
@@ -163,6 +165,7 @@ impl<'a, 'f> Emit<'a, 'f> {
             lanes: vec![None; regs],
             mask: flow::Mask::Full,
             mask_vars,
+            ragged: false,
             scopes: Vec::new(),
             whole: Vec::new(),
             active,

@@ -315,6 +315,70 @@ impl Emit<'_, '_> {
         (origin, bytes, inside)
     }
 
+    /// Does something at the address of each lane that lies on a line, where that is inside and, if asked for,
+    /// the lane is active: little code and few registers, for what is rare. Answers whether this is such a
+    /// place.
+    pub(super) fn each_on_line(
+        &mut self,
+        place: &Place,
+        extra: u32,
+        active_only: bool,
+        body: impl FnOnce(&mut Self, Value, Value),
+    ) -> bool {
+        let Some(addr) = place.addr.filter(|_| place.root != Root::Local) else {
+            return false;
+        };
+        let addr = self.address_of(addr);
+        let Val::Line { base: start, step: stride } = addr.offset else {
+            return false;
+        };
+        let on_line = |check: &Check| matches!(check, Check::One(_) | Check::Line { index: Val::Line { .. }, .. });
+        if !addr.inside.iter().all(on_line) {
+            return false;
+        }
+        let origin = self.origin(place, extra);
+        let (_, unit) = self.memory(place.root);
+        let mask = if active_only { self.mask_lanes() } else { None };
+        let mut left = match mask {
+            Some(mask) => self.bits(mask),
+            None => self.word(((1_u64 << self.width()) - 1) as u32),
+        };
+        for check in &addr.inside {
+            if let Check::One(one) = check {
+                let none = self.word(0);
+                left = self.b.ins().select(*one, left, none);
+            }
+        }
+        self.each_bit(left, |e, wide| {
+            let lane = e.b.ins().ireduce(I32, wide);
+            let (run, next) = (e.b.create_block(), e.b.create_block());
+            let mut inside = None;
+            for check in &addr.inside {
+                if let Check::Line { index: Val::Line { base, step }, len, .. } = check {
+                    let index = e.b.ins().imul_imm_u(lane, i64::from(*step));
+                    let index = e.b.ins().iadd(*base, index);
+                    let one = e.b.ins().icmp(IntCC::UnsignedLessThan, index, *len);
+                    inside = Some(match inside {
+                        Some(inside) => e.b.ins().band(inside, one),
+                        None => one,
+                    });
+                }
+            }
+            match inside {
+                Some(inside) => e.b.ins().brif(inside, run, &[], next, &[]),
+                None => e.b.ins().jump(run, &[]),
+            };
+            e.start(run);
+            let offset = e.b.ins().imul_imm_u(lane, i64::from(stride));
+            let offset = e.b.ins().iadd(start, offset);
+            let at = e.advance(origin, offset, unit);
+            body(e, at, wide);
+            e.b.ins().jump(next, &[]);
+            e.start(next);
+        });
+        true
+    }
+
     /// The address in one lane of what [`Emit::each_place`] gave.
     pub(super) fn lane_address(&mut self, origin: Value, bytes: Lanes, lane: usize) -> Value {
         let offset = self.b.ins().extractlane(bytes[lane / 4], (lane % 4) as u8);
