@@ -137,7 +137,8 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
 /// For each queue how many of its messages were accepted and not delivered, which is how many credits are in
 /// use, and how many of them the driver had, whenever that changed.
 fn counters(spans: &[Span], devices: &BTreeMap<&str, usize>, began: Instant) -> Vec<Value> {
-    let mut changes: BTreeMap<(usize, &str), BTreeMap<Instant, (i64, i64)>> = BTreeMap::new();
+    type Changes = BTreeMap<Instant, (i64, i64)>;
+    let mut changes: BTreeMap<(usize, &str), Changes> = BTreeMap::new();
     for Span { receipt, .. } in spans {
         let of = changes.entry((devices[&*receipt.device], &receipt.queue)).or_default();
         let mut change = |at: Option<Instant>, accepted, submitted| {

@@ -9,7 +9,7 @@ use crate::ir::{Kernel, Op, SUBGROUP, alloc, each_op};
 /// their vectors, or where lanes of a subgroup see each other; fewer where they do not, which also compiles
 /// sooner; four where that is all there is.
 pub(super) fn width(kernel: &Kernel, shapes: &Shapes) -> u32 {
-    let lanes: u32 = kernel.workgroup.iter().product();
+    let lanes = kernel.lanes;
     let mut subgroups = false;
     each_op(&kernel.body, &mut |op| {
         subgroups |= matches!(op, Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. });
