@@ -32,8 +32,11 @@ fn devices() -> Vec<Device> {
     devices
 }
 
+/// A graph, memory for its next replay, where it uploads from and where it downloads into.
+type Mix = (Graph<Slots>, Slots, Slot<u32>, Slot<u32>);
+
 /// `y = 3 y + x` with `x` from a slot, and `y` into one.
-fn mix(device: &Device, n: usize) -> Result<(Graph<Slots>, Slots, Slot<u32>, Slot<u32>)> {
+fn mix(device: &Device, n: usize) -> Result<Mix> {
     let (x, y) = (device.buffer::<u32>(n)?, device.buffer::<u32>(n)?);
     let mut recording = device.record();
     let input = recording.upload(&x)?;
