@@ -1,8 +1,9 @@
-//! The compiler: a kernel as machine code that runs one workgroup, in blocks of sixteen lanes.
+//! The compiler: a kernel as machine code that runs one workgroup, in blocks of up to sixteen lanes.
 //!
 //! Barriers part the kernel into regions. A region runs for one block of lanes after another; what holds
-//! a barrier is control flow of the workgroup as a whole. Values that are the same for all lanes are
-//! scalars, those that grow by a constant from lane to lane a scalar and that constant, the rest vectors.
+//! a barrier is control flow of the workgroup as a whole, and so is a loop that goes along memory. Values
+//! that are the same for all lanes are scalars, those that grow by a constant from lane to lane a scalar and
+//! that constant, the rest vectors.
 //!
 //! Where lanes part, a mask says which are active. Most blocks need none: where a line is compared with one
 //! value (`lane < n`), two scalars tell whether the block agrees, and one that does runs code without a mask.
@@ -14,6 +15,7 @@ mod flat;
 mod frame;
 mod helper;
 mod homes;
+mod laps;
 mod plan;
 mod pressure;
 mod shapes;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use naga::Span;
 
 use super::homes::{self, Found};
+use super::laps;
 use super::shapes::Shapes;
 use crate::ir::{Input, Inst, Kernel, Label, Node, Op, Reg, Root, Use, each_op};
 
@@ -114,14 +115,16 @@ impl Split<'_> {
                     let (accept, reject) = (self.list(accept, full), self.list(reject, full));
                     stages.push(Stage::If { cond: *cond, accept, reject });
                 }
-                Node::Scope { label, body } if has_barrier(node) => {
+                Node::Scope { label, body }
+                    if has_barrier(node) || body.iter().any(|node| laps::outside(node, self.shapes)) =>
+                {
                     pending.flush(&mut stages);
                     self.collective.push(*label);
                     let body = self.list(body, full);
                     self.collective.pop();
                     stages.push(Stage::Scope { label: *label, body });
                 }
-                Node::Loop { body, .. } if has_barrier(node) => {
+                Node::Loop { body, .. } if has_barrier(node) || laps::outside(node, self.shapes) => {
                     pending.flush(&mut stages);
                     stages.push(Stage::Loop { body: self.list(body, full) });
                 }

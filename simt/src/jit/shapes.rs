@@ -69,6 +69,11 @@ impl Shapes {
         step.filter(|&step| step == 0 || !self.addresses[reg as usize])
     }
 
+    /// By how much an address grows from lane to lane of every block, where all are inside.
+    pub(super) fn address_step(&self, addr: Reg) -> Option<u32> {
+        self.facts.shape(addr).along_block(self.workgroup, self.width)
+    }
+
     /// Whether the unsigned operation with this result may as well be a signed one, which costs less.
     pub(super) fn is_natural(&self, dst: Reg) -> bool {
         self.facts.is_natural(dst)

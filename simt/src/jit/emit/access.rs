@@ -120,7 +120,8 @@ impl Emit<'_, '_> {
         };
         if !self.each_on_line(place, extra, false, body) {
             let places = self.each_place(place, extra, false);
-            self.each_lane(places, [zero; 4], true, |e, at, _, lane| body(e, at, lane));
+            let nothing = Val::Lanes([zero; 4]);
+            self.each_lane(places, &nothing, true, |e, at, _, lane| body(e, at, lane));
         }
         let lanes = self.unspill(2);
         self.each(|e, i| e.cast_quad(lanes[i], kind))
@@ -189,8 +190,7 @@ impl Emit<'_, '_> {
             }
         }
         let places = self.each_place(place, extra, true);
-        let lanes = self.lanes_of(value, Kind::Bits);
-        self.each_lane(places, lanes, rare, |e, at, word, _| {
+        self.each_lane(places, value, rare, |e, at, word, _| {
             if is_shared(place) {
                 e.b.ins().atomic_store(PLAIN, word, at);
             } else {
@@ -204,14 +204,20 @@ impl Emit<'_, '_> {
     pub(super) fn each_lane(
         &mut self,
         (origin, bytes, inside): (Value, Lanes, Option<Lanes>),
-        words: Lanes,
+        words: &Val,
         rare: bool,
         body: impl Fn(&mut Self, Value, Value, Value),
     ) {
+        // One word for all stays where it is.
+        let one = match words {
+            Val::One(one) => Some(self.cast_one(*one, Kind::Bits)),
+            _ => None,
+        };
+        let words = if one.is_some() { [origin; 4] } else { self.lanes_of(words, Kind::Bits) };
         let in_a_row = |e: &mut Self| {
             for lane in 0..e.width() as usize {
                 let at = e.lane_address(origin, bytes, lane);
-                let word = e.b.ins().extractlane(words[lane / 4], (lane % 4) as u8);
+                let word = one.unwrap_or_else(|| e.b.ins().extractlane(words[lane / 4], (lane % 4) as u8));
                 let lane = e.b.ins().iconst(I64, lane as i64);
                 body(e, at, word, lane);
             }
@@ -232,10 +238,12 @@ impl Emit<'_, '_> {
         }
         let bits = self.bits(inside);
         self.spill(0, bytes);
-        self.spill(1, words);
+        if one.is_none() {
+            self.spill(1, words);
+        }
         self.each_bit(bits, |e, lane| {
             let at = e.spilled_address(origin, lane);
-            let word = e.spilled(1, lane);
+            let word = one.unwrap_or_else(|| e.spilled(1, lane));
             body(e, at, word, lane);
         });
         self.b.ins().jump(done, &[]);

@@ -2,7 +2,7 @@
 
 use cranelift_codegen::ir::AtomicRmwOp;
 
-use super::value::{Kind, Val};
+use super::value::Val;
 use super::*;
 use crate::ir::{Atomic, Inst, Place, Reg, Root};
 use crate::layout::Scalar;
@@ -13,13 +13,13 @@ impl Emit<'_, '_> {
             return self.call(inst);
         }
         let wanted = self.input.plan.used[dst as usize];
-        let value = self.get_lanes(value, Kind::Bits);
+        let value = self.get(value);
         let places = self.each_place(place, 0, true);
         if wanted {
             let zero = self.quad([0; 4]);
             self.spill(2, [zero; 4]);
         }
-        self.each_lane(places, value, false, |e, at, word, lane| {
+        self.each_lane(places, &value, false, |e, at, word, lane| {
             let old = e.update(op, ty, place.root, at, word);
             if wanted {
                 e.set_spilled(2, lane, old);

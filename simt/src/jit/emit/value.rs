@@ -229,11 +229,6 @@ impl Emit<'_, '_> {
         }
     }
 
-    pub(super) fn get_lanes(&mut self, reg: Reg, kind: Kind) -> Lanes {
-        let value = self.get(reg);
-        self.lanes_of(&value, kind)
-    }
-
     pub(super) fn get_one(&mut self, reg: Reg, kind: Kind) -> Value {
         if let (Home::Const(bits), Kind::Float) = (self.home(reg), kind) {
             return self.b.ins().f32const(f32::from_bits(bits));
