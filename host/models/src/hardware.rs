@@ -108,7 +108,17 @@ impl State {
 
 fn report(token: Token, result: Result<(), FailureKind>) -> Event {
     let finished = Instant::now();
-    Event::Done(Done { token, result, started: None, finished, device_seconds: None, path: Path::Host, form: None })
+    Event::Done(Done {
+        token,
+        result,
+        started: None,
+        finished,
+        device_seconds: None,
+        path: Path::Host,
+        why: None,
+        together: 1,
+        form: None,
+    })
 }
 
 impl Backend for Hardware {

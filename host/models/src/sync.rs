@@ -143,6 +143,13 @@ pub(crate) mod channel {
         senders: usize,
     }
 
+    /// Why nothing came; never for want of time.
+    #[derive(Debug, PartialEq, Eq)]
+    pub(crate) enum RecvTimeoutError {
+        Timeout,
+        Disconnected,
+    }
+
     pub(crate) struct Sender<T>(Arc<Inner<T>>);
     pub(crate) struct Receiver<T>(Arc<Inner<T>>);
 
@@ -195,8 +202,8 @@ pub(crate) mod channel {
             }
         }
 
-        pub(crate) fn recv_timeout(&self, _: Duration) -> Result<T, ()> {
-            self.recv().ok_or(())
+        pub(crate) fn recv_timeout(&self, _: Duration) -> Result<T, RecvTimeoutError> {
+            self.recv().ok_or(RecvTimeoutError::Disconnected)
         }
 
         pub(crate) fn iter(&self) -> impl Iterator<Item = T> {

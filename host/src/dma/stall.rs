@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
-use crossbeam::channel::{Receiver, RecvTimeoutError};
-
-use super::{MessageId, drive::run_users, machine::Explanation, shared::Shared};
+use super::{
+    MessageId,
+    drive::run_users,
+    machine::Explanation,
+    shared::Shared,
+    sync::channel::{Receiver, RecvTimeoutError},
+};
 use crate::trace::events;
 
 /// A queue whose oldest message has waited for long; see [`Device::stalled`](crate::Device::stalled).
