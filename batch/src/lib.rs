@@ -35,6 +35,6 @@ mod verify;
 pub use budget::Budget;
 pub use columns::{Columns, NAMES, ROW_BYTES, Rows};
 pub use error::{Error, Result};
-pub use pipeline::{Fallback, Options, no_fallback, run, to_the_cpu};
+pub use pipeline::{Fallback, Options, no_fallback, reopened, run, to_the_cpu};
 pub use report::{Placement, Report};
 pub use verify::answer_on_host;

@@ -17,6 +17,7 @@ mod tally;
 mod worker;
 
 use std::{
+    cell::Cell,
     fmt,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
@@ -47,7 +48,8 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
     /// Told the rows merged so far, now and then.
     pub progress: &'a dyn Fn(u64),
-    /// Asked for another device when one fails; [`no_fallback`] and [`to_the_cpu`] are answers.
+    /// Asked for another device when one fails: [`no_fallback`], [`to_the_cpu`] and [`reopened`] are answers, and
+    /// so is any function that opens one.
     pub fallback: &'a Fallback<'a>,
 }
 
@@ -65,6 +67,20 @@ pub fn no_fallback(_: &Device, _: &Error) -> Option<Device> {
 /// A [`Fallback`]: the run goes on with the CPU device, once.
 pub fn to_the_cpu(failed: &Device, _: &Error) -> Option<Device> {
     if failed.id() == "cpu" { None } else { Device::open("cpu").ok() }
+}
+
+/// A [`Fallback`]: the run goes on with the same device, opened anew, as often as that; then with the CPU
+/// device. A device that its driver will not have again (CUDA after a sticky error, in the same process) is
+/// one that cannot be opened.
+pub fn reopened(times: u32) -> impl Fn(&Device, &Error) -> Option<Device> {
+    let left = Cell::new(times);
+    move |failed, error| {
+        let again = left.get().checked_sub(1).and_then(|fewer| {
+            left.set(fewer);
+            Device::open(failed.id()).ok()
+        });
+        again.or_else(|| to_the_cpu(failed, error))
+    }
 }
 
 /// Answers `query` over `source`, on `device` as long as that works.

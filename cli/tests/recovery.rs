@@ -12,13 +12,16 @@ use serde_json::Value;
 
 use crate::{Ended, command, documents::checked, done, folder};
 
-/// The driver, where cargo has built it beside this test.
+/// The driver, where cargo has built it beside this test; `WHARF_REQUIRE=soft_cuda` asks for it.
 fn driver() -> Option<PathBuf> {
     let test = std::env::current_exe().expect("a test is a program");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
     let driver = profile.join("examples").join(format!("{DLL_PREFIX}soft_cuda{DLL_SUFFIX}"));
     if !driver.exists() {
-        eprintln!("skipped: {} is built by `cargo build -p wharf-kernels --examples`", driver.display());
+        let missing = format!("{} is built by `cargo build -p wharf-kernels --examples`", driver.display());
+        let required = std::env::var("WHARF_REQUIRE").unwrap_or_default();
+        assert!(!required.contains("soft_cuda"), "WHARF_REQUIRE asks for soft_cuda: {missing}");
+        eprintln!("SKIP {missing}");
         return None;
     }
     Some(driver)

@@ -1,0 +1,90 @@
+//! A device that is lost in the middle of a run: the same answer, each row once.
+
+use std::{cell::Cell, sync::atomic::AtomicBool};
+
+use wharf::{BackendKind, Device};
+use wharf_batch::{
+    Budget, Error, Fallback, Options, Report,
+    q6::{Query, Revenue},
+    reopened, run,
+    source::Lineitem,
+};
+
+/// Many small batches, so that there is a middle.
+const MEMORY_BYTES: u64 = 1 << 20;
+
+fn answer(device: &Device, progress: &dyn Fn(u64), fallback: &Fallback<'_>) -> Report {
+    let (source, stop) = (Lineitem::new(0.1).expect("a scale"), AtomicBool::new(false));
+    let options = Options { memory_bytes: MEMORY_BYTES, stop: &stop, progress, fallback };
+    run(device, &source, &Query::VALIDATION, &options).expect("an answer")
+}
+
+fn expected() -> (Revenue, u64) {
+    let device = Device::open("cpu").expect("always there");
+    let report = answer(&device, &|_| (), &|_, _| None);
+    assert_eq!(report.placements.len(), 1);
+    (report.answer, report.rows)
+}
+
+/// The run went from the first device to the second, and neither did all of it.
+fn moved(report: &Report, from: &str, to: &str) {
+    let [first, second] = &report.placements[..] else { panic!("{:?}", report.placements) };
+    assert_eq!((first.device.as_str(), second.device.as_str()), (from, to));
+    assert!(first.ended.is_some() && second.ended.is_none());
+    assert!(first.rows > 0 && second.rows > 0, "{:?}", report.placements);
+    assert_eq!((report.answer, report.rows), expected(), "the same bits, each row once");
+    assert_eq!(first.rows + second.rows, report.rows);
+}
+
+/// Gives the device up once some rows were merged.
+fn pulls(device: &Device) -> impl Fn(u64) {
+    let (device, pulled) = (device.clone(), Cell::new(false));
+    move |rows| {
+        if rows > 100_000 && !pulled.replace(true) {
+            device.declare_lost("pulled out");
+        }
+    }
+}
+
+#[test]
+fn a_simulated_device_that_its_script_loses_is_followed_by_a_fresh_one() {
+    let from = "sim:lose@3ms";
+    let fresh = |failed: &Device, error: &Error| {
+        assert_eq!(failed.id(), from);
+        assert!(error.to_string().contains("script of faults"), "{error}");
+        Device::open("sim").ok()
+    };
+    let report = answer(&Device::open(from).expect("it needs nothing"), &|_| (), &fresh);
+    moved(&report, from, "sim");
+}
+
+#[test]
+fn a_cpu_handle_that_is_given_up_is_followed_by_another() {
+    let device = Device::open("cpu").expect("always there");
+    let report = answer(&device, &pulls(&device), &reopened(1));
+    moved(&report, "cpu", "cpu");
+    assert!(Budget::within(MEMORY_BYTES, 1).is_ok());
+}
+
+#[test]
+fn a_gpu_that_is_given_up_is_followed_by_the_cpu() {
+    let found = Device::discover().into_iter().find(|found| found.kind == BackendKind::Wgpu);
+    let Some(found) = found else {
+        assert!(!std::env::var("WHARF_REQUIRE").unwrap_or_default().contains("wgpu"), "WHARF_REQUIRE asks for wgpu");
+        eprintln!("SKIP no wgpu adapter");
+        return;
+    };
+    let device = Device::open(&found.id).expect("it was discovered");
+    let report = answer(&device, &pulls(&device), &wharf_batch::to_the_cpu);
+    moved(&report, &found.id, "cpu");
+}
+
+#[test]
+fn a_device_is_opened_anew_so_often_and_then_left() {
+    let fallback = reopened(2);
+    let device = Device::open("sim").expect("it needs nothing");
+    let error = Error::Worker;
+    let next = || fallback(&device, &error).map(|next| next.id().to_owned());
+    assert_eq!([next(), next(), next()].map(|id| id.expect("a device")), ["sim", "sim", "cpu"]);
+    assert!(fallback(&Device::open("cpu").expect("always there"), &error).is_none(), "the CPU is the last");
+}
