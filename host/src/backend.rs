@@ -255,6 +255,22 @@ pub(crate) struct Done {
     pub(crate) form: Option<&'static str>,
 }
 
+/// What a pool of memory of a device holds: see [`Device::pools`](crate::Device::pools).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolUse {
+    /// Whose memory it is: `buffers`, `scratch of plans`, `staging blocks`, `readback`.
+    pub name: &'static str,
+    /// Bytes lent out, or with the device.
+    pub in_use_bytes: u64,
+    /// Bytes kept to be used again, which [`Device::reclaim`](crate::Device::reclaim) gives back.
+    pub idle_bytes: u64,
+    /// The most bytes that were ever in use.
+    pub high_water_bytes: u64,
+    /// The most bytes that are kept idle; what comes back beyond that is given back at once.
+    pub idle_cap_bytes: Option<u64>,
+}
+
 /// Tells the driver that there is something to reap.
 pub(crate) type Ring = Box<dyn Fn() + Send + Sync>;
 
@@ -305,6 +321,17 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
         drop(unsafe { heap::Heap::from_block(block) });
     }
 
+    /// Gives back what is kept only to be used again: idle staging memory, idle pinned blocks, scratch. Answers
+    /// how many bytes. What is lent, or with the device, stays.
+    fn reclaim(&self) -> u64 {
+        0
+    }
+
+    /// Appends what each of its pools of memory holds.
+    fn pools(&self, pools: &mut Vec<PoolUse>) {
+        let _ = pools;
+    }
+
     /// Compiles a kernel; may take long. `overrides` are complete and checked.
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId>;
 
@@ -350,6 +377,12 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// now on may still be in use by commands that are under way; they must not begin anew.
     fn abandon(&self, cause: &str) {
         let _ = cause;
+    }
+
+    /// Has the driver lose the device, where it can be told to, for tests of what follows. Nobody writes
+    /// staging memory meanwhile.
+    fn break_down(&self) -> bool {
+        false
     }
 
     /// Makes a waiting [`Backend::reap`] return soon.

@@ -1,20 +1,12 @@
 //! Typed device memory.
 
-use std::{
-    any::TypeId,
-    fmt,
-    marker::PhantomData,
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{any::TypeId, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
 use bytemuck::Pod;
 use wharf_simt::Scalar;
 
 use crate::{
+    allocate::Usage,
     backend::{MemId, Region, Token},
     dma::Engine,
     error::{Error, Result},
@@ -42,7 +34,7 @@ pub(crate) struct Allocation {
     pub(crate) read_only: bool,
     /// Bytes it counts for in the device's `in_use`.
     pub(crate) charged: u64,
-    pub(crate) in_use: Arc<AtomicU64>,
+    pub(crate) in_use: Arc<Usage>,
 }
 
 impl Allocation {
@@ -58,7 +50,7 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        self.in_use.fetch_sub(self.charged, Relaxed);
+        self.in_use.remove(self.charged);
         self.engine.release(self.resource);
     }
 }

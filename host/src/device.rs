@@ -11,7 +11,8 @@ use std::{
 };
 
 use crate::{
-    backend::{self, Backend, Capabilities, HostSpan, Lane, MemId, PipelineId, Pool},
+    allocate::Usage,
+    backend::{self, Backend, Capabilities, HostSpan, Lane, PipelineId, Pool},
     buffer::{Allocation, Buffer, Element},
     dma::{DeadLetters, DmaQueue, Engine, Fence, QueueOptions, Signal, Stall},
     error::{Error, Result},
@@ -40,13 +41,10 @@ pub(crate) struct Inner {
     pipelines: Mutex<Vec<(u64, Variants)>>,
     pub(crate) launches: Pool<backend::Launch>,
     pub(crate) scratch: Mutex<HashMap<(usize, usize), Arc<Allocation>>>,
-    in_use: Arc<AtomicU64>,
+    pub(crate) in_use: Arc<Usage>,
     /// Buffers made so far: what has no name has a number.
-    buffers: AtomicU64,
+    pub(crate) buffers: AtomicU64,
 }
-
-/// Bytes that every allocation has, so that it can be bound: an empty buffer too.
-pub(crate) const LEAST_BYTES: u64 = 16;
 
 /// A kernel with overrides, compiled or about to be.
 #[derive(Default)]
@@ -86,7 +84,7 @@ pub struct Stats {
     pub staging_bytes: u64,
     /// The most there has been.
     pub staging_high_water_bytes: u64,
-    /// Bytes of device memory that buffers hold.
+    /// Bytes of device memory that buffers hold; [`Device::pools`] says who holds what besides.
     pub buffer_bytes: u64,
 }
 
@@ -125,7 +123,8 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Limit`] over the device's `max_buffer_bytes`, [`Error::OutOfMemory`] where the
-    /// device has no more.
+    /// device has no more: after everything was given back that was kept only to be used again, and after
+    /// a moment's wait for buffers that were dropped while messages on them were under way.
     pub fn buffer<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
         Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?, None)?), len))
     }
@@ -136,45 +135,6 @@ impl Device {
     /// As [`Device::buffer`].
     pub fn buffer_named<T: Element>(&self, len: usize, name: &str) -> Result<Buffer<T>> {
         Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?, Some(name))?), len))
-    }
-
-    pub(crate) fn allocate(&self, bytes: u64, name: Option<&str>) -> Result<Allocation> {
-        let rounded = self.within_limit(bytes)?;
-        let mem = self.inner.backend.alloc(rounded, name).map_err(|e| self.with_usage(e))?;
-        Ok(self.own(mem, bytes, rounded, name))
-    }
-
-    /// The bytes rounded up to what can be bound.
-    fn within_limit(&self, bytes: u64) -> Result<u64> {
-        let limit = self.capabilities().max_buffer_bytes;
-        let rounded = bytes.max(LEAST_BYTES).checked_next_multiple_of(16).unwrap_or(u64::MAX);
-        if rounded > limit {
-            let what = format!("a buffer on {}", self.id());
-            return Err(Error::Limit { what, limit_name: "max_buffer_bytes", requested: bytes, limit });
-        }
-        Ok(rounded)
-    }
-
-    fn with_usage(&self, error: Error) -> Error {
-        match error {
-            Error::OutOfMemory { device, requested_bytes, limit_bytes, .. } => Error::OutOfMemory {
-                device,
-                requested_bytes,
-                in_use_bytes: self.inner.in_use.load(Relaxed),
-                limit_bytes,
-            },
-            other => other,
-        }
-    }
-
-    /// An owner for device memory; imported memory is charged with nothing and only read.
-    fn own(&self, mem: MemId, bytes: u64, charged: u64, name: Option<&str>) -> Allocation {
-        let (engine, in_use) = (self.inner.engine.clone(), self.inner.in_use.clone());
-        in_use.fetch_add(charged, Relaxed);
-        let number = self.inner.buffers.fetch_add(1, Relaxed);
-        let name: Arc<str> = name.map_or_else(|| format!("buffer {number}").into(), Into::into);
-        let resource = engine.register(mem, name.clone());
-        Allocation { engine, mem, resource, name, bytes, read_only: charged == 0, charged, in_use }
     }
 
     /// A read-only buffer of this data. On the CPU device data of whole multiples of 4 bytes is
@@ -307,6 +267,13 @@ impl Device {
         self.inner.engine.shared.lose(cause);
     }
 
+    /// Has the driver lose the device, where it can be told to: for tests of what follows. While memory of
+    /// [`Upload::reserve`] is held it must not be called.
+    #[doc(hidden)]
+    pub fn break_down(&self) -> bool {
+        self.inner.backend.break_down()
+    }
+
     /// A fence that the program reaches by itself, and what signals it. Queues may wait for it before it
     /// is signalled: their messages are held here and cost the device nothing.
     ///
@@ -374,7 +341,7 @@ impl Device {
             callback_panics: shared.callback_panics.load(Relaxed),
             staging_bytes,
             staging_high_water_bytes,
-            buffer_bytes: self.inner.in_use.load(Relaxed),
+            buffer_bytes: self.inner.in_use.now(),
         }
     }
 }

@@ -250,13 +250,47 @@ impl fmt::Display for TransferError {
     }
 }
 
+/// What was missing when an accepted message ran out of memory: numbers where the driver tells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shortage {
+    /// The driver's own words.
+    pub reason: Arc<str>,
+    /// Bytes that the message needed.
+    pub requested_bytes: Option<u64>,
+    /// Bytes in use at that moment, by whomever.
+    pub in_use_bytes: Option<u64>,
+    /// Bytes there are in all.
+    pub limit_bytes: Option<u64>,
+}
+
+impl Shortage {
+    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "the CPU has no driver"))]
+    pub(crate) fn new(reason: Arc<str>, requested_bytes: Option<u64>) -> Self {
+        Self { reason, requested_bytes, in_use_bytes: None, limit_bytes: None }
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        let numbers = [(self.requested_bytes, "asked"), (self.in_use_bytes, "in use"), (self.limit_bytes, "in all")];
+        for (bytes, what) in numbers {
+            if let Some(bytes) = bytes {
+                write!(f, ", {bytes} bytes {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The kinds of failure of an accepted message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// The backend ran out of memory on the way.
     #[error("out of memory: {0}")]
-    OutOfMemory(Arc<str>),
+    OutOfMemory(Shortage),
     /// It was cancelled before all of it was given to the device.
     #[error("cancelled")]
     Cancelled,

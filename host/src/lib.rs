@@ -25,6 +25,7 @@
 //! # Ok::<(), wharf::Error>(())
 //! ```
 
+mod allocate;
 mod backend;
 mod buffer;
 mod device;
@@ -50,7 +51,7 @@ pub mod trace;
 mod transfer;
 mod uniform;
 
-pub use backend::{Capabilities, Lane, Path};
+pub use backend::{Capabilities, Lane, Path, PoolUse};
 pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::{Device, Stats};
 pub use discover::Found;
@@ -59,7 +60,7 @@ pub use dma::{
     Draining, Entry, Explanation, FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats, Receipt,
     Refused, Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
 };
-pub use error::{BackendKind, Error, FailureKind, Refusal, Result, TransferError};
+pub use error::{BackendKind, Error, FailureKind, Refusal, Result, Shortage, TransferError};
 pub use graph::{Graph, Recording, Replay, Slot, Slots};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};
 pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, Op, Path, PipelineId,
-    Region, Ring, Source,
+    PoolUse, Region, Ring, Source,
 };
 use crate::{
     discover::{Door, Found, Open},
@@ -261,6 +261,14 @@ impl Backend for Cpu {
 
     fn host_free(&self, block: HostBlock) {
         self.shared.memories.host_free(block);
+    }
+
+    fn reclaim(&self) -> u64 {
+        self.shared.memories.reclaim()
+    }
+
+    fn pools(&self, pools: &mut Vec<PoolUse>) {
+        pools.push(self.shared.memories.pool());
     }
 
     fn adopts(&self, block: &HostBlock, dst: Region) -> bool {

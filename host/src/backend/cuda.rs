@@ -30,7 +30,7 @@ use self::lanes::{Queued, Worker};
 use self::launch::Launcher;
 use self::shared::{Issue, Shared, index, lock};
 use self::stream::Stream;
-use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, Source};
+use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, PoolUse, Source};
 use crate::discover::{Door, Found, Open};
 use crate::error::{BackendKind, Error, Result};
 use crate::kernel::Kernel;
@@ -173,6 +173,10 @@ impl Backend for Cuda {
     }
 
     fn free(&self, mem: MemId) {
+        if self.shared.is_lost() {
+            // Commands may be under way that nobody waits for: it is freed when the streams are finished.
+            return;
+        }
         let known = lock(&self.allocations).remove(&mem);
         assert!(known.is_some(), "{mem:?} was allocated here and not given back");
         if let Ok(_entered) = self.shared.context.enter() {
@@ -186,7 +190,17 @@ impl Backend for Cuda {
     }
 
     fn host_free(&self, block: HostBlock) {
+        // Without a context it is gone with all of it.
+        let Ok(_entered) = self.shared.context.enter() else { return };
         self.shared.blocks.give_back(block);
+    }
+
+    fn reclaim(&self) -> u64 {
+        self.shared.context.enter().map_or(0, |_entered| self.shared.blocks.reclaim())
+    }
+
+    fn pools(&self, pools: &mut Vec<PoolUse>) {
+        pools.push(self.shared.blocks.pool());
     }
 
     fn pin(&self, bytes: u64) -> Result<HostBlock> {
@@ -226,6 +240,10 @@ impl Backend for Cuda {
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
         self.shared.reap(events, timeout);
+    }
+
+    fn abandon(&self, cause: &str) {
+        self.shared.give_up(cause);
     }
 
     fn wake(&self) {

@@ -38,7 +38,7 @@ use self::{
     gpu::Gpu, memory::Memory, pipeline::Pipelines, readback::Readbacks, reap::Reaper, staging::Staging,
     submit::Submitter,
 };
-use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, Source};
+use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, PoolUse, Source};
 use crate::{
     discover::{Door, Found, Open},
     error::{BackendKind, Error, Result},
@@ -128,6 +128,16 @@ impl Backend for Wgpu {
         self.staging.put_back(block.id);
     }
 
+    fn reclaim(&self) -> u64 {
+        // Who submits now may need what it has.
+        let scratch = self.submitter.try_lock().map_or(0, |mut submitter| submitter.reclaim());
+        scratch + self.staging.let_go() + self.readbacks.reclaim()
+    }
+
+    fn pools(&self, pools: &mut Vec<PoolUse>) {
+        pools.extend([self.staging.pool(), self.readbacks.pool()]);
+    }
+
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
         self.pipelines.prepare(&self.gpu, kernel, overrides)
     }
@@ -153,6 +163,12 @@ impl Backend for Wgpu {
     fn abandon(&self, cause: &str) {
         // What is mapped stays mapped: fills and read-backs may be at it, so the device is not destroyed.
         self.gpu.signal.lose(cause);
+    }
+
+    fn break_down(&self) -> bool {
+        self.gpu.device.destroy();
+        self.gpu.signal.wake();
+        true
     }
 
     fn wake(&self) {

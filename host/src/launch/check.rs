@@ -7,9 +7,9 @@ use wharf_simt::{Access as Declared, Scalar, Slot};
 
 use super::Launch;
 use crate::{
+    allocate::LEAST_BYTES,
     backend::{Lane, Op, Region},
     buffer::Bound,
-    device::LEAST_BYTES,
     dma::Access,
     error::{Error, Result},
     grid,

@@ -11,6 +11,7 @@ pub(crate) mod graphs;
 pub(crate) mod hazards;
 pub(crate) mod held_back;
 pub(crate) mod letters;
+pub(crate) mod loss;
 pub(crate) mod promises;
 #[allow(dead_code, reason = "not every kind of device needs all of it")]
 pub(crate) mod rig;
@@ -80,6 +81,9 @@ macro_rules! contract {
                 what_still_owns_its_operation_is_sent_again
                 a_full_queue_keeps_the_letter
                 the_ring_is_bounded_in_letters_and_in_bytes
+            }
+            loss {
+                everything_in_flight_is_resolved_when_a_device_is_given_up
             }
             promises {
                 what_waits_for_a_promise_waits_until_it_is_kept

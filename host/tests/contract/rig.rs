@@ -104,8 +104,13 @@ impl Held {
     }
 
     pub(crate) fn launch(&self) -> Launch<'_> {
-        (self.close)();
         let [x, y] = &self.gate;
+        self.launch_with(x, y)
+    }
+
+    /// The same with buffers of the test's own.
+    pub(crate) fn launch_with<'a>(&'a self, x: &'a Buffer<f32>, y: &'a Buffer<f32>) -> Launch<'a> {
+        (self.close)();
         let launch = self.device.launch(self.stay).bind(x).bind(y).arg("a", self.a);
         match self.groups {
             Some(groups) => launch.groups(groups),
@@ -116,6 +121,11 @@ impl Held {
     /// Every launch that stays ends now or soon.
     pub(crate) fn release(&self) {
         (self.open)();
+    }
+
+    /// Lets so much time pass on the device's clock.
+    pub(crate) fn pass(&self, time: Duration) {
+        (self.pass)(time);
     }
 
     /// Waits until it is so, while the device goes on.

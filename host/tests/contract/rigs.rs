@@ -46,13 +46,15 @@ pub(crate) fn sim() -> Option<Rig> {
         saxpy: &SAXPY,
         thrice: &THRICE,
         fails: panics,
-        hold: || {
-            let sim = Simulation::open("launch=3600s").expect("a description");
-            Held::new(sim.device().clone(), &SAXPY).passing_by(Box::new(move |time| sim.host_work(time)))
-        },
+        hold: || simulated("launch=3600s"),
         replay_form: "one command",
         slower: 10,
     })
+}
+
+pub(crate) fn simulated(description: &str) -> Held {
+    let sim = Simulation::open(description).expect("a description");
+    Held::new(sim.device().clone(), &SAXPY).passing_by(Box::new(move |time| sim.host_work(time)))
 }
 
 #[cfg(feature = "wgpu")]

@@ -9,14 +9,15 @@
 
 #[path = "../../../host/tests/contract/all.rs"]
 mod contract;
+mod faults;
+mod loss;
 mod rig;
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use wharf::{BackendKind, Device, Error, FailureKind, Kernel, Path, Refusal, Ticket};
+use wharf::{BackendKind, Buffer, Device, Error, FailureKind, Kernel, Message, Path, Refusal, Ticket};
 use wharf_kernels::{ALL, Inputs, REDUCE_SUM_U32, SAXPY, conformance};
 
 mod graphs;
@@ -74,7 +75,7 @@ macro_rules! ignored {
 contract::contract!(ignored!);
 
 /// Those in which a device is kept busy: its door is the process's, so they go one by one.
-const HELD: [&str; 2] = ["queues::hazards::", "queues::taking_back::"];
+const HELD: [&str; 3] = ["queues::hazards::", "queues::loss::", "queues::taking_back::"];
 
 #[test]
 fn the_contract_of_the_queues_holds() {
@@ -290,30 +291,6 @@ fn source() {
 }
 
 #[test]
-fn memory_that_is_not_there_is_refused_with_numbers() {
-    on_software("memory", &[("SOFT_CUDA_MEMORY", "1048576")]);
-}
-
-#[test]
-#[ignore = "runs on the software driver"]
-fn memory() -> wharf::Result<()> {
-    let device = device();
-    let half = device.buffer::<u8>(600_000)?;
-    match device.buffer::<u8>(600_000).map(drop) {
-        Err(Error::OutOfMemory { requested_bytes: 600_000, in_use_bytes: 600_000, .. }) => {}
-        other => panic!("{other:?}"),
-    }
-    drop(half);
-    device.drain();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while device.buffer::<u8>(600_000).is_err() {
-        assert!(Instant::now() < deadline, "the memory of a dropped buffer comes back");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(())
-}
-
-#[test]
 fn a_call_that_fails_fails_its_message_and_what_reads_its_data() {
     on_software("call", &[("SOFT_CUDA_FAULT", "upload:2:2")]);
 }
@@ -337,80 +314,4 @@ fn call() -> wharf::Result<()> {
     device.upload(&x).send(vec![3.0_f32; 1000])?.wait().ok()?;
     assert_eq!(device.download(&x).wait()?[999], 3.0);
     Ok(())
-}
-
-#[test]
-fn a_sticky_error_loses_the_device_and_resolves_everything_in_time() {
-    let faults = [("launch", "20:719"), ("upload", "30:700"), ("download", "5:719")];
-    for (op, which) in faults {
-        let fault = format!("{op}:{which}");
-        on_software("loss", &[("SOFT_CUDA_FAULT", &fault), ("SOFT_CUDA_DELAY_US", "50")]);
-    }
-}
-
-#[test]
-#[ignore = "runs on the software driver"]
-fn loss() -> wharf::Result<()> {
-    let (accepted, lost, _) = flood(100)?;
-    assert!(accepted > 0 && lost > 0, "the fault was hit: {lost} of {accepted}");
-    Ok(())
-}
-
-#[test]
-fn ten_thousand_messages_are_resolved_within_a_second_of_the_loss() {
-    // The first upload and the first launch take so long that all are accepted by then.
-    on_software("many", &[("SOFT_CUDA_FAULT", "launch:1:719"), ("SOFT_CUDA_DELAY_US", "400000")]);
-}
-
-#[test]
-#[ignore = "runs on the software driver"]
-fn many() -> wharf::Result<()> {
-    let (accepted, lost, since_loss) = flood(3400)?;
-    assert!(accepted >= 10_000 && lost >= 10_000, "{lost} of {accepted}");
-    assert!(since_loss < Duration::from_secs(1), "{since_loss:?}");
-    eprintln!("{accepted} messages accepted, {lost} lost, the last resolved {since_loss:?} after the first");
-    Ok(())
-}
-
-/// Sends uploads, launches and downloads of the same buffers until they are as many rounds or refused,
-/// and collects them all. Answers how many were accepted, how many were lost, and how long after the
-/// first loss the last was resolved.
-fn flood(rounds: usize) -> wharf::Result<(usize, usize, Duration)> {
-    let device = device();
-    let (x, y) = (device.buffer::<f32>(1000)?, device.buffer::<f32>(1000)?);
-    let (mut uploads, mut launches, mut downloads) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        uploads.extend(device.upload(&x).or_refuse().send(vec![1.0_f32; 1000]).ok());
-        launches.extend(device.launch(&SAXPY).bind(&x).bind(&y).arg("a", 1.0_f32).run().ok());
-        downloads.extend(device.download(&y).or_refuse().send().ok());
-    }
-    let accepted = uploads.len() + launches.len() + downloads.len();
-    let (mut lost, mut leaked, mut first) = (0, 0, None);
-    let mut count = |result: Result<(), FailureKind>| match result {
-        Ok(()) => {}
-        Err(FailureKind::DeviceLost(why)) => {
-            assert!(why.contains("CUDA_ERROR"), "{why}");
-            first.get_or_insert_with(Instant::now);
-            lost += 1;
-        }
-        Err(FailureKind::Upstream { .. } | FailureKind::Aborted { .. }) => lost += 1,
-        Err(other) => panic!("{other}"),
-    };
-    for completion in uploads.into_iter().map(Ticket::wait).chain(downloads.into_iter().map(Ticket::wait)) {
-        match (&completion.buffer, &completion.result) {
-            (Some(buffer), _) => assert_eq!(buffer.len(), 1000, "buffers come back"),
-            (None, Err(error)) if matches!(error.kind, FailureKind::DeviceLost(_)) => leaked += 1,
-            (None, other) => panic!("no buffer, though {other:?}"),
-        }
-        count(completion.result.map_err(|error| error.kind.clone()));
-    }
-    for ticket in launches {
-        count(ticket.wait().result.map_err(|error| error.kind.clone()));
-    }
-    let since_loss = first.map_or(Duration::ZERO, |first| first.elapsed());
-    assert!(since_loss < Duration::from_secs(2), "{since_loss:?}");
-    assert!(device.stats().leaked_buffers >= leaked, "what is leaked is counted");
-    let after = device.upload(&x).send(vec![2.0; 1000]);
-    assert!(after.is_err(), "a lost device refuses, and hands the message back");
-    Ok((accepted, lost, since_loss))
 }

@@ -13,7 +13,7 @@ use std::{
 use rayon::prelude::*;
 
 use crate::{
-    backend::{HostBlock, HostSpan, MemId, Path, Region, heap::Heap},
+    backend::{HostBlock, HostSpan, MemId, Path, PoolUse, Region, heap::Heap},
     error::{Error, Result},
 };
 
@@ -91,6 +91,9 @@ impl<T> Slots<T> {
 #[derive(Debug, Default)]
 struct Blocks {
     lent: Slots<Heap>,
+    /// Bytes of those, and the most there have been.
+    lent_bytes: u64,
+    high_water: u64,
     idle: Vec<Heap>,
     idle_bytes: u64,
 }
@@ -147,15 +150,37 @@ impl Memories {
             None => Heap::zeroed(bytes).ok_or_else(|| out_of_memory(bytes))?,
         };
         let ptr = heap.ptr();
+        blocks.lent_bytes += heap.bytes();
+        blocks.high_water = blocks.high_water.max(blocks.lent_bytes);
         Ok(HostBlock { id: blocks.lent.put(heap), ptr, bytes })
     }
 
     pub(in crate::backend) fn host_free(&self, block: HostBlock) {
         let mut blocks = lock(&self.blocks);
-        let heap = blocks.lent.take(block.id).expect("a block comes back once");
+        let heap = blocks.take(block.id);
         let surplus = blocks.keep(heap);
         drop(blocks);
         drop(surplus);
+    }
+
+    /// Lets idle blocks go; answers how many bytes.
+    pub(in crate::backend) fn reclaim(&self) -> u64 {
+        let mut blocks = lock(&self.blocks);
+        let (idle, bytes) = (std::mem::take(&mut blocks.idle), std::mem::take(&mut blocks.idle_bytes));
+        drop(blocks);
+        drop(idle);
+        bytes
+    }
+
+    pub(in crate::backend) fn pool(&self) -> PoolUse {
+        let blocks = lock(&self.blocks);
+        PoolUse {
+            name: "staging blocks",
+            in_use_bytes: blocks.lent_bytes,
+            idle_bytes: blocks.idle_bytes,
+            high_water_bytes: blocks.high_water,
+            idle_cap_bytes: Some(KEPT_BYTES),
+        }
     }
 
     fn ptr(&self, region: Region) -> *mut u8 {
@@ -185,7 +210,7 @@ impl Memories {
 
     /// Makes the block the region's memory where it covers the whole allocation, else copies.
     pub(in crate::backend) fn adopt(&self, block: HostBlock, dst: Region) -> Path {
-        let heap = lock(&self.blocks).lent.take(block.id).expect("a block is submitted once");
+        let heap = lock(&self.blocks).take(block.id);
         let mut memories = lock(&self.memories);
         let memory = memories.get(dst.mem.0).expect("a buffer in use is alive");
         let (old, path) = match memory {
@@ -230,6 +255,13 @@ impl Memories {
 }
 
 impl Blocks {
+    /// The memory of a block that comes back, which it does once.
+    fn take(&mut self, id: u64) -> Heap {
+        let heap = self.lent.take(id).expect("a block is lent until it comes back");
+        self.lent_bytes -= heap.bytes();
+        heap
+    }
+
     /// Gives the block back where enough are kept: freeing memory takes time, which the lock is not held
     /// for.
     #[must_use]

@@ -98,7 +98,7 @@ impl Worker {
             return;
         }
         let started = Instant::now();
-        let (path, form) = (path(&command.op), form(&command.op));
+        let (path, form, bytes) = (path(&command.op), form(&command.op), bytes(&command.op));
         let graph = if let Op::Replay(recorded) = &command.op { Some(Arc::clone(recorded)) } else { None };
         let mut block = None;
         let given = self.give(command.op, &after, &mut block);
@@ -122,7 +122,7 @@ impl Worker {
             block = None;
         }
         issue.settle(None);
-        let outcome = Err(self.shared.judge(failure));
+        let outcome = Err(self.shared.judge(failure, bytes));
         self.watch(lane, InStream { token, issue, after, outcome, started, path, form, block, graph, of: 1 });
     }
 
@@ -133,7 +133,7 @@ impl Worker {
         }
         let end = self.shared.mark().and_then(|end| self.stream.record(&end).map(|()| Arc::new(end)));
         let quiet = end.is_ok() || self.stream.finish().is_ok();
-        let end = end.map_err(|failure| self.shared.judge(failure));
+        let end = end.map_err(|failure| self.shared.judge(failure, 0));
         let of = self.run.len() as u32;
         for (lane, mut command) in std::mem::take(&mut self.run) {
             command.issue.settle(end.as_ref().ok().cloned());
@@ -240,6 +240,18 @@ fn form(op: &Op) -> Option<&'static str> {
         Op::Launch(_) => Some("PTX"),
         Op::Replay(_) => Some("CUDA graph"),
         _ => None,
+    }
+}
+
+/// Bytes of memory that it names, where that can be told.
+fn bytes(op: &Op) -> u64 {
+    match op {
+        Op::Upload { dst: region, .. }
+        | Op::Download { src: region, .. }
+        | Op::Copy { dst: region, .. }
+        | Op::Clear { dst: region } => region.bytes,
+        Op::Launch(launch) => launch.storage.iter().map(|region| region.bytes).sum(),
+        Op::Replay(_) | Op::Nothing => 0,
     }
 }
 

@@ -11,7 +11,7 @@ use super::api::{Context, Failure};
 use super::staging::Blocks;
 use super::stream::{Mark, Marks};
 use crate::backend::{Done, Event, HostBlock, Lane, Path, Recorded, Token};
-use crate::error::FailureKind;
+use crate::error::{FailureKind, Shortage};
 
 /// Locks; a thread that panicked while it held the lock left nothing half-done in these.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -173,14 +173,27 @@ impl Shared {
         lost.is_none().then_some(lost)
     }
 
-    /// What a refused call means for its command; a sticky error also loses the device.
-    pub(super) fn judge(&self, failure: Failure) -> FailureKind {
+    /// `dma` has given the device up, and knows: nothing more is given to the streams, and no host span is
+    /// touched from here on.
+    pub(super) fn give_up(&self, cause: &str) {
+        let mut lost = self.lost.write().unwrap_or_else(PoisonError::into_inner);
+        lost.get_or_insert_with(|| cause.into());
+    }
+
+    /// What a refused call means for its command, which needed so many bytes at most; a sticky error also
+    /// loses the device. The context is current.
+    pub(super) fn judge(&self, failure: Failure, bytes: u64) -> FailureKind {
         let text: Arc<str> = format!("{}: {failure}", failure.op()).into();
         if failure.loses_device() {
             self.lose(&failure);
             FailureKind::DeviceLost(text)
         } else if failure.is_out_of_memory() {
-            FailureKind::OutOfMemory(text)
+            let memory = self.context.memory().ok();
+            FailureKind::OutOfMemory(Shortage {
+                in_use_bytes: memory.map(|(free, total)| total - free),
+                limit_bytes: memory.map(|(_, total)| total),
+                ..Shortage::new(text, Some(bytes))
+            })
         } else {
             FailureKind::Backend(text)
         }

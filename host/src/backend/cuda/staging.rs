@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::api::{self, Context, Result};
-use crate::backend::{HostBlock, HostSpan};
+use crate::backend::{HostBlock, HostSpan, PoolUse};
 
 /// Bytes of one staging buffer; there is one for each direction.
 pub(super) const STAGING_BYTES: u64 = 16 << 20;
@@ -95,12 +95,26 @@ pub(super) fn part(span: HostSpan, offset: u64) -> *mut u8 {
     unsafe { span.ptr.add(offset as usize) }
 }
 
+/// Bytes of idle blocks that are kept.
+const KEEP_BYTES: u64 = 256 << 20;
+
 /// Blocks for producers. Page-locking is slow, so blocks are kept and lent again.
 #[derive(Debug)]
 pub(super) struct Blocks {
     context: Arc<Context>,
-    /// Idle blocks by capacity, and the number that the next block is called by.
-    state: Mutex<(HashMap<u64, Vec<Idle>>, u64)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Idle blocks by capacity, and bytes of them.
+    idle: HashMap<u64, Vec<Idle>>,
+    idle_bytes: u64,
+    /// Bytes of blocks that are lent, and the most there have been.
+    lent_bytes: u64,
+    high_water: u64,
+    /// The number that the next block is called by.
+    next: u64,
 }
 
 #[derive(Debug)]
@@ -123,36 +137,83 @@ impl Blocks {
         Self { context, state: Mutex::default() }
     }
 
-    /// A block of `bytes`; the context is current.
-    pub(super) fn lend(&self, bytes: u64) -> Result<HostBlock> {
-        let capacity = capacity(bytes);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(idle) = state.0.get_mut(&capacity).and_then(Vec::pop) {
-            return Ok(HostBlock { id: idle.id, ptr: idle.address, bytes });
-        }
-        let id = state.1;
-        state.1 += 1;
-        drop(state);
-        let address = api::host_alloc(capacity)?;
-        Ok(HostBlock { id, ptr: address, bytes })
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes back a block that neither producer nor engine uses any more.
+    /// A block of `bytes`; the context is current. Where there is no more page-locked memory, idle blocks
+    /// of other sizes go first.
+    pub(super) fn lend(&self, bytes: u64) -> Result<HostBlock> {
+        let capacity = capacity(bytes);
+        let mut state = self.lock();
+        let known = state.idle.get_mut(&capacity).and_then(Vec::pop);
+        if known.is_some() {
+            state.idle_bytes -= capacity;
+        }
+        state.next += 1;
+        let id = state.next;
+        drop(state);
+        let block = match known {
+            Some(idle) => HostBlock { id: idle.id, ptr: idle.address, bytes },
+            None => HostBlock { id, ptr: self.in_need(|| api::host_alloc(capacity))?, bytes },
+        };
+        let mut state = self.lock();
+        state.lent_bytes += capacity;
+        state.high_water = state.high_water.max(state.lent_bytes);
+        Ok(block)
+    }
+
+    /// Takes back a block that neither producer nor engine uses any more; the context is current.
     pub(super) fn give_back(&self, block: HostBlock) {
-        let idle = Idle { id: block.id, address: block.ptr };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0.entry(capacity(block.bytes)).or_default().push(idle);
+        let capacity = capacity(block.bytes);
+        let mut state = self.lock();
+        state.lent_bytes -= capacity;
+        if state.idle_bytes + capacity > KEEP_BYTES {
+            drop(state);
+            // SAFETY: the block came from `lend`, and nobody uses it any more.
+            unsafe { api::host_free(block.ptr) };
+            return;
+        }
+        state.idle_bytes += capacity;
+        state.idle.entry(capacity).or_default().push(Idle { id: block.id, address: block.ptr });
+    }
+
+    /// Calls it again where it found no memory and idle blocks could be given back.
+    pub(super) fn in_need<T>(&self, call: impl Fn() -> Result<T>) -> Result<T> {
+        match call() {
+            Err(failure) if failure.is_out_of_memory() && self.reclaim() > 0 => call(),
+            other => other,
+        }
+    }
+
+    /// Gives idle blocks back to the system, and says how many bytes; the context is current.
+    pub(super) fn reclaim(&self) -> u64 {
+        let mut state = self.lock();
+        let (idle, bytes) = (std::mem::take(&mut state.idle), std::mem::take(&mut state.idle_bytes));
+        drop(state);
+        for idle in idle.into_values().flatten() {
+            // SAFETY: an idle block is nobody's.
+            unsafe { api::host_free(idle.address) };
+        }
+        bytes
+    }
+
+    pub(super) fn pool(&self) -> PoolUse {
+        let state = self.lock();
+        PoolUse {
+            name: "staging blocks",
+            in_use_bytes: state.lent_bytes,
+            idle_bytes: state.idle_bytes,
+            high_water_bytes: state.high_water,
+            idle_cap_bytes: Some(KEEP_BYTES),
+        }
     }
 }
 
 impl Drop for Blocks {
     fn drop(&mut self) {
         let Ok(_entered) = self.context.enter() else { return };
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for idle in state.0.drain().flat_map(|(_, idle)| idle) {
-            // SAFETY: an idle block is nobody's.
-            unsafe { api::host_free(idle.address) };
-        }
+        self.reclaim();
     }
 }
 

@@ -16,24 +16,37 @@ use std::{
 use wgpu::{ErrorFilter, PollError, PollType, SubmissionIndex};
 
 use super::{adapter, lock};
-use crate::error::{BackendKind, Error, FailureKind, Result};
+use crate::error::{BackendKind, Error, FailureKind, Result, Shortage};
 
 /// A driver call that failed.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
-    OutOfMemory(Arc<str>),
+    /// The driver's words, and the bytes asked for, where that is known.
+    OutOfMemory(Arc<str>, Option<u64>),
     Failed(Arc<str>),
 }
 
 impl Fault {
     pub(super) fn message(&self) -> &Arc<str> {
-        let (Self::OutOfMemory(message) | Self::Failed(message)) = self;
+        let (Self::OutOfMemory(message, _) | Self::Failed(message)) = self;
         message
+    }
+
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::OutOfMemory(..))
+    }
+
+    /// The same, of a call that asked for so many bytes.
+    pub(super) fn asking(self, bytes: u64) -> Self {
+        match self {
+            Self::OutOfMemory(message, _) => Self::OutOfMemory(message, Some(bytes)),
+            other => other,
+        }
     }
 
     pub(super) fn error(&self, op: &'static str, requested_bytes: u64) -> Error {
         match self {
-            Self::OutOfMemory(_) => {
+            Self::OutOfMemory(..) => {
                 Error::OutOfMemory { device: "wgpu".into(), requested_bytes, in_use_bytes: 0, limit_bytes: None }
             }
             Self::Failed(message) => Error::device(BackendKind::Wgpu, op, message),
@@ -44,7 +57,7 @@ impl Fault {
 impl From<Fault> for FailureKind {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::OutOfMemory(message) => Self::OutOfMemory(message),
+            Fault::OutOfMemory(message, bytes) => Self::OutOfMemory(Shortage::new(message, bytes)),
             Fault::Failed(message) => Self::Backend(message),
         }
     }
@@ -54,7 +67,7 @@ impl From<wgpu::Error> for Fault {
     fn from(error: wgpu::Error) -> Self {
         let text = one_line(&error.to_string());
         match error {
-            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory("the driver has no more".into()),
+            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory("the driver has no more".into(), None),
             wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => Self::Failed(text.into()),
         }
     }
@@ -213,8 +226,12 @@ impl Gpu {
         }
     }
 
-    /// Runs the driver's callbacks that are due, unless another thread is at it.
+    /// Runs the driver's callbacks that are due, unless another thread is at it. Not on a lost device:
+    /// wgpu would free what is mapped, and somebody may be writing there.
     pub(super) fn poll(&self) {
+        if self.signal.lost().is_some() {
+            return;
+        }
         let Ok(turn) = self.turn.try_lock() else { return };
         let outcome = catch_unwind(AssertUnwindSafe(|| self.device.poll(PollType::Poll)));
         drop(turn);

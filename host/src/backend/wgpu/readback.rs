@@ -16,7 +16,7 @@ use super::{
     gpu::{Fault, Gpu, Signal},
     lock,
 };
-use crate::backend::{HostSpan, Token};
+use crate::backend::{HostSpan, PoolUse, Token};
 
 /// Longest piece of a download: while one is copied out the device copies the next.
 pub(super) const PIECE_BYTES: u64 = 4 << 20;
@@ -97,6 +97,7 @@ pub(super) struct Readbacks {
 struct Pool {
     free: BTreeMap<u64, Vec<Buffer>>,
     busy_bytes: u64,
+    high_water: u64,
 }
 
 impl Readbacks {
@@ -119,6 +120,7 @@ impl Readbacks {
             return Ok(None);
         }
         pool.busy_bytes += capacity;
+        pool.high_water = pool.high_water.max(pool.busy_bytes);
         let known = pool.free.get_mut(&capacity).and_then(Vec::pop);
         drop(pool);
         let buffer = known.map_or_else(|| self.create(capacity), Ok).inspect_err(|_| {
@@ -136,7 +138,32 @@ impl Readbacks {
             usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
             mapped_at_creation: false,
         };
-        self.gpu.guard(|| self.gpu.device.create_buffer(&descriptor))
+        let create = || self.gpu.guard(|| self.gpu.device.create_buffer(&descriptor));
+        let made = match create() {
+            Err(fault) if fault.is_out_of_memory() && self.reclaim() > 0 => create(),
+            other => other,
+        };
+        made.map_err(|fault| fault.asking(capacity))
+    }
+
+    /// Lets idle pieces go; answers how many bytes.
+    pub(super) fn reclaim(&self) -> u64 {
+        let free = std::mem::take(&mut lock(&self.pool).free);
+        let bytes = free.iter().map(|(capacity, buffers)| capacity * buffers.len() as u64).sum();
+        drop(free);
+        self.gpu.poll();
+        bytes
+    }
+
+    pub(super) fn pool(&self) -> PoolUse {
+        let pool = lock(&self.pool);
+        PoolUse {
+            name: "readback",
+            in_use_bytes: pool.busy_bytes,
+            idle_bytes: pool.free.iter().map(|(capacity, buffers)| capacity * buffers.len() as u64).sum(),
+            high_water_bytes: pool.high_water,
+            idle_cap_bytes: None,
+        }
     }
 
     /// Waits a little for a piece to come back.

@@ -117,6 +117,10 @@ impl Reaper {
                 Some(Some(_)) if !events.is_empty() => return,
                 Some(Some(index)) => self.gpu.finished(&index, WAIT.min(left)),
             };
+            if landed && self.gpu.signal.lost().is_some() {
+                // A device that is gone takes submissions and says that they are over.
+                continue;
+            }
             if landed {
                 let flight = lock(&self.flights).pop_front().expect("only this thread takes flights");
                 self.landed.notify_all();

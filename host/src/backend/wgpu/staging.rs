@@ -18,7 +18,10 @@ use super::{
     gpu::{Fault, Gpu},
     lock,
 };
-use crate::{backend::HostBlock, error::Result};
+use crate::{
+    backend::{HostBlock, PoolUse},
+    error::Result,
+};
 
 /// Bytes of one chunk that pageable uploads go through, and of all such chunks. Small rings win: what
 /// costs is the memory that is touched, not the depth.
@@ -98,6 +101,16 @@ struct Pool {
     lent: HashMap<u64, Block>,
     /// Bytes of ring chunks that are not free.
     ring_bytes: u64,
+    /// Bytes of all blocks that are not free, and the most there have been.
+    used_bytes: u64,
+    high_water: u64,
+}
+
+impl Pool {
+    fn lend(&mut self, bytes: u64) {
+        self.used_bytes += bytes;
+        self.high_water = self.high_water.max(self.used_bytes);
+    }
 }
 
 impl Staging {
@@ -178,6 +191,7 @@ impl Staging {
         let mut pool = lock(&self.pool);
         if let Some(block) = pool.free.get_mut(&capacity).and_then(Vec::pop) {
             pool.free_bytes -= capacity;
+            pool.lend(capacity);
             return Ok(block);
         }
         pool.next += 1;
@@ -189,16 +203,45 @@ impl Staging {
             usage: BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
             mapped_at_creation: true,
         };
-        self.gpu.guard(|| {
-            let buffer = self.gpu.device.create_buffer(&descriptor);
-            let (ptr, offset) = align(mapped(&buffer).expect("the buffer was created mapped"));
-            Block { id, buffer, ptr, offset, capacity, ring: false, mapped: true }
-        })
+        let create = || {
+            self.gpu.guard(|| {
+                let buffer = self.gpu.device.create_buffer(&descriptor);
+                let (ptr, offset) = align(mapped(&buffer).expect("the buffer was created mapped"));
+                Block { id, buffer, ptr, offset, capacity, ring: false, mapped: true }
+            })
+        };
+        let made = match create() {
+            Err(fault) if fault.is_out_of_memory() && self.let_go() > 0 => create(),
+            other => other,
+        };
+        made.map_err(|fault| fault.asking(capacity)).inspect(|_| lock(&self.pool).lend(capacity))
+    }
+
+    /// Lets idle blocks go; answers how many bytes.
+    pub(super) fn let_go(&self) -> u64 {
+        let mut pool = lock(&self.pool);
+        let (free, bytes) = (std::mem::take(&mut pool.free), std::mem::take(&mut pool.free_bytes));
+        drop(pool);
+        drop(free);
+        self.gpu.poll();
+        bytes
+    }
+
+    pub(super) fn pool(&self) -> PoolUse {
+        let pool = lock(&self.pool);
+        PoolUse {
+            name: "staging blocks",
+            in_use_bytes: pool.used_bytes,
+            idle_bytes: pool.free_bytes,
+            high_water_bytes: pool.high_water,
+            idle_cap_bytes: Some(KEEP_BYTES),
+        }
     }
 
     /// A mapped block into the pool.
     fn store(&self, block: Block) {
         let mut pool = lock(&self.pool);
+        pool.used_bytes -= block.capacity;
         if block.ring {
             pool.ring_bytes -= block.capacity;
         }
@@ -235,8 +278,11 @@ impl Drop for Returning {
         let Some(mut block) = self.block.take() else { return };
         if block.locate() {
             self.staging.store(block);
-        } else if block.ring {
-            lock(&self.staging.pool).ring_bytes -= block.capacity;
+        } else {
+            let mut pool = lock(&self.staging.pool);
+            pool.used_bytes -= block.capacity;
+            pool.ring_bytes -= if block.ring { block.capacity } else { 0 };
+            drop(pool);
             self.staging.returned.notify_all();
         }
     }

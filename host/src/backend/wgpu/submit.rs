@@ -110,6 +110,11 @@ impl Submitter {
         self.flush(device);
     }
 
+    /// Lets the copies go that launches left; answers how many bytes. wgpu keeps what is in use.
+    pub(super) fn reclaim(&mut self) -> u64 {
+        self.scratch.drain(..).map(|buffer| buffer.size()).sum()
+    }
+
     fn add(&mut self, device: &Wgpu, command: Command) {
         let Command { token, op, label, .. } = command;
         let label = label.as_ref();

@@ -133,7 +133,8 @@ impl Submitter {
             usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
             mapped_at_creation: false,
         };
-        let buffer = device.gpu.guard(|| device.gpu.device.create_buffer(&descriptor))?;
+        let made = device.gpu.guard(|| device.gpu.device.create_buffer(&descriptor));
+        let buffer = made.map_err(|fault| fault.asking(bytes))?;
         self.scratch.truncate(number);
         self.scratch.push(buffer.clone());
         Ok(buffer)

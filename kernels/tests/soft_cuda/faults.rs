@@ -1,0 +1,208 @@
+//! Memory that runs out, and calls of the driver that fail.
+
+use std::time::{Duration, Instant};
+
+use wharf::{Device, Error, FailureKind, Shortage};
+use wharf_kernels::SAXPY;
+
+use crate::{device, on_software};
+
+const MIB: usize = 1 << 20;
+
+fn kind<T>(done: wharf::Completion<T>) -> Result<(), FailureKind> {
+    done.result.map_err(|error| error.kind.clone())
+}
+
+#[test]
+fn memory_that_is_not_there_is_refused_with_numbers() {
+    on_software("faults::memory", &[("SOFT_CUDA_MEMORY", "1048576"), ("SOFT_CUDA_DELAY_US", "20000")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn memory() -> wharf::Result<()> {
+    let device = device();
+    let half = device.buffer::<u8>(600_000)?;
+    match device.buffer::<u8>(600_000).map(drop) {
+        Err(Error::OutOfMemory {
+            requested_bytes: 600_000,
+            in_use_bytes: 600_000,
+            limit_bytes: Some(1_048_576),
+            ..
+        }) => {}
+        other => panic!("{other:?}"),
+    }
+    // The memory of a buffer that is dropped under way comes back when its last message is over.
+    drop(device.upload(&half).send(vec![1; 600_000])?);
+    drop(half);
+    device.buffer::<u8>(600_000).map(drop)
+}
+
+#[test]
+fn an_allocation_that_fails_once_is_tried_again() {
+    on_software("faults::again", &[("SOFT_CUDA_FAULT", "alloc:1:2,alloc:4:2")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn again() -> wharf::Result<()> {
+    let device = device();
+    let buffers: Vec<_> = (0..3).map(|_| device.buffer::<u32>(100)).collect::<Result<_, _>>()?;
+    assert_eq!(device.stats().buffer_bytes, 3 * 400);
+    device.upload(&buffers[2]).send(vec![1; 100])?.wait().ok()?;
+    Ok(())
+}
+
+/// Room for one staging ring of 16 MiB and little more.
+#[test]
+fn idle_blocks_make_room_where_page_locked_memory_runs_out() {
+    on_software("faults::pinned_memory", &[("SOFT_CUDA_PINNED", "18874368")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn pinned_memory() -> wharf::Result<()> {
+    let device = device();
+    let buffer = device.buffer::<u8>(4 * MIB)?;
+    let idle =
+        || device.pools().into_iter().find(|pool| pool.name == "staging blocks").expect("it has some").idle_bytes;
+    device.upload(&buffer).fill(|i| i as u8)?.wait().ok()?;
+    assert_eq!(idle(), 4 * MIB as u64);
+    // Pageable memory goes through the ring, for which the block makes room.
+    device.upload(&buffer).send(vec![7; 4 * MIB])?.wait().ok()?;
+    assert_eq!(idle(), 0);
+    // Neither a block nor the other direction's ring fits any more.
+    let Err(Error::OutOfMemory { requested_bytes, .. }) = device.upload(&buffer).reserve(4 * MIB).map(drop) else {
+        panic!("18 MiB are 18 MiB");
+    };
+    assert_eq!(requested_bytes, 4 * MIB as u64);
+    let down = device.download(&buffer).send()?.wait();
+    assert_eq!(down.buffer.as_ref().map(Vec::len), Some(4 * MIB), "the buffer comes back");
+    let Err(FailureKind::OutOfMemory(Shortage { requested_bytes, in_use_bytes, limit_bytes, .. })) = kind(down) else {
+        panic!("there is no ring");
+    };
+    assert_eq!((requested_bytes, in_use_bytes, limit_bytes), (Some(4 << 20), Some(4 << 20), Some(256 << 20)));
+    // The device goes on with what it has.
+    let small = device.buffer::<u8>(MIB)?;
+    let mut pinned = device.pinned::<u8>(MIB)?;
+    pinned.fill(9);
+    let back = device.upload(&small).send(pinned)?.wait().ok()?;
+    assert!(device.download(&small).into(back)?.wait().ok()?.iter().all(|&byte| byte == 9));
+    Ok(())
+}
+
+#[test]
+fn several_faults_each_fail_their_own_message() {
+    on_software("faults::several", &[("SOFT_CUDA_FAULT", "upload:2:2,launch:1:1,download:1:1,upload:4:1")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn several() -> wharf::Result<()> {
+    let device = device();
+    let [x, y] = [device.buffer::<f32>(1000)?, device.buffer::<f32>(1000)?];
+    let upload = |to| Ok::<_, Error>(kind(device.upload(to).send(vec![1.0_f32; 1000])?.wait()));
+    assert_eq!(upload(&y)?, Ok(()));
+    assert!(matches!(upload(&x)?, Err(FailureKind::OutOfMemory(_))));
+    assert_eq!(upload(&x)?, Ok(()));
+    let launch = || Ok::<_, Error>(kind(device.launch(&SAXPY).bind(&x).bind(&y).arg("a", 1.0_f32).run()?.wait()));
+    assert!(matches!(launch()?, Err(FailureKind::Backend(_))));
+    assert!(matches!(upload(&y)?, Err(FailureKind::Backend(_))));
+    assert_eq!(upload(&y)?, Ok(()));
+    assert_eq!(launch()?, Ok(()));
+    assert!(matches!(kind(device.download(&y).send()?.wait()), Err(FailureKind::Backend(_))));
+    assert!(device.download(&y).wait()?.iter().all(|&y| y == 2.0));
+    Ok(())
+}
+
+/// Each message takes two events, records them, and has them asked.
+#[test]
+fn events_that_cannot_be_had_fail_their_message() {
+    for (fault, out_of_memory) in [("event:3:2", true), ("record:3:1", false)] {
+        let words = if out_of_memory { "memory" } else { "other" };
+        on_software("faults::events", &[("SOFT_CUDA_FAULT", fault), ("FAULT_IS", words)]);
+    }
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn events() -> wharf::Result<()> {
+    let device = device();
+    let x = device.buffer::<u32>(1000)?;
+    let send = || Ok::<_, Error>(device.upload(&x).fill(|i| i as u32)?.wait());
+    let mut failures = Vec::new();
+    // Two at once, so that events are not used again.
+    for _ in 0..4 {
+        let (first, second) = (device.upload(&x).fill(|i| i as u32)?, device.clear(&x).send()?);
+        failures.extend([kind(first.wait()), kind(second.wait())].into_iter().filter_map(Result::err));
+    }
+    assert!(!failures.is_empty(), "the fault was hit");
+    let memory = std::env::var("FAULT_IS").as_deref() == Ok("memory");
+    for failure in &failures {
+        match failure {
+            FailureKind::OutOfMemory(_) => assert!(memory),
+            FailureKind::Backend(_) => assert!(!memory, "{failure}"),
+            FailureKind::Upstream { .. } => {}
+            other => panic!("{other}"),
+        }
+    }
+    send()?.ok()?;
+    assert_eq!(device.download(&x).wait()?[999], 999, "the device goes on");
+    Ok(())
+}
+
+#[test]
+fn a_sticky_error_of_a_call_loses_the_device() {
+    for fault in ["query:5:719", "record:9:700", "event:4:719"] {
+        on_software("faults::sticky", &[("SOFT_CUDA_FAULT", fault)]);
+    }
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn sticky() -> wharf::Result<()> {
+    let device = device();
+    let x = device.buffer::<u32>(1000)?;
+    let end = Instant::now() + Duration::from_secs(30);
+    let mut flying = Vec::new();
+    // Several at once, so that there are more events than two.
+    while let Ok(ticket) = device.upload(&x).or_refuse().send(vec![1; 1000]) {
+        assert!(Instant::now() < end, "the fault was hit");
+        flying.push(ticket);
+    }
+    let mut lost = false;
+    for done in flying.into_iter().map(wharf::Ticket::wait) {
+        match kind(done) {
+            Ok(()) => assert!(!lost, "nothing goes well behind the loss"),
+            Err(FailureKind::DeviceLost(why)) => {
+                assert!(why.contains("CUDA_ERROR"), "{why}");
+                lost = true;
+            }
+            Err(FailureKind::Upstream { .. } | FailureKind::Aborted { .. }) => lost = true,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(lost);
+    assert!(matches!(device.buffer::<u32>(1), Err(Error::Device { .. })), "its driver has no more memory for anybody");
+    Ok(())
+}
+
+#[test]
+fn a_device_that_cannot_have_its_streams_is_not_opened() {
+    for nth in ["1", "2", "3", "4"] {
+        on_software("faults::streams", &[("SOFT_CUDA_FAULT", &format!("stream:{nth}:2"))]);
+    }
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn streams() -> wharf::Result<()> {
+    match Device::open("cuda:0") {
+        Err(Error::Device { op, .. }) => assert_eq!(op, "create stream"),
+        other => panic!("{other:?}"),
+    }
+    // The next time there are enough.
+    let x = device().buffer::<u32>(100)?;
+    assert_eq!(x.len(), 100);
+    Ok(())
+}
