@@ -48,7 +48,7 @@ fn pulls(device: &Device) -> impl Fn(u64) {
 
 #[test]
 fn a_simulated_device_that_its_script_loses_is_followed_by_a_fresh_one() {
-    let from = "sim:lose@3ms";
+    let from = "sim:lose@700us";
     let fresh = |failed: &Device, error: &Error| {
         assert_eq!(failed.id(), from);
         assert!(error.to_string().contains("script of faults"), "{error}");
