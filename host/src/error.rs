@@ -265,7 +265,6 @@ pub struct Shortage {
 }
 
 impl Shortage {
-    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "the CPU has no driver"))]
     pub(crate) fn new(reason: Arc<str>, requested_bytes: Option<u64>) -> Self {
         Self { reason, requested_bytes, in_use_bytes: None, limit_bytes: None }
     }

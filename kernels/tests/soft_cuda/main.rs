@@ -17,7 +17,7 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 use std::process::Command;
 
-use wharf::{BackendKind, Buffer, Device, Error, FailureKind, Kernel, Message, Path, Refusal, Ticket};
+use wharf::{BackendKind, Device, Error, FailureKind, Kernel, Path, Refusal};
 use wharf_kernels::{ALL, Inputs, REDUCE_SUM_U32, SAXPY, conformance};
 
 mod graphs;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     backend::{After, Command, Done, Event, Op, Path, Source, cpu},
-    error::FailureKind,
+    error::{FailureKind, Shortage},
 };
 
 /// A command and what will go wrong with it.
@@ -84,7 +84,11 @@ impl Sim {
                 }
                 Fault::Exhaust => {
                     let words = format!("operation {number} finds no memory, says the script");
-                    planned.fails = Some(FailureKind::OutOfMemory(words.into()));
+                    planned.fails = Some(FailureKind::OutOfMemory(Shortage {
+                        in_use_bytes: Some(state.in_use),
+                        limit_bytes: Some(self.description.card.memory_bytes),
+                        ..Shortage::new(words.into(), None)
+                    }));
                 }
                 Fault::Overtaken => planned.overtaken = true,
                 Fault::Late(by) => takes = takes + by,
