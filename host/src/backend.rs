@@ -33,6 +33,7 @@ pub(crate) mod sim;
 pub(crate) mod wgpu;
 
 pub use capabilities::Capabilities;
+pub use pool::PoolUse;
 pub(crate) use pool::{Pool, Pooled};
 
 /// Names a command, a message or whatever has a slot; one that is used again has another generation.
@@ -255,22 +256,6 @@ pub(crate) struct Done {
     pub(crate) form: Option<&'static str>,
 }
 
-/// What a pool of memory of a device holds: see [`Device::pools`](crate::Device::pools).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PoolUse {
-    /// Whose memory it is: `buffers`, `scratch of plans`, `staging blocks`, `readback`.
-    pub name: &'static str,
-    /// Bytes lent out, or with the device.
-    pub in_use_bytes: u64,
-    /// Bytes kept to be used again, which [`Device::reclaim`](crate::Device::reclaim) gives back.
-    pub idle_bytes: u64,
-    /// The most bytes that were ever in use.
-    pub high_water_bytes: u64,
-    /// The most bytes that are kept idle; what comes back beyond that is given back at once.
-    pub idle_cap_bytes: Option<u64>,
-}
-
 /// Tells the driver that there is something to reap.
 pub(crate) type Ring = Box<dyn Fn() + Send + Sync>;
 
@@ -359,9 +344,10 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration);
 
     /// For backends whose submissions never wait and whose reports come from threads of their own: keeps
-    /// the ring, calls it after reports that do not come out of a call of `submit` (from the thread that
-    /// reports, which then does what they lead to), unless somebody reaps them before, and answers `true`. Such a device is reaped
-    /// without waiting, by whoever submits or reports. Called once, before everything else, if at all.
+    /// the ring and answers `true`. It calls the ring after reports that do not come out of a call of
+    /// `submit`, unless somebody reaps them before, from the thread that reports: that then does what they
+    /// lead to. Such a device is reaped without waiting, by whoever submits, waits or reports. Called once,
+    /// before everything else, if at all.
     fn report_to(&self, ring: Ring) -> bool {
         drop(ring);
         false

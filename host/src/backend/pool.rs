@@ -1,9 +1,25 @@
-//! Values whose memory is used again.
+//! Values whose memory is used again, and what pools say of what they hold.
 
 use std::{
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError},
 };
+
+/// What a pool of memory of a device holds: see [`Device::pools`](crate::Device::pools).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolUse {
+    /// Whose memory it is: `buffers`, `scratch of plans`, `staging blocks`, `readback`.
+    pub name: &'static str,
+    /// Bytes lent out, or with the device.
+    pub in_use_bytes: u64,
+    /// Bytes kept to be used again, which [`Device::reclaim`](crate::Device::reclaim) gives back.
+    pub idle_bytes: u64,
+    /// The most bytes that were ever in use.
+    pub high_water_bytes: u64,
+    /// The most bytes that are kept idle; what comes back beyond that is given back at once.
+    pub idle_cap_bytes: Option<u64>,
+}
 
 /// Idle values: what they have allocated is there for their next user. It holds as many as were ever in
 /// use at once, which the depth of the queues bounds.
