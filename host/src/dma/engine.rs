@@ -26,7 +26,7 @@ use super::{
     sync::{
         Condvar, Mutex, MutexGuard, Once,
         atomic::AtomicU64,
-        channel::{self, Receiver, Sender},
+        channel::{self, Receiver, RecvTimeoutError, Sender},
     },
     threads::spawn,
     work::{Accepted, Patience, Work},
@@ -251,7 +251,7 @@ impl Drop for Engine {
             return;
         }
         if self.shared.mode != Mode::Manual {
-            if self.ended.recv_timeout(CLOSE_TIMEOUT).is_err_and(|e| e.is_timeout()) {
+            if self.ended.recv_timeout(CLOSE_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
                 // What has no end must not keep the cores for ever.
                 self.shared.backend.abandon("its last handle is gone");
             }
