@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Device, Error, Grid, Kernel, Need, Operand, Plan, Scratch, Step, Ticket, native::Dispatch};
+use wharf::{Device, Error, Grid, Kernel, Need, Operand, Plan, Scratch, Step, Ticket};
+
+#[path = "common/hop.rs"]
+mod hop;
+
+use hop::{HOP, PASS};
 
 fn device() -> Device {
     Device::open("cpu").expect("the CPU device is always there")
@@ -45,19 +50,6 @@ fn a_timeout_may_be_for_ever() -> wharf::Result<()> {
     assert_eq!(done.ok()?, [7; 4]);
     Ok(())
 }
-
-const PASS: &str = "
-@group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read_write> y: array<u32>;
-@compute @workgroup_size(1)
-fn hop() { y[0] = x[0]; }";
-
-fn pass(dispatch: &mut Dispatch<'_>) {
-    let [x, y] = dispatch.args else { unreachable!("two bindings") };
-    y.write::<u32>()[0] = x.read::<u32>()[0];
-}
-
-static HOP: Kernel = Kernel::new("hop", PASS).with_native(pass).with_grid(Grid::Fixed([1, 1, 1]));
 
 static TWO_HOPS: Plan = Plan {
     name: "two_hops",

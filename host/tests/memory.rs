@@ -3,7 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use wharf::{Device, Error, Faults, Grid, Kernel, Operand, Plan, Scratch, Simulation, Step, native::Dispatch};
+use wharf::{Device, Error, Faults, Operand, Plan, Scratch, Simulation, Step};
+
+#[path = "common/hop.rs"]
+mod hop;
+
+use hop::HOP;
 
 const KIB: usize = 1 << 10;
 
@@ -46,19 +51,6 @@ fn memory_that_the_caller_holds_back_itself_is_not_waited_for_long() -> wharf::R
     upload.wait().ok()?;
     device.buffer::<u8>(600 * KIB).map(drop)
 }
-
-const PASS: &str = "
-@group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read_write> y: array<u32>;
-@compute @workgroup_size(1)
-fn hop() { y[0] = x[0]; }";
-
-fn pass(dispatch: &mut Dispatch<'_>) {
-    let [x, y] = dispatch.args else { unreachable!("two bindings") };
-    y.write::<u32>()[0] = x.read::<u32>()[0];
-}
-
-static HOP: Kernel = Kernel::new("hop", PASS).with_native(pass).with_grid(Grid::Fixed([1, 1, 1]));
 
 /// With 512 KiB of scratch, which the device keeps for the next launch.
 static TWO_HOPS: Plan = Plan {

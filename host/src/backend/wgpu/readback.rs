@@ -100,6 +100,12 @@ struct Pool {
     high_water: u64,
 }
 
+impl Pool {
+    fn idle_bytes(&self) -> u64 {
+        self.free.iter().map(|(capacity, buffers)| capacity * buffers.len() as u64).sum()
+    }
+}
+
 impl Readbacks {
     pub(super) fn new(gpu: Arc<Gpu>) -> Self {
         Self { gpu, pool: Mutex::default(), returned: Condvar::new() }
@@ -148,8 +154,9 @@ impl Readbacks {
 
     /// Lets idle pieces go; answers how many bytes.
     pub(super) fn reclaim(&self) -> u64 {
-        let free = std::mem::take(&mut lock(&self.pool).free);
-        let bytes = free.iter().map(|(capacity, buffers)| capacity * buffers.len() as u64).sum();
+        let mut pool = lock(&self.pool);
+        let (bytes, free) = (pool.idle_bytes(), std::mem::take(&mut pool.free));
+        drop(pool);
         drop(free);
         self.gpu.poll();
         bytes
@@ -160,7 +167,7 @@ impl Readbacks {
         PoolUse {
             name: "readback",
             in_use_bytes: pool.busy_bytes,
-            idle_bytes: pool.free.iter().map(|(capacity, buffers)| capacity * buffers.len() as u64).sum(),
+            idle_bytes: pool.idle_bytes(),
             high_water_bytes: pool.high_water,
             idle_cap_bytes: None,
         }
