@@ -111,11 +111,11 @@ pub(crate) enum Source {
     },
     /// A message's own host memory.
     Span(HostSpan),
-    /// At most [`INLINE_BYTES`], copied at accept.
-    Inline { bytes: [u8; INLINE_BYTES], len: usize },
+    /// Few bytes, copied when the message was made, in memory that it keeps until it is resolved.
+    Carried(HostSpan),
 }
 
-/// Uploads up to this many bytes travel inside their message.
+/// Uploads of host buffers up to this many bytes are copied into their message.
 pub(crate) const INLINE_BYTES: usize = 64;
 
 /// What a command does. Offsets and lengths are multiples of 4, no length is 0, and regions do not

@@ -36,6 +36,7 @@ mod queue;
 mod receipt;
 mod shared;
 mod slab;
+mod slip;
 mod small;
 mod stall;
 mod sync;
@@ -47,7 +48,8 @@ pub(crate) use engine::Engine;
 pub(crate) use hazard::{Access, Part, Resource, Touch};
 pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
-pub(crate) use work::{Patience, Work};
+pub(crate) use slip::Slip;
+pub(crate) use work::Patience;
 
 pub use batch::{Batch, Entry, Sent};
 pub use dead::{DeadLetter, DeadLetters, Requeued};

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::{
     backend::{Lane, Op, Region, Source},
     buffer::Allocation,
-    dma::{Access, Engine, Kind, Parcel, Part, Touch, Work},
+    dma::{Access, Engine, Kind, Parcel, Part, Slip, Touch},
 };
 
 /// A message to one device. It owns its host buffer `B` and keeps the device buffers that it touches
@@ -32,27 +32,39 @@ pub struct Message<B> {
 /// A message without the type of its host buffer.
 pub(crate) struct Draft {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) work: Work,
+    pub(crate) slip: Slip,
     /// Until it is accepted; then the machine keeps them.
     keep: SmallVec<[Arc<Allocation>; 4]>,
 }
 
-// Drafts are long: what describes one changes it in place, so that it is moved only where it goes.
 impl Draft {
+    /// One that does nothing yet.
+    pub(crate) fn new(engine: &Arc<Engine>, lane: Lane, bytes: u64) -> Self {
+        let mut slip = Slip::blank();
+        (slip.kind, slip.bytes) = (Kind::Work(lane), bytes);
+        Self { engine: engine.clone(), slip, keep: SmallVec::new() }
+    }
+
+    /// The message, which owns this from now on.
+    pub(crate) fn owning<B: Send + 'static>(mut self, buffer: B) -> Message<B> {
+        self.slip.parcel = Some(Parcel::new(buffer));
+        Message::typed(self)
+    }
+
     /// What it does to a device buffer.
     pub(crate) fn touch(&mut self, allocation: &Arc<Allocation>, access: Access, region: Region) {
         self.touch_part(allocation, access, Part::of(region, allocation.bytes));
     }
 
     pub(crate) fn touch_part(&mut self, allocation: &Arc<Allocation>, access: Access, part: Part) {
-        self.work.accesses.push(Touch { buffer: allocation.resource, access, part });
+        self.slip.accesses.push(Touch { buffer: allocation.resource, access, part });
         self.keep.push(allocation.clone());
     }
 
     /// The same, where it may do something to these bytes already.
     pub(crate) fn touch_again(&mut self, allocation: &Arc<Allocation>, access: Access, region: Region) {
         let (buffer, part) = (allocation.resource, Part::of(region, allocation.bytes));
-        match self.work.accesses.iter_mut().find(|known| known.buffer == buffer && known.part == part) {
+        match self.slip.accesses.iter_mut().find(|known| known.buffer == buffer && known.part == part) {
             Some(known) if access.writes() => known.access = access,
             Some(_) => {}
             None => self.touch_part(allocation, access, part),
@@ -61,45 +73,50 @@ impl Draft {
 
     /// Takes it apart: its operation, and what that does to which device buffers.
     pub(crate) fn dismantle(mut self) -> (Option<Op>, impl Iterator<Item = (Arc<Allocation>, Touch)>) {
-        let accesses = std::mem::take(&mut self.work.accesses).into_iter();
-        (self.work.op.take(), std::mem::take(&mut self.keep).into_iter().zip(accesses))
+        let accesses = std::mem::take(&mut self.slip.accesses).into_iter();
+        (self.slip.op.take(), std::mem::take(&mut self.keep).into_iter().zip(accesses))
     }
 
     pub(crate) fn label(&mut self, label: Option<&str>) {
-        self.work.label = label.map(|label| self.engine.shared.labels.intern(label));
+        if let Some(label) = label {
+            self.slip.label = Some(self.engine.shared.labels.intern(label));
+        }
+    }
+
+    /// What it does.
+    pub(crate) fn does(&mut self, op: Op) {
+        self.slip.moves = op.moves(&*self.engine.shared.backend);
+        self.slip.op = Some(op);
+    }
+
+    /// Uploads a copy of these bytes, with zeroes behind them up to the end of `dst`.
+    pub(crate) fn carries(&mut self, bytes: &[u8], dst: Region) {
+        let src = self.slip.carry(bytes, dst.bytes as usize, &self.engine.shared.small);
+        self.does(Op::Upload { src, dst });
+    }
+
+    /// The message for a queue that accepts it.
+    pub(crate) fn take(&mut self) -> Slip {
+        std::mem::take(&mut self.slip)
     }
 }
 
 impl<B: Send + 'static> Message<B> {
     pub(crate) fn new(engine: &Arc<Engine>, lane: Lane, bytes: u64, op: Op, buffer: B) -> Self {
-        let moves = op.moves(&*engine.shared.backend);
-        let work = Work {
-            queue: 0,
-            kind: Kind::Work(lane),
-            bytes,
-            op: Some(op),
-            parcel: Some(Parcel::new(buffer)),
-            small: None,
-            staging: 0,
-            label: None,
-            accesses: SmallVec::new(),
-            moves,
-            deadline: None,
-            tag: 0,
-            unsignaled: false,
-        };
-        Self { draft: Draft { engine: engine.clone(), work, keep: SmallVec::new() }, buffer: PhantomData }
+        let mut draft = Draft::new(engine, lane, bytes);
+        draft.does(op);
+        draft.owning(buffer)
     }
 
     /// Bytes that it carries: what it costs of a queue's byte credits. Launches, copies on the device
     /// and clears carry none.
     pub fn bytes(&self) -> u64 {
-        self.draft.work.bytes
+        self.draft.slip.bytes
     }
 
     /// The host buffer; the message is gone.
     pub fn into_buffer(mut self) -> B {
-        self.draft.work.parcel.take().expect("a message that was not sent has its buffer").take()
+        self.draft.slip.parcel.take().expect("a message that was not sent has its buffer").take()
     }
 }
 
@@ -117,9 +134,13 @@ impl<B> Message<B> {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Only what was not accepted still has its operation.
-        if let Some(Op::Upload { src: Source::Block(block), .. }) = self.work.op.take() {
-            self.engine.shared.staging.remove(self.work.staging);
+        // What was accepted is the engine's.
+        let Some(work) = self.slip.get() else { return };
+        if !matches!(work.op, Some(Op::Upload { src: Source::Block(_), .. })) {
+            return;
+        }
+        if let Some(Op::Upload { src: Source::Block(block), .. }) = self.slip.op.take() {
+            self.engine.shared.staging.remove(self.slip.staging);
             self.engine.shared.backend.host_free(block);
         }
     }
@@ -129,8 +150,8 @@ impl<B> fmt::Debug for Message<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
             .field("device", &self.draft.engine.shared.device)
-            .field("bytes", &self.draft.work.bytes)
-            .field("label", &self.draft.work.label)
+            .field("bytes", &self.draft.slip.bytes)
+            .field("label", &self.draft.slip.label)
             .finish_non_exhaustive()
     }
 }

@@ -54,9 +54,9 @@ pub fn take() -> Vec<Span> {
     std::mem::take(&mut SPANS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-pub(crate) fn record(receipt: &Receipt, error: Option<&Arc<TransferError>>) {
+pub(crate) fn record(receipt: impl FnOnce() -> Receipt, error: Option<&Arc<TransferError>>) {
     if ON.load(Relaxed) {
-        let span = Span { receipt: receipt.clone(), error: error.cloned() };
+        let span = Span { receipt: receipt(), error: error.cloned() };
         SPANS.lock().unwrap_or_else(PoisonError::into_inner).push(span);
     }
 }

@@ -107,8 +107,8 @@ impl<'a> Route<'a> {
     /// Says to a message what the user has said of it.
     pub(crate) fn describe(&self, draft: &mut Draft) {
         draft.label(self.label);
-        draft.work.deadline = self.deadline;
-        draft.work.tag = self.tag;
+        draft.slip.deadline = self.deadline;
+        draft.slip.tag = self.tag;
     }
 
     /// Sends through the route's queue.
@@ -117,7 +117,7 @@ impl<'a> Route<'a> {
         device: &'a Device,
         message: Message<B>,
     ) -> Result<Ticket<B>, Refused<Message<B>>> {
-        let queue = self.queue(device, message.draft.work.lane());
+        let queue = self.queue(device, message.draft.slip.lane());
         queue.send_with(message, self.patience)
     }
 }

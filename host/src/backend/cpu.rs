@@ -7,6 +7,7 @@
 use std::{
     any::Any,
     env::VarError,
+    mem,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     thread,
@@ -154,10 +155,13 @@ impl Drop for Cpu {
 
 impl Shared {
     /// Does the command; `now` is asked when it is done.
-    fn execute(&self, command: Command, started: Instant, now: impl FnOnce() -> Instant) -> Event {
-        // A native twin may panic on its data: that is this message's failure and nobody else's.
-        let mut trials = Vec::new();
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.perform(command.op, &mut trials)));
+    fn execute(&self, command: &mut Command, started: Instant, now: impl FnOnce() -> Instant) -> Event {
+        let (mut trials, op) = (Vec::new(), &mut command.op);
+        let outcome = match op {
+            // A native twin may panic on its data: that is this message's failure and nobody else's.
+            Op::Launch(_) | Op::Replay(_) => panic::catch_unwind(AssertUnwindSafe(|| self.perform(op, &mut trials))),
+            _ => Ok(self.perform(op, &mut trials)),
+        };
         let finished = now();
         let (result, path, form) = match outcome {
             Ok(Ok((path, form))) => (Ok(()), path, form),
@@ -181,13 +185,16 @@ impl Shared {
         })
     }
 
-    fn perform(&self, op: Op, trials: &mut Vec<Trial>) -> Result<(Path, Option<&'static str>), FailureKind> {
+    fn perform(&self, op: &mut Op, trials: &mut Vec<Trial>) -> Result<(Path, Option<&'static str>), FailureKind> {
         if self.memories.are_kept().load(Relaxed) {
             return Err(FailureKind::DeviceLost("given up".into()));
         }
-        match op {
+        match *op {
             Op::Nothing => Ok((Path::None, None)),
-            Op::Upload { src: Source::Block(block), dst } => Ok((self.memories.adopt(block, dst), None)),
+            Op::Upload { src: Source::Block(_), dst } => match mem::replace(op, Op::Nothing) {
+                Op::Upload { src: Source::Block(block), .. } => Ok((self.memories.adopt(block, dst), None)),
+                _ => unreachable!("just looked at"),
+            },
             Op::Upload { src: Source::Part { span, .. }, dst } => {
                 self.memories.write(dst, span, &self.pool);
                 Ok((Path::Filled, None))
@@ -196,19 +203,19 @@ impl Shared {
                 self.memories.write(dst, span, &self.pool);
                 Ok((Path::Host, None))
             }
-            Op::Upload { src: Source::Inline { bytes, len }, dst } => {
-                self.memories.write_bytes(dst, &bytes[..len]);
+            Op::Upload { src: Source::Carried(span), dst } => {
+                self.memories.write(dst, span, &self.pool);
                 Ok((Path::Inline, None))
             }
             Op::Download { src, dst } => {
                 self.memories.read(src, dst, &self.pool);
                 Ok((Path::Host, None))
             }
-            Op::Replay(recorded) => {
+            Op::Replay(ref recorded) => {
                 recorded.ops.iter().try_for_each(|op| self.inside(op, trials).map(drop))?;
                 Ok((Path::None, Some("one command")))
             }
-            op => self.inside(&op, trials),
+            ref op => self.inside(op, trials),
         }
     }
 

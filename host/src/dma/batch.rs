@@ -115,7 +115,7 @@ impl<'q> Batch<'q> {
     pub fn post<B: Send + 'static>(&mut self, message: Message<B>) -> Result<(), Refused<Message<B>>> {
         let entry = self.push(message)?;
         let draft = self.messages[entry.index].as_mut().expect("just pushed");
-        draft.work.unsignaled = true;
+        draft.slip.unsignaled = true;
         Ok(())
     }
 
@@ -175,13 +175,9 @@ impl<'q> Batch<'q> {
         let (queue, ops) = (self.queue, self.ops());
         queue.can_ever(ops)?;
         self.sent.clear();
-        let works = self.messages.iter_mut().map(|message| message.as_mut().map(|message| &mut message.work));
+        let slips = self.messages.iter_mut().map(|message| message.as_mut().map(Draft::take));
         let total = (ops, self.bytes);
-        queue.engine.send_all(queue.id, total, works, patience, &mut self.sent).map_err(|why| queue.refused(why))?;
-        for (sent, message) in self.sent.iter_mut().zip(&self.messages) {
-            // Its cell is gone when it is over.
-            sent.take_if(|_| message.as_ref().is_some_and(|message| message.work.unsignaled));
-        }
+        queue.engine.send_all(queue.id, total, slips, patience, &mut self.sent).map_err(|why| queue.refused(why))?;
         self.messages.clear();
         self.bytes = 0;
         let round = std::mem::replace(&mut self.round, next_round());

@@ -1,16 +1,12 @@
-//! What the machine does not know of a message: its operation, its host buffer, who waits for it.
+//! What the machine does not know of a message: the message itself, and who waits for it.
 
-use std::{sync::Arc, task::Waker, time::Instant};
+use std::{sync::Arc, task::Waker};
 
 use super::{
     dead::{DeadLetter, Ring},
     fence::FenceState,
-    hazard::Accesses,
-    parcel::Parcel,
-    receipt::Receipt,
-    small::Small,
+    slip::Slip,
     sync::thread::Thread,
-    work::Work,
 };
 use crate::{
     backend::{HostBlock, Op, Source, Token},
@@ -23,19 +19,9 @@ use crate::{
 pub(crate) struct Cell {
     /// Its name in the machine.
     pub(crate) message: Token,
-    /// The work, until it is submitted; what may be done twice or goes in chunks, until it is resolved.
-    pub(crate) op: Option<Op>,
-    /// What it does to which device buffers.
-    pub(crate) accesses: Accesses,
-    /// The host buffer.
-    pub(crate) parcel: Option<Parcel>,
-    /// What it uploads, where that was copied.
-    pub(crate) small: Option<Small>,
+    pub(crate) slip: Slip,
     /// The driver is given the host buffer's address.
     pub(crate) lent: bool,
-    /// Bytes of staging memory it holds until it is resolved.
-    pub(crate) staging: u64,
-    pub(crate) receipt: Option<Receipt>,
     pub(crate) waiter: Waiter,
     pub(crate) outcome: Option<Result<(), Arc<TransferError>>>,
     /// The hardware may still touch the host buffer: it is never given back.
@@ -46,8 +32,7 @@ pub(crate) struct Cell {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) result: Result<(), Arc<TransferError>>,
-    pub(crate) parcel: Option<Parcel>,
-    pub(crate) receipt: Receipt,
+    pub(crate) slip: Slip,
 }
 
 /// Takes a resolved message.
@@ -133,32 +118,23 @@ impl Ledger {
 }
 
 impl Cell {
-    /// A message's own things, in a cell that was just taken. In place, as cells are long.
-    pub(super) fn fill(&mut self, name: Token, work: &mut Work, its: Receipt) {
-        let Self { message, op, accesses, parcel, small, lent, staging, receipt, waiter, outcome, leaked } = self;
-        *message = name;
-        *lent = match &work.op {
+    /// A message, in a cell that was just taken.
+    pub(super) fn fill(&mut self, name: Token, slip: Slip) {
+        let lent = match &slip.op {
             Some(Op::Upload { src: Source::Span(_), .. } | Op::Download { .. }) => true,
             Some(Op::Replay(recorded)) => recorded.lends,
             _ => false,
         };
-        *op = work.op.take();
-        *accesses = std::mem::take(&mut work.accesses);
-        *parcel = work.parcel.take();
-        *small = work.small.take();
-        *staging = work.staging;
-        *receipt = Some(its);
-        *waiter = if work.unsignaled { Waiter::Detached } else { Waiter::Nobody };
-        *outcome = None;
-        *leaked = false;
+        let waiter = if slip.unsignaled { Waiter::Detached } else { Waiter::Nobody };
+        *self = Self { message: name, slip, lent, waiter, outcome: None, leaked: false };
     }
 
     /// The staging memory that the message has filled.
     pub(super) fn take_block(&mut self) -> Option<HostBlock> {
-        if !matches!(self.op, Some(Op::Upload { src: Source::Block(_), .. })) {
+        if !matches!(self.slip.op, Some(Op::Upload { src: Source::Block(_), .. })) {
             return None;
         }
-        match self.op.take() {
+        match self.slip.op.take() {
             Some(Op::Upload { src: Source::Block(block), .. }) => Some(block),
             _ => unreachable!("just looked at"),
         }
@@ -167,46 +143,38 @@ impl Cell {
     /// What is told of the message, once resolved.
     pub(super) fn span(&self) -> Option<Span> {
         let error = self.outcome.as_ref()?.as_ref().err().cloned();
-        Some(Span { receipt: self.receipt.clone()?, error })
+        Some(Span { receipt: self.slip.receipt(), error })
     }
 
     /// The outcome and the buffer, once resolved. Leaves the cell empty.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Resolved> {
         let result = self.outcome.take()?;
-        let parcel = self.parcel.take();
-        let parcel = if std::mem::take(&mut self.leaked) {
-            std::mem::forget(parcel);
-            None
-        } else {
-            parcel
-        };
-        let receipt = self.receipt.take().expect("a message has a receipt from accept on");
-        Some(Resolved { result, parcel, receipt })
+        let mut slip = std::mem::take(&mut self.slip);
+        if std::mem::take(&mut self.leaked) {
+            std::mem::forget(slip.parcel.take());
+        }
+        Some(Resolved { result, slip })
     }
 
     /// The end of a message that nobody asks for any more. What is to be dropped goes to `graves`: the
     /// user's drops run outside the lock.
-    pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut Ring, graves: &mut Vec<Parcel>) {
-        let Resolved { result, parcel, receipt } = self.take().expect("buried once resolved");
+    pub(crate) fn bury(&mut self, ledger: &mut Ledger, dead: &mut Ring, graves: &mut Vec<Slip>) {
+        let Resolved { result, mut slip } = self.take().expect("buried once resolved");
         ledger.in_flight -= 1;
         // What it only tells of another is a letter of its own.
         let Some(error) = result.err().filter(|error| !error.is_folded()) else {
             ledger.detached_ok += 1;
-            return graves.extend(parcel);
+            if !slip.is_plain() {
+                graves.push(slip);
+            }
+            return;
         };
         ledger.dead_lettered += 1;
-        let letter = DeadLetter {
-            error,
-            tag: receipt.tag,
-            accepted: receipt.accepted,
-            failed: receipt.delivered.unwrap_or_else(Instant::now),
+        if slip.parcel.is_none() {
             // An operation on memory that is leaked is not done again.
-            op: self.op.take().filter(|_| parcel.is_some()),
-            buffer: parcel,
-            accesses: std::mem::take(&mut self.accesses),
-            lane: receipt.lane,
-        };
-        dead.push(letter, graves);
+            slip.op = None;
+        }
+        dead.push(DeadLetter::new(error, slip), graves);
     }
 }

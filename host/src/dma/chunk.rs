@@ -27,7 +27,7 @@ impl Op {
                         Source::Part { block: block.id, offset: part.start, span: whole.part(&part) }
                     }
                     Source::Span(span) => Source::Span(span.part(&part)),
-                    Source::Part { .. } | Source::Inline { .. } => unreachable!("too small to be cut"),
+                    Source::Part { .. } | Source::Carried(_) => unreachable!("too small to be cut"),
                 };
                 Self::Upload { src, dst: of(*dst) }
             }

@@ -7,16 +7,16 @@ use super::{
     dead::{Ring, once_more},
     machine::Machine,
     model::{Action, CancelOutcome, Event, Offer, QueueId, Submit},
-    parcel::Parcel,
     permit::Waiting,
     promise::Promises,
-    receipt::Receipt,
+    receipt::Log,
     shared::Shared,
     slab::Slab,
-    work::{Accepted, Work},
+    slip::Slip,
+    work::Accepted,
 };
 use crate::{
-    backend::{Command, HostBlock, Lane, MemId, Path, Token},
+    backend::{Command, HostBlock, MemId, Token},
     trace,
 };
 
@@ -58,7 +58,7 @@ pub(super) struct Effects {
     /// Messages that a subscriber of `tracing` is told of, and whether they are dead letters.
     pub(super) traced: Vec<(trace::Span, bool)>,
     /// What nobody asks for any more: the user's values are dropped outside the lock.
-    pub(super) graves: Vec<Parcel>,
+    pub(super) graves: Vec<Slip>,
     pub(super) settled: bool,
     /// Everything is resolved, and nothing more will be accepted.
     pub(super) ended: bool,
@@ -145,25 +145,15 @@ impl Core {
                         Some(_) if in_driver => self.ledger.leaked_buffers += 1,
                         block => self.effects.blocks.extend(block),
                     }
-                    if cell.staging > 0 {
-                        shared.staging.remove(std::mem::take(&mut cell.staging));
+                    if cell.slip.staging > 0 {
+                        shared.staging.remove(std::mem::take(&mut cell.slip.staging));
                     }
                     cell.leaked = in_driver && cell.lent;
                     self.ledger.leaked_buffers += u64::from(cell.leaked);
-                    let receipt = cell.receipt.as_mut().expect("a message has a receipt");
-                    if let Some(small) = cell.small.take() {
-                        // Its operation names this memory, which is somebody else's from here on, or,
-                        // where a lost device may still read it, nobody's.
-                        cell.op = None;
-                        if in_driver {
-                            std::mem::forget(small);
-                        }
-                        if result.is_ok() {
-                            receipt.path = Path::Inline;
-                        }
-                    }
-                    receipt.delivered = Some(clock.read(shared).max(receipt.accepted));
-                    trace::record(receipt, result.as_ref().err());
+                    cell.slip.put_down(result.is_ok(), in_driver);
+                    let log = &mut cell.slip.log;
+                    log.delivered = Some(clock.read(shared)).max(log.accepted);
+                    trace::record(|| cell.slip.receipt(), result.as_ref().err());
                     let failed = result.as_ref().is_err_and(|error| !error.is_folded());
                     let is_dead = failed && matches!(cell.waiter, Waiter::Detached);
                     cell.outcome = Some(result);
@@ -179,24 +169,24 @@ impl Core {
 
     fn command(&mut self, submit: Submit, now: Instant) -> Command {
         let cell = self.cells.get_mut(self.cell_of[submit.message.index as usize]).expect("alive");
-        let receipt = cell.receipt.as_mut().expect("a message has a receipt");
+        let work = &mut *cell.slip;
         // Asked before another sender was accepted, it may be earlier.
-        receipt.submitted.get_or_insert(now.max(receipt.accepted));
+        work.log.submitted = work.log.submitted.or(Some(now).max(work.log.accepted));
         let op = match submit.part {
             None => {
-                let again = cell.op.as_ref().and_then(once_more);
-                std::mem::replace(&mut cell.op, again).expect("submitted once")
+                let again = work.op.as_ref().and_then(once_more);
+                std::mem::replace(&mut work.op, again).expect("submitted once")
             }
             // The whole stays here until the message is resolved, and with it the block of its bytes.
-            Some(part) => cell.op.as_ref().expect("there until the message is resolved").part(part),
+            Some(part) => work.op.as_ref().expect("there until the message is resolved").part(part),
         };
         Command {
             token: submit.command,
-            lane: receipt.lane.expect("only work is submitted"),
+            lane: work.lane(),
             after: self.machine.after(submit.command),
             op,
             quiet: matches!(cell.waiter, Waiter::Detached),
-            label: receipt.label.clone(),
+            label: work.label.clone(),
         }
     }
 
@@ -240,7 +230,8 @@ impl Core {
     }
 
     /// Accepts a message whose credits were taken from a queue that accepts messages.
-    pub(super) fn put(&mut self, queue: QueueId, work: &mut Work, clock: &mut Clock, shared: &Shared) -> Accepted {
+    pub(super) fn put(&mut self, queue: QueueId, mut slip: Slip, clock: &mut Clock, shared: &Shared) -> Accepted {
+        let work = &mut *slip;
         let offer = Offer {
             queue,
             kind: work.kind,
@@ -260,32 +251,8 @@ impl Core {
             self.cell_of.resize(slot + 1, name);
         }
         self.cell_of[slot] = name;
-        let lane = work.kind.lane();
-        let label = work.label.take();
-        self.cells.get_mut(name).expect("just taken").fill(
-            token,
-            work,
-            Receipt {
-                id,
-                tag: work.tag,
-                device: shared.device.clone(),
-                queue: self.machine.name(queue).clone(),
-                label,
-                lane,
-                path: Path::None,
-                why: None,
-                form: None,
-                chunks: 0,
-                together: 0,
-                bytes: if lane == Some(Lane::Compute) { 0 } else { work.bytes },
-                accepted: now,
-                submitted: None,
-                started: None,
-                finished: None,
-                delivered: None,
-                device_seconds: None,
-            },
-        );
+        work.accept(id, now, &shared.device, self.machine.name(queue));
+        self.cells.get_mut(name).expect("just taken").fill(token, slip);
         self.ledger.accept();
         self.unresolved += 1;
         Accepted { cell: name, token, id }
@@ -294,14 +261,14 @@ impl Core {
     /// When this unresolved message was accepted.
     pub(super) fn accepted(&mut self, token: Token) -> Instant {
         let cell = self.cells.get_mut(self.cell_of[token.index as usize]).expect("an unresolved message has a cell");
-        cell.receipt.as_ref().expect("a message has a receipt").accepted
+        cell.slip.log.accepted.expect("it was accepted")
     }
 
-    /// The receipt of the message that the command is part of. A late report has none: the machine
-    /// ignores it, so must this.
-    pub(super) fn receipt_of(&mut self, command: Token) -> Option<&mut Receipt> {
+    /// Where it is written down what becomes of the message that the command is part of. A late report has
+    /// none: the machine ignores it, so must this.
+    pub(super) fn log_of(&mut self, command: Token) -> Option<&mut Log> {
         let message = self.machine.message_of(command)?;
-        self.cells.get_mut(self.cell_of[message.index as usize])?.receipt.as_mut()
+        Some(&mut self.cells.get_mut(self.cell_of[message.index as usize])?.slip.log)
     }
 
     /// Cancels the message in this cell, as far as it can be; the next pump does the rest.

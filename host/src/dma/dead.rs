@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 
 use super::{
-    MessageId, cell::Waiter, core::Clock, engine::Engine, hazard::Accesses, model::Kind, parcel::Parcel, work::Work,
+    MessageId, cell::Waiter, core::Clock, engine::Engine, model::Kind, parcel::Parcel, slip::Slip, work::Work,
 };
 use crate::{
     backend::{Lane, Op, Source},
@@ -21,14 +21,17 @@ pub struct DeadLetter {
     pub accepted: Instant,
     /// When it failed.
     pub failed: Instant,
-    pub(super) buffer: Option<Parcel>,
-    /// What it was to do, where that can be done again.
-    pub(super) op: Option<Op>,
-    pub(super) accesses: Accesses,
-    pub(super) lane: Option<Lane>,
+    /// What is left of it: its operation only where that can be done again.
+    slip: Slip,
 }
 
 impl DeadLetter {
+    pub(super) fn new(error: Arc<TransferError>, slip: Slip) -> Self {
+        let (tag, log) = (slip.tag, &slip.log);
+        let accepted = log.accepted.expect("a message is accepted before it fails");
+        Self { error, tag, accepted, failed: log.delivered.unwrap_or_else(Instant::now), slip }
+    }
+
     /// The message.
     pub fn id(&self) -> MessageId {
         self.error.id
@@ -37,17 +40,18 @@ impl DeadLetter {
     /// Takes the host buffer that the message owned, if it is a `B`. It is not there where the device was
     /// lost with it, or where newer letters needed the room.
     pub fn take_buffer<B: Send + 'static>(&mut self) -> Option<B> {
-        let buffer = self.buffer.take_if(|parcel| parcel.holds::<B>())?;
+        self.slip.get()?;
+        let buffer = self.slip.parcel.take_if(|parcel| parcel.holds::<B>())?;
         // What it was to do named the buffer.
-        self.op = None;
+        self.slip.op = None;
         Some(buffer.take())
     }
 
-    /// Whether [`DeadLetters::requeue`] can send it again: uploads that still have their buffer, copies
-    /// and clears, and launches and replays that never reached the device. What was filled in place went with
+    /// Whether [`DeadLetters::requeue`] can send it again: uploads that still have their buffer or
+    /// were copied when they were made, copies and clears, and launches and replays that never reached the device. What was filled in place went with
     /// its staging memory, and a launch that ran may have written half of its output.
     pub fn can_requeue(&self) -> bool {
-        self.op.is_some()
+        self.slip.get().is_some_and(|work| work.op.is_some())
     }
 }
 
@@ -55,7 +59,7 @@ impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadLetter")
             .field("error", &self.error)
-            .field("buffer", &self.buffer.is_some())
+            .field("buffer", &self.slip.get().is_some_and(|work| work.parcel.is_some()))
             .field("can_requeue", &self.can_requeue())
             .finish_non_exhaustive()
     }
@@ -65,9 +69,7 @@ impl fmt::Debug for DeadLetter {
 pub(super) fn once_more(op: &Op) -> Option<Op> {
     match op {
         Op::Upload { src: Source::Span(span), dst } => Some(Op::Upload { src: Source::Span(*span), dst: *dst }),
-        Op::Upload { src: Source::Inline { bytes, len }, dst } => {
-            Some(Op::Upload { src: Source::Inline { bytes: *bytes, len: *len }, dst: *dst })
-        }
+        Op::Upload { src: Source::Carried(span), dst } => Some(Op::Upload { src: Source::Carried(*span), dst: *dst }),
         Op::Copy { src, dst } => Some(Op::Copy { src: *src, dst: *dst }),
         Op::Clear { dst } => Some(Op::Clear { dst: *dst }),
         Op::Upload { .. } | Op::Download { .. } | Op::Launch(_) | Op::Replay(_) | Op::Nothing => None,
@@ -91,11 +93,11 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// Adds a letter. What has to go for it is dropped by the caller, outside the lock.
-    pub(super) fn push(&mut self, letter: DeadLetter, graves: &mut Vec<Parcel>) {
+    pub(super) fn push(&mut self, letter: DeadLetter, graves: &mut Vec<Slip>) {
         if self.letters.len() == MOST {
             let oldest = self.letters.pop_front().expect("it is full");
             self.bytes -= held(&oldest);
-            graves.extend(oldest.buffer);
+            graves.push(oldest.slip);
             self.overflowed += 1;
         }
         self.bytes += held(&letter);
@@ -106,10 +108,7 @@ impl Ring {
                 break;
             }
             self.bytes -= held(letter);
-            if let Some(buffer) = letter.buffer.take() {
-                letter.op = None;
-                graves.push(buffer);
-            }
+            graves.push(std::mem::take(&mut letter.slip));
         }
     }
 
@@ -119,7 +118,7 @@ impl Ring {
     }
 
     /// Puts letters back where they were: before those that came meanwhile.
-    fn put_back(&mut self, letters: VecDeque<DeadLetter>, graves: &mut Vec<Parcel>) {
+    fn put_back(&mut self, letters: VecDeque<DeadLetter>, graves: &mut Vec<Slip>) {
         let newer = self.take();
         for letter in letters.into_iter().chain(newer) {
             self.push(letter, graves);
@@ -132,8 +131,8 @@ impl Ring {
 }
 
 fn held(letter: &DeadLetter) -> u64 {
-    let owned = letter.buffer.is_some() && letter.lane != Some(Lane::Compute);
-    if owned { letter.error.bytes } else { 0 }
+    let owns = |work: &Work| work.parcel.is_some() && work.kind != Kind::Work(Lane::Compute);
+    if letter.slip.get().is_some_and(owns) { letter.error.bytes } else { 0 }
 }
 
 /// The dead letters of a device: failures of messages that nobody waited for. See
@@ -212,34 +211,23 @@ impl<'d> DeadLetters<'d> {
     }
 
     fn resend(&self, letter: &mut DeadLetter) -> bool {
-        let (Some(lane), Some(op)) = (letter.lane, letter.op.take()) else { return false };
-        let mut work = Work {
-            queue: lane as usize,
-            kind: Kind::Work(lane),
-            bytes: if lane == Lane::Compute { 0 } else { letter.error.bytes },
-            moves: op.moves(&*self.engine.shared.backend),
-            op: Some(op),
-            parcel: letter.buffer.take().or_else(|| Some(Parcel::new(()))),
-            small: None,
-            staging: 0,
-            label: letter.error.label.clone(),
-            accesses: std::mem::take(&mut letter.accesses),
-            deadline: None,
-            tag: letter.tag,
-            unsignaled: false,
-        };
+        let Some(Work { kind: Kind::Work(lane), op: Some(op), .. }) = letter.slip.get() else { return false };
+        let (lane, moves) = (*lane, op.moves(&*self.engine.shared.backend));
+        let (queue, bytes) = (lane as usize, if lane == Lane::Compute { 0 } else { letter.error.bytes });
         let mut core = self.engine.shared.lock();
         let machine = &mut core.machine;
-        let alive = work.accesses.iter().all(|touch| machine.is_owned(touch.buffer));
-        if alive && machine.reserve(work.queue, 1, work.bytes, None).is_ok() {
-            let accepted = core.put(work.queue, &mut work, &mut Clock::default(), &self.engine.shared);
-            core.cells.get_mut(accepted.cell).expect("just put").waiter = Waiter::Detached;
-            self.engine.shared.kick(core);
-            return true;
+        let alive = letter.slip.accesses.iter().all(|touch| machine.is_owned(touch.buffer));
+        if !alive || machine.reserve(queue, 1, bytes, None).is_err() {
+            return false;
         }
-        drop(core);
-        (letter.op, letter.buffer, letter.accesses) = (work.op.take(), work.parcel.take(), work.accesses);
-        false
+        let mut slip = std::mem::take(&mut letter.slip);
+        (slip.queue, slip.bytes, slip.moves) = (queue, bytes, moves);
+        (slip.staging, slip.deadline, slip.unsignaled) = (0, None, false);
+        slip.parcel.get_or_insert_with(|| Parcel::new(()));
+        let accepted = core.put(queue, slip, &mut Clock::default(), &self.engine.shared);
+        core.cells.get_mut(accepted.cell).expect("just put").waiter = Waiter::Detached;
+        self.engine.shared.kick(core);
+        true
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    mem,
     panic::{self, AssertUnwindSafe},
     time::Duration,
 };
@@ -171,18 +172,19 @@ impl Shared {
     /// Takes the backend's reports in.
     pub(super) fn absorb(&self, events: &mut Vec<backend::Event>) {
         let mut core = self.lock();
-        for event in events.drain(..) {
+        for event in &mut *events {
             let event = match event {
-                backend::Event::Lost(cause) => Event::Lost(cause),
+                backend::Event::Lost(cause) => Event::Lost(cause.clone()),
                 backend::Event::Done(done) => {
-                    if let Some(receipt) = core.receipt_of(done.token) {
-                        receipt.add(&done);
+                    if let Some(log) = core.log_of(done.token) {
+                        log.add(done);
                     }
-                    Event::Over(done.token, done.result)
+                    Event::Over(done.token, mem::replace(&mut done.result, Ok(())))
                 }
             };
             core.take(event);
         }
+        events.clear();
         core.act_only(&mut Clock::default(), self);
         core.dirty |= core.unresolved > 0;
         let wake = core.dirty && core.asleep && self.mode == Mode::Threads;
@@ -233,8 +235,8 @@ impl Shared {
                 Wake::Callback(call) => self.call_back(call),
             }
         }
-        for parcel in effects.graves.drain(..) {
-            run_users(&self.callback_panics, || drop(parcel));
+        for slip in effects.graves.drain(..) {
+            run_users(&self.callback_panics, || drop(slip));
         }
     }
 

@@ -22,6 +22,7 @@ use super::{
     machine::Machine,
     model::{Event, Limits, QueueId},
     shared::{MANUAL_WAIT, Mode, Shared, Staging},
+    slip::Slip,
     stall::{Watch, watch_loop},
     sync::{
         Condvar, Mutex, MutexGuard, Once,
@@ -29,7 +30,7 @@ use super::{
         channel::{self, Receiver, RecvTimeoutError, Sender},
     },
     threads::spawn,
-    work::{Accepted, Patience, Work},
+    work::{Accepted, Patience},
 };
 use crate::{
     backend::{Backend, MemId, Ring, Token},
@@ -206,28 +207,38 @@ impl Engine {
         Err(refusal)
     }
 
-    /// Puts the message into its queue, taking operation and parcel out of `work`, which is untouched
-    /// where it is refused.
-    pub(crate) fn send(&self, work: &mut Work, patience: Patience<'_>) -> Result<Accepted, Refusal> {
-        let mut core = self.credit(work.queue, (1, work.bytes), patience, work.deadline)?;
+    /// Puts the message into its queue; it comes back where it is refused.
+    pub(crate) fn send(&self, slip: Slip, patience: Patience<'_>) -> Result<Accepted, (Refusal, Slip)> {
+        let queue = slip.queue;
+        let mut core = match self.credit(queue, (1, slip.bytes), patience, slip.deadline) {
+            Ok(core) => core,
+            Err(refusal) => return Err((refusal, slip)),
+        };
         let mut clock = Clock::default();
-        let accepted = core.put(work.queue, work, &mut clock, &self.shared);
+        let accepted = core.put(queue, slip, &mut clock, &self.shared);
         self.shared.kick_at(core, clock);
         Ok(accepted)
     }
 
-    /// Puts all messages into the queue, or none: `total` are the credits that they take together.
-    pub(crate) fn send_all<'w>(
+    /// Puts all messages into the queue, or none: `total` are the credits that they take together. What is
+    /// `accepted` stands where the message stood, but for those without a ticket.
+    pub(crate) fn send_all(
         &self,
         queue: QueueId,
         total: (u32, u64),
-        works: impl Iterator<Item = Option<&'w mut Work>>,
+        slips: impl Iterator<Item = Option<Slip>>,
         patience: Patience<'_>,
         accepted: &mut Vec<Option<Accepted>>,
     ) -> Result<(), Refusal> {
         let mut core = self.credit(queue, total, patience, None)?;
         let mut clock = Clock::default();
-        accepted.extend(works.map(|work| work.map(|work| core.put(queue, work, &mut clock, &self.shared))));
+        accepted.extend(slips.map(|slip| {
+            let slip = slip?;
+            let unsignaled = slip.unsignaled;
+            let accepted = core.put(queue, slip, &mut clock, &self.shared);
+            // Its cell is gone when it is over.
+            (!unsignaled).then_some(accepted)
+        }));
         self.shared.kick_at(core, clock);
         Ok(())
     }

@@ -2,18 +2,16 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use smallvec::SmallVec;
-
 use super::{
     Engine, FailPolicy, Patience,
     model::{Kind, Limits},
     parcel::Parcel,
+    slip::Slip,
     ticket::Ticket,
     work::Accepted,
 };
 use crate::{
     backend::{Backend, Capabilities, Command, Event, HostBlock, Lane, MemId, Op, PipelineId, cpu},
-    dma::Work,
     error::{FailureKind, Refusal, Result},
     kernel::Kernel,
     options::Options,
@@ -62,22 +60,10 @@ fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
     let limits = Limits { policy: FailPolicy::Continue, ..Limits::DEFAULT };
     let queue = engine.open_queue("work".into(), limits);
     let send = || {
-        let mut work = Work {
-            queue,
-            kind: Kind::Work(Lane::Compute),
-            bytes: 0,
-            op: Some(Op::Nothing),
-            parcel: Some(Parcel::new(vec![7_u8])),
-            small: None,
-            staging: 0,
-            label: None,
-            accesses: SmallVec::new(),
-            moves: 0,
-            deadline: None,
-            tag: 0,
-            unsignaled: false,
-        };
-        let Accepted { cell, id, .. } = engine.send(&mut work, Patience::Never)?;
+        let mut slip = Slip::blank();
+        (slip.queue, slip.kind, slip.op) = (queue, Kind::Work(Lane::Compute), Some(Op::Nothing));
+        slip.parcel = Some(Parcel::new(vec![7_u8]));
+        let Accepted { cell, id, .. } = engine.send(slip, Patience::Never).map_err(|(refusal, _)| refusal)?;
         Ok::<_, Refusal>(Ticket::<Vec<u8>>::new(engine.shared.clone(), cell, id))
     };
     let ticket = send().expect("accepted before the first panic");

@@ -247,6 +247,9 @@ impl Machine {
     /// Tells those that wait for the message that it is wholly with the driver, or over, or both.
     fn announce(&mut self, token: Token, sent: bool, ended: bool) {
         let message = self.messages.get_mut(token).expect("alive");
+        if message.dependants.is_empty() {
+            return;
+        }
         let lane = message.lane();
         let dependants = std::mem::take(&mut message.dependants);
         for &(name, _) in &dependants {

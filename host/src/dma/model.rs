@@ -133,11 +133,12 @@ pub(crate) struct Offer<'a> {
 pub(crate) struct Turn(pub(super) u64);
 
 /// What kind of work a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Kind {
     /// Work for the device.
     Work(Lane),
     /// Nothing but a place in the queue: over when all before it are, failed if one of them has.
+    #[default]
     Fence,
     /// In no queue: over when somebody says so.
     Promise,

@@ -1,18 +1,24 @@
 //! The host buffer that a message owns, without its type and without an allocation.
 #![expect(unsafe_code, reason = "a value is kept as bytes beside its type, so that no message allocates")]
 
-use std::{any::TypeId, fmt, mem::MaybeUninit, ptr};
+use std::{
+    any::TypeId,
+    fmt,
+    mem::{MaybeUninit, needs_drop},
+    ptr,
+};
 
 type Words = [MaybeUninit<usize>; 8];
 
 /// One value of any `Send` type of up to eight words.
 ///
-/// Invariant: `words` holds an initialised value of the type that `ty` names and `drop` drops; it
+/// Invariant: `words` holds an initialised value of the type that `ty` names and `drop`, if any, drops; it
 /// is moved out or dropped exactly once, by `take` (which forgets the parcel) or by `Drop`.
 pub(crate) struct Parcel {
     words: Words,
     ty: TypeId,
-    drop: unsafe fn(*mut Words),
+    /// `None` where dropping a value of that type does nothing.
+    drop: Option<unsafe fn(*mut Words)>,
 }
 
 // SAFETY: only `Send` values are put in (`Parcel::new`), and nothing is shared by reference.
@@ -28,8 +34,13 @@ impl Parcel {
             words,
             ty: TypeId::of::<B>(),
             // SAFETY: called once, on words that hold a `B` (invariant).
-            drop: |words| unsafe { ptr::drop_in_place(words.cast::<B>()) },
+            drop: needs_drop::<B>().then_some(|words| unsafe { ptr::drop_in_place(words.cast::<B>()) }),
         }
+    }
+
+    /// Whether dropping it runs code of the value's.
+    pub(super) fn needs_drop(&self) -> bool {
+        self.drop.is_some()
     }
 
     /// Whether the value is a `B`.
@@ -51,8 +62,10 @@ impl Parcel {
 
 impl Drop for Parcel {
     fn drop(&mut self) {
-        // SAFETY: the value is still here (invariant), and this is its only drop.
-        unsafe { (self.drop)(&raw mut self.words) }
+        if let Some(drop) = self.drop {
+            // SAFETY: the value is still here (invariant), and this is its only drop.
+            unsafe { drop(&raw mut self.words) }
+        }
     }
 }
 
@@ -71,6 +84,7 @@ mod tests {
     fn what_goes_in_comes_out() {
         assert_eq!(Parcel::new(vec![1, 2, 3]).take::<Vec<i32>>(), [1, 2, 3]);
         Parcel::new(()).take::<()>();
+        assert!(Parcel::new(vec![1]).needs_drop() && !Parcel::new(7_u64).needs_drop());
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use smallvec::SmallVec;
-
 use super::{
     engine::Engine,
     fence::Fence,
@@ -11,8 +9,9 @@ use super::{
     model::{Event, Kind, QueueId},
     parcel::Parcel,
     permit::Permit,
+    slip::Slip,
     ticket::Ticket,
-    work::{Accepted, Patience, Work},
+    work::{Accepted, Patience},
 };
 use crate::{
     error::{Error, Refusal, Result, TransferError},
@@ -97,22 +96,9 @@ impl DmaQueue {
     /// # Errors
     /// [`Error::Refused`] where the queue is closed or has failed.
     pub fn fence(&self) -> Result<Fence> {
-        let mut work = Work {
-            queue: self.id,
-            kind: Kind::Fence,
-            bytes: 0,
-            op: None,
-            parcel: Some(Parcel::new(())),
-            small: None,
-            staging: 0,
-            label: None,
-            accesses: SmallVec::new(),
-            moves: 0,
-            deadline: None,
-            tag: 0,
-            unsignaled: false,
-        };
-        let accepted = self.engine.send(&mut work, Patience::Forever).map_err(|why| self.refused(why))?;
+        let mut slip = Slip::blank();
+        (slip.queue, slip.kind, slip.parcel) = (self.id, Kind::Fence, Some(Parcel::new(())));
+        let accepted = self.engine.send(slip, Patience::Forever).map_err(|(why, _)| self.refused(why))?;
         let Accepted { cell, token, id } = accepted;
         let shared = self.engine.shared.clone();
         let fence = Fence { state: shared.fences.take(), token, shared: shared.clone(), id };
@@ -206,8 +192,7 @@ impl DmaQueue {
     /// Says so where this message has no place here, whatever the credits.
     pub(super) fn admits(&self, draft: &Draft) -> Result<()> {
         self.owned_by(&draft.engine)?;
-        let Work { op, small, .. } = &draft.work;
-        let slow = || self.engine.shared.backend.slow(op.as_ref().filter(|_| small.is_none())?);
+        let slow = || self.engine.shared.backend.slow(draft.slip.op.as_ref()?);
         if self.strict
             && let Some(why) = slow()
         {

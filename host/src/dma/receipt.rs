@@ -53,7 +53,31 @@ pub struct Receipt {
     pub device_seconds: Option<f64>,
 }
 
-impl Receipt {
+/// What becomes of a message, written down as it happens: its receipt is made of this where somebody wants
+/// one.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// The message's number.
+    pub(super) id: u64,
+    pub(super) accepted: Option<Instant>,
+    pub(super) submitted: Option<Instant>,
+    pub(super) started: Option<Instant>,
+    pub(super) finished: Option<Instant>,
+    pub(super) delivered: Option<Instant>,
+    pub(super) device_seconds: Option<f64>,
+    pub(super) path: Path,
+    pub(super) why: Option<&'static str>,
+    pub(super) form: Option<&'static str>,
+    pub(super) chunks: u32,
+    pub(super) together: u32,
+}
+
+impl Log {
+    /// A queue accepts the message.
+    pub(super) fn begin(&mut self, id: MessageId, now: Instant) {
+        *self = Self { id: id.0, accepted: Some(now), ..Self::default() };
+    }
+
     /// What the backend says of the message, or of one of its chunks.
     pub(super) fn add(&mut self, done: &Done) {
         self.started = self.started.or(done.started);
@@ -68,7 +92,9 @@ impl Receipt {
         self.why = done.why;
         self.form = done.form;
     }
+}
 
+impl Receipt {
     /// From start (where known, else submission) to finish.
     pub fn duration(&self) -> Option<Duration> {
         Some(self.finished?.saturating_duration_since(self.started.or(self.submitted)?))

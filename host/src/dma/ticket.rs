@@ -18,6 +18,7 @@ use super::{
     fence::FenceState,
     machine::Explanation,
     model::CancelOutcome,
+    parcel::Parcel,
     receipt::Receipt,
     shared::Shared,
     sync::thread,
@@ -155,15 +156,15 @@ impl<B: Send + 'static> Ticket<B> {
         self.id
     }
 
-    #[inline(always)]
     fn completion(id: MessageId, resolved: Resolved) -> Completion<B> {
-        let Resolved { result, parcel, receipt } = resolved;
-        Completion { id, tag: receipt.tag, result, buffer: parcel.map(|parcel| parcel.take()), receipt }
+        let Resolved { result, mut slip } = resolved;
+        let buffer = slip.parcel.take().map(Parcel::take);
+        Completion { id, tag: slip.tag, result, buffer, receipt: slip.receipt() }
     }
 
-    /// The completion if it is there; else leaves `waiter` to be told. Who `waits` waits for no doorbell.
-    #[inline(always)]
-    fn collect(&mut self, waiter: Waiter, waits: bool) -> Option<Completion<B>> {
+    /// The outcome if it is there; else leaves `waiter` to be told. Who `waits` waits for no doorbell.
+    #[inline]
+    fn collect(&mut self, waiter: Waiter, waits: bool) -> Option<Resolved> {
         let shared = self.shared.as_ref().expect("a ticket is asked before its outcome is taken");
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
@@ -173,7 +174,7 @@ impl<B: Send + 'static> Ticket<B> {
             core.cells.free(self.cell);
             drop(core);
             self.shared = None;
-            return Some(Self::completion(self.id, resolved));
+            return Some(resolved);
         }
         let old = std::mem::replace(&mut cell.waiter, waiter);
         let message = cell.message;
@@ -185,26 +186,26 @@ impl<B: Send + 'static> Ticket<B> {
 
     /// Waits until the message is resolved.
     pub fn wait(mut self) -> Completion<B> {
-        if let Some(completion) = self.collect_soon() {
-            return completion;
-        }
+        let mut resolved = self.collect_soon();
         loop {
-            if let Some(completion) = self.collect(Waiter::Thread(thread::current()), true) {
-                return completion;
+            if let Some(resolved) = resolved {
+                return Self::completion(self.id, resolved);
             }
-            self.pause(None);
+            resolved = self.collect(Waiter::Thread(thread::current()), true);
+            if resolved.is_none() {
+                self.pause(None);
+            }
         }
     }
 
-    /// The completion if it comes while it is worth looking out for.
-    #[inline(always)]
-    fn collect_soon(&mut self) -> Option<Completion<B>> {
+    /// The outcome if it comes while it is worth looking out for.
+    fn collect_soon(&mut self) -> Option<Resolved> {
         let shared = self.shared.clone().expect("a ticket is asked before its outcome is taken");
         let mut end = None;
         loop {
             let seen = shared.resolved.load(Relaxed);
-            if let Some(completion) = self.collect(Waiter::Nobody, true) {
-                return Some(completion);
+            if let Some(resolved) = self.collect(Waiter::Nobody, true) {
+                return Some(resolved);
             }
             let end = *end.get_or_insert_with(|| shared.spin_end());
             if !end.is_some_and(|end| Instant::now() < end && shared.look_about(seen, end)) {
@@ -226,13 +227,13 @@ impl<B: Send + 'static> Ticket<B> {
         let backend = self.shared.as_ref().expect("a ticket is asked before its outcome is taken").backend.clone();
         let Some(end) = backend.now().checked_add(timeout) else { return Ok(self.wait()) };
         if !timeout.is_zero()
-            && let Some(completion) = self.collect_soon()
+            && let Some(resolved) = self.collect_soon()
         {
-            return Ok(completion);
+            return Ok(Self::completion(self.id, resolved));
         }
         loop {
-            if let Some(completion) = self.collect(Waiter::Thread(thread::current()), true) {
-                return Ok(completion);
+            if let Some(resolved) = self.collect(Waiter::Thread(thread::current()), true) {
+                return Ok(Self::completion(self.id, resolved));
             }
             let left = end.saturating_duration_since(backend.now());
             if left.is_zero() {
@@ -247,7 +248,10 @@ impl<B: Send + 'static> Ticket<B> {
     /// # Errors
     /// The ticket, where it is not.
     pub fn try_take(mut self) -> Result<Completion<B>, Self> {
-        self.collect(Waiter::Nobody, false).ok_or(self)
+        match self.collect(Waiter::Nobody, false) {
+            Some(resolved) => Ok(Self::completion(self.id, resolved)),
+            None => Err(self),
+        }
     }
 
     /// Calls `f` with the completion, on the device's callback thread. `f` may send messages and
@@ -318,7 +322,7 @@ impl<B: Send + 'static> Future for Ticket<B> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ticket = self.get_mut();
         match ticket.collect(Waiter::Task(context.waker().clone()), true) {
-            Some(completion) => Poll::Ready(completion),
+            Some(resolved) => Poll::Ready(Self::completion(ticket.id, resolved)),
             None => Poll::Pending,
         }
     }

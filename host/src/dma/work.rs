@@ -1,4 +1,4 @@
-//! What a sender hands in, and what it gets.
+//! A message: what a sender hands in, what becomes of it, and what its receiver is handed.
 
 use std::{
     sync::Arc,
@@ -11,22 +11,29 @@ use super::{
     model::{Kind, QueueId},
     parcel::Parcel,
     permit::Permit,
-    small::Small,
+    receipt::{Log, Receipt},
+    small::{Small, SmallPool},
 };
-use crate::backend::{Lane, Op, Token};
+use crate::backend::{HostSpan, Lane, Op, Source, Token};
 
-/// A message that has not been accepted yet.
-#[derive(Debug)]
+/// A message from where it is described to where its outcome is handed out, but for what the machine keeps
+/// of it. It is long, so it lies in a [`Slip`](super::Slip), and what is known of it is written there.
+#[derive(Debug, Default)]
 pub(crate) struct Work {
     pub(crate) queue: QueueId,
     pub(crate) kind: Kind,
     pub(crate) bytes: u64,
+    /// What it does, until it is submitted; what may be done twice or goes in chunks, until it is resolved.
     pub(crate) op: Option<Op>,
+    /// The host buffer.
     pub(crate) parcel: Option<Parcel>,
     /// Bytes of staging memory that come back when it is resolved.
     pub(crate) staging: u64,
-    /// What it uploads, where that was copied.
-    pub(crate) small: Option<Small>,
+    /// What it uploads, where that was copied and is not so little that it lies in `room`.
+    small: Option<Small>,
+    room: Vec<u8>,
+    /// What it uploads lies in one of these two.
+    carries: bool,
     pub(crate) label: Option<Arc<str>>,
     /// What it does to which device buffers.
     pub(crate) accesses: Accesses,
@@ -38,14 +45,104 @@ pub(crate) struct Work {
     pub(crate) tag: u64,
     /// It has no ticket: its outcome is told by the next message of its queue that has one.
     pub(crate) unsignaled: bool,
+    pub(super) log: Log,
+    /// The names of its device and its queue, or of those of the message before it in this memory: they seldom
+    /// change, and to count their owners costs as much as to write down all else.
+    device: Option<Arc<str>>,
+    queue_name: Option<Arc<str>>,
 }
 
+/// Bytes that a message carries in memory of its own.
+const ROOM: usize = 128;
+
 impl Work {
+    /// Makes it a message that has nothing of the one before; what that one has allocated stays.
+    pub(super) fn blank(&mut self) {
+        let Self { queue, kind, bytes, op, parcel, staging, small, carries, label, accesses, moves, .. } = self;
+        (*queue, *kind, *bytes, *staging, *carries, *moves) = (0, Kind::default(), 0, 0, false, 0);
+        *op = None;
+        *parcel = None;
+        *small = None;
+        *label = None;
+        accesses.clear();
+        (self.deadline, self.tag, self.unsignaled) = (None, 0, false);
+        self.log = Log::default();
+    }
+
     /// The lane of work that is for the device.
     pub(crate) fn lane(&self) -> Lane {
         match self.kind {
             Kind::Work(lane) => lane,
             Kind::Fence | Kind::Promise => unreachable!("a fence is no work for the device"),
+        }
+    }
+
+    /// Copies what it uploads, and fills up to `padded` bytes with zeroes. It stays where it is until the
+    /// message is gone.
+    pub(crate) fn carry(&mut self, bytes: &[u8], padded: usize, pool: &Arc<SmallPool>) -> Source {
+        let room = if padded <= ROOM {
+            // Memory of its own and no part of this one: its address is good while this is borrowed.
+            self.room.resize(ROOM, 0);
+            &mut self.room[..padded]
+        } else {
+            &mut self.small.insert(pool.take(padded)).as_mut_slice()[..padded]
+        };
+        room[..bytes.len()].copy_from_slice(bytes);
+        room[bytes.len()..].fill(0);
+        self.carries = true;
+        Source::Carried(HostSpan { ptr: room.as_mut_ptr(), bytes: padded as u64, pinned: false })
+    }
+
+    /// It is over. What it carried is somebody else's from here on, unless it may be sent again, or a lost
+    /// device may still read it: then it is nobody's.
+    pub(super) fn put_down(&mut self, went_well: bool, in_driver: bool) {
+        if !self.carries {
+            return;
+        }
+        if in_driver {
+            std::mem::forget(std::mem::take(&mut self.room));
+            std::mem::forget(self.small.take());
+        } else if went_well {
+            self.small = None;
+        } else {
+            return;
+        }
+        self.op = None;
+    }
+
+    /// A queue accepts it.
+    pub(super) fn accept(&mut self, id: MessageId, now: Instant, device: &Arc<str>, queue: &Arc<str>) {
+        self.log.begin(id, now);
+        for (known, name) in [(&mut self.device, device), (&mut self.queue_name, queue)] {
+            if !known.as_ref().is_some_and(|known| Arc::ptr_eq(known, name)) {
+                *known = Some(name.clone());
+            }
+        }
+    }
+
+    /// What is known of it once it is accepted.
+    pub(super) fn receipt(&self) -> Receipt {
+        const ACCEPTED: &str = "a message is accepted before there is a receipt";
+        let (lane, log) = (self.kind.lane(), &self.log);
+        Receipt {
+            id: MessageId(log.id),
+            tag: self.tag,
+            device: self.device.clone().expect(ACCEPTED),
+            queue: self.queue_name.clone().expect(ACCEPTED),
+            label: self.label.clone(),
+            lane,
+            path: log.path,
+            why: log.why,
+            form: log.form,
+            chunks: log.chunks,
+            together: log.together,
+            bytes: if lane == Some(Lane::Compute) { 0 } else { self.bytes },
+            accepted: log.accepted.expect(ACCEPTED),
+            submitted: log.submitted,
+            started: log.started,
+            finished: log.finished,
+            delivered: log.delivered,
+            device_seconds: log.device_seconds,
         }
     }
 }

@@ -51,7 +51,7 @@ impl<'d> Recording<'d> {
                 let (other, own) = (&draft.engine.shared.device, self.device.id());
                 return Err(Error::argument(what(), format!("is for {other}, the graph is for {own}")));
             }
-            match &draft.work.op {
+            match &draft.slip.op {
                 Some(Op::Launch(_) | Op::Copy { .. } | Op::Clear { .. } | Op::Nothing) => {}
                 // Left whole, so that what it holds goes back.
                 _ => return Err(Error::argument(what(), "is no launch, no copy and no clear")),

@@ -67,13 +67,13 @@ impl<'a, T: Element> Fill<'a, T> {
             let staging = block.bytes;
             let op = Op::Upload { src: Source::Block(block), dst: region };
             let mut message = Message::new(engine, Lane::Upload, region.bytes, op, ());
-            message.draft.work.staging = staging;
+            message.draft.slip.staging = staging;
             message
         };
         message.draft.touch(&self.to.allocation, Access::Overwrite, region);
         message.draft.label(label);
-        message.draft.work.deadline = deadline;
-        message.draft.work.tag = tag;
+        message.draft.slip.deadline = deadline;
+        message.draft.slip.tag = tag;
         Ok(self.permit.send(message)?)
     }
 }

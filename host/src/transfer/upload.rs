@@ -2,13 +2,13 @@
 
 use super::{Fill, GRAIN, Route, fill::Target, own, region, routed, writable};
 use crate::{
-    backend::{HostSpan, INLINE_BYTES, Lane, Op, Region, Source},
+    backend::{INLINE_BYTES, Lane, Op, Region, Source},
     buffer::{Buffer, Element},
     device::Device,
     dma::{Access, Refused, Ticket},
     error::{Error, Result},
     host_memory::HostBuffer,
-    message::Message,
+    message::{Draft, Message},
 };
 
 /// An upload that is being described; see [`Device::upload`].
@@ -69,34 +69,28 @@ impl<'a, T: Element> Upload<'a, T> {
         };
         let bytes = size_of_val(buffer.as_slice()) as u64;
         let engine = &self.device.inner.engine;
-        let mut staging = 0;
-        let src = if bytes == 0 {
-            None
+        let mut draft = Draft::new(engine, Lane::Upload, bytes);
+        if bytes == 0 {
+            draft.does(Op::Nothing);
         } else if bytes as usize <= INLINE_BYTES {
-            let mut inline = [0; INLINE_BYTES];
-            inline[..bytes as usize].copy_from_slice(bytemuck::cast_slice(buffer.as_slice()));
-            Some(Source::Inline { bytes: inline, len: region.bytes as usize })
+            draft.carries(bytemuck::cast_slice(buffer.as_slice()), region);
         } else if bytes == region.bytes {
-            Some(Source::Span(buffer.place()))
+            // The bytes stay where they are: moving a `HostBuffer` moves its handle only.
+            draft.does(Op::Upload { src: Source::Span(buffer.place()), dst: region });
         } else {
             // An odd end: the last grain is completed in staging memory.
-            match self.device.inner.backend.host_alloc(region.bytes) {
-                Ok(mut block) => {
-                    staging = block.bytes;
-                    engine.shared.staging.add(staging);
-                    block.as_mut_slice()[..bytes as usize].copy_from_slice(bytemuck::cast_slice(buffer.as_slice()));
-                    Some(Source::Block(block))
-                }
+            let mut block = match self.device.inner.backend.host_alloc(region.bytes) {
+                Ok(block) => block,
                 Err(error) => return Err(Refused { error, buffer }),
-            }
-        };
-        // The bytes stay where they are: moving a `HostBuffer` moves its handle only.
-        let op = src.map_or(Op::Nothing, |src| Op::Upload { src, dst: region });
-        let mut message = Message::new(engine, Lane::Upload, bytes, op, buffer);
-        message.draft.work.staging = staging;
-        message.draft.touch(&self.to.allocation, Access::Overwrite, region);
-        self.route.describe(&mut message.draft);
-        Ok(message)
+            };
+            engine.shared.staging.add(block.bytes);
+            block.as_mut_slice()[..bytes as usize].copy_from_slice(bytemuck::cast_slice(buffer.as_slice()));
+            draft.slip.staging = block.bytes;
+            draft.does(Op::Upload { src: Source::Block(block), dst: region });
+        }
+        draft.touch(&self.to.allocation, Access::Overwrite, region);
+        self.route.describe(&mut draft);
+        Ok(draft.owning(buffer))
     }
 
     /// Copies the elements and sends the copy: the slice is the caller's again when this returns. Up to
@@ -125,36 +119,22 @@ impl<'a, T: Element> Upload<'a, T> {
         let region = self.region(data.len())?;
         let engine = &self.device.inner.engine;
         let bytes: &[u8] = bytemuck::cast_slice(data);
-        let (len, padded) = (bytes.len(), region.bytes as usize);
-        let message = |op| Message::new(engine, Lane::Upload, region.bytes, op, ());
-        let upload = |src| Op::Upload { src, dst: region };
-        let mut message = if len == 0 {
-            message(Op::Nothing)
-        } else if len <= INLINE_BYTES {
-            let mut inline = [0; INLINE_BYTES];
-            inline[..len].copy_from_slice(bytes);
-            message(upload(Source::Inline { bytes: inline, len: padded }))
-        } else if len <= self.route.queue(self.device, Lane::Upload).inline_max {
-            let mut small = engine.shared.small.take(padded);
-            let room = &mut small.as_mut_slice()[..padded];
-            room[..len].copy_from_slice(bytes);
-            room[len..].fill(0);
-            let span = HostSpan { ptr: room.as_mut_ptr(), bytes: region.bytes, pinned: false };
-            let mut message = message(upload(Source::Span(span)));
-            message.draft.work.small = Some(small);
-            message
+        let len = bytes.len();
+        let mut draft = Draft::new(engine, Lane::Upload, region.bytes);
+        if len == 0 {
+            draft.does(Op::Nothing);
+        } else if len <= INLINE_BYTES || len <= self.route.queue(self.device, Lane::Upload).inline_max {
+            draft.carries(bytes, region);
         } else {
             let mut block = self.device.inner.backend.host_alloc(region.bytes)?;
             engine.shared.staging.add(block.bytes);
             block.as_mut_slice()[..len].copy_from_slice(bytes);
-            let staging = block.bytes;
-            let mut message = message(upload(Source::Block(block)));
-            message.draft.work.staging = staging;
-            message
-        };
-        message.draft.touch(&self.to.allocation, Access::Overwrite, region);
-        self.route.describe(&mut message.draft);
-        Ok(message)
+            draft.slip.staging = block.bytes;
+            draft.does(Op::Upload { src: Source::Block(block), dst: region });
+        }
+        draft.touch(&self.to.allocation, Access::Overwrite, region);
+        self.route.describe(&mut draft);
+        Ok(draft.owning(()))
     }
 
     /// Writes the rest of the buffer from element [`at`](Upload::at) on, in place in staging memory:

@@ -86,7 +86,7 @@ impl Books {
 fn small(op: &Op) -> Option<u64> {
     let bytes = match op {
         Op::Nothing => 0,
-        Op::Upload { src: Source::Span(_) | Source::Part { .. } | Source::Inline { .. }, dst: region }
+        Op::Upload { src: Source::Span(_) | Source::Part { .. } | Source::Carried(_), dst: region }
         | Op::Download { src: region, .. }
         | Op::Copy { dst: region, .. }
         | Op::Clear { dst: region } => region.bytes,
@@ -125,14 +125,14 @@ impl Lanes {
     pub(super) fn submit(
         &self,
         batch: &mut Vec<Command>,
-        execute: impl Fn(Command, Instant, &dyn Fn() -> Instant) -> Event,
+        execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
     ) {
         let mut books = self.lock();
         let (first, mut left, mut began) = (books.events.len(), AT_ONCE_BYTES, None);
         let (mut queued, mut sleepers) = (false, [false; 3]);
-        for command in batch.drain(..) {
+        for mut command in batch.drain(..) {
             if self.run == Run::AtOnce {
-                let event = execute(command, Instant::now(), &Instant::now);
+                let event = execute(&mut command, Instant::now(), &Instant::now);
                 books.events.push(event);
                 continue;
             }
@@ -141,7 +141,7 @@ impl Lanes {
             left -= bytes.unwrap_or(0);
             if bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(&command) {
                 let began = *began.get_or_insert_with(Instant::now);
-                let event = execute(command, began, &|| began);
+                let event = execute(&mut command, began, &|| began);
                 books.events.push(event);
             } else {
                 books.begin(&command);
@@ -174,13 +174,13 @@ impl Lanes {
 
     /// The thread of a lane. `execute` is given the command, when it begins, and what to ask for the time of
     /// its end.
-    pub(super) fn run(&self, lane: usize, execute: impl Fn(Command, Instant, &dyn Fn() -> Instant) -> Event) {
+    pub(super) fn run(&self, lane: usize, execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event) {
         let (mut brief, mut grace) = (Brief::default(), Grace::default());
         let (mut burst, mut ended) = (VecDeque::with_capacity(BURST), Vec::with_capacity(BURST));
         while self.take(lane, &mut burst, &mut grace) {
             let mut now = Instant::now();
             let mut told = now;
-            while let Some(command) = burst.pop_front() {
+            while let Some(mut command) = burst.pop_front() {
                 if small(&command.op).is_none() && !brief.knows(&command.op) {
                     // What is over is told of before anything begins that may take long.
                     self.report(lane, &mut ended, &mut grace, now);
@@ -188,7 +188,7 @@ impl Lanes {
                     told = now;
                 }
                 let (token, what) = (command.token, brief.key(&command.op));
-                let event = execute(command, now, &Instant::now);
+                let event = execute(&mut command, now, &Instant::now);
                 if let Event::Done(done) = &event {
                     brief.learn(what, done.finished.saturating_duration_since(now));
                     // The next begins where this one ends: to read the clock again would cost as much.

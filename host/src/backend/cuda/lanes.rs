@@ -16,7 +16,7 @@ use super::launch::Launcher;
 use super::shared::{InStream, Issue, Shared};
 use super::stream::{Mark, Stream};
 use super::transfer::{Landing, Unload, Uploader, download};
-use crate::backend::{Command, HostBlock, HostSpan, Lane, Op, Path, Source};
+use crate::backend::{Command, HostBlock, Lane, Op, Path, Source};
 
 /// A command on its way to its lane's thread.
 #[derive(Debug)]
@@ -189,11 +189,7 @@ impl Worker {
                 // is lost before that it is never freed.
                 unsafe { stream.upload(dst.mem.0 + dst.offset, span.ptr, dst.bytes)? };
             }
-            (Work::Upload(uploader), Op::Upload { src: Source::Span(span), dst }) => {
-                uploader.pageable(shared, stream, span, dst)?;
-            }
-            (Work::Upload(uploader), Op::Upload { src: Source::Inline { mut bytes, len }, dst }) => {
-                let span = HostSpan { ptr: bytes.as_mut_ptr(), bytes: len as u64, pinned: false };
+            (Work::Upload(uploader), Op::Upload { src: Source::Span(span) | Source::Carried(span), dst }) => {
                 uploader.pageable(shared, stream, span, dst)?;
             }
             (Work::Compute { launcher, .. }, op @ (Op::Launch(_) | Op::Copy { .. } | Op::Clear { .. })) => {
@@ -259,7 +255,7 @@ fn path(op: &Op) -> Path {
     match op {
         Op::Upload { src: Source::Block(_) | Source::Part { .. }, .. } => Path::Filled,
         Op::Upload { src: Source::Span(span), .. } | Op::Download { dst: span, .. } if span.pinned => Path::Pinned,
-        Op::Upload { src: Source::Inline { .. }, .. } => Path::Inline,
+        Op::Upload { src: Source::Carried(_), .. } => Path::Inline,
         Op::Upload { src: Source::Span(_), .. } | Op::Download { .. } => Path::Staged,
         Op::Copy { .. } | Op::Clear { .. } => Path::Device,
         Op::Launch(_) | Op::Replay(_) | Op::Nothing => Path::None,

@@ -205,8 +205,8 @@ impl Sim {
                 self.memories.write(dst, span, pool);
                 (Path::Pinned, None)
             }
-            Op::Upload { src: Source::Inline { bytes, len }, dst } => {
-                self.memories.write_bytes(dst, &bytes[..len]);
+            Op::Upload { src: Source::Carried(span), dst } => {
+                self.memories.write(dst, span, pool);
                 (Path::Inline, None)
             }
             Op::Download { src, dst } => {

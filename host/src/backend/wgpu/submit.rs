@@ -134,8 +134,7 @@ impl Submitter {
             Op::Upload { src: Source::Span(span), dst } => {
                 self.stage(device, token, label, span, dst).map(|()| Path::Staged)
             }
-            Op::Upload { src: Source::Inline { mut bytes, .. }, dst } => {
-                let span = HostSpan { ptr: bytes.as_mut_ptr(), bytes: dst.bytes, pinned: false };
+            Op::Upload { src: Source::Carried(span), dst } => {
                 self.stage(device, token, label, span, dst).map(|()| Path::Inline)
             }
             Op::Download { src, dst } => self.fetch(device, token, label, src, dst).map(|()| Path::Staged),
@@ -367,7 +366,7 @@ fn staged_bytes(command: &Command) -> u64 {
 
 fn staged(op: &Op) -> u64 {
     match op {
-        Op::Upload { src: Source::Span(_) | Source::Inline { .. }, dst } => dst.bytes,
+        Op::Upload { src: Source::Span(_) | Source::Carried(_), dst } => dst.bytes,
         Op::Replay(recorded) => recorded.ops.iter().map(staged).sum(),
         _ => 0,
     }

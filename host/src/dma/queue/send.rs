@@ -156,9 +156,9 @@ impl DmaQueue {
         mut message: Message<B>,
         patience: Patience<'_>,
     ) -> Result<MessageId, Refused<Message<B>>> {
-        message.draft.work.unsignaled = true;
+        message.draft.slip.unsignaled = true;
         self.put(message, patience).map(|accepted| accepted.id).map_err(|mut refused| {
-            refused.buffer.draft.work.unsignaled = false;
+            refused.buffer.draft.slip.unsignaled = false;
             refused
         })
     }
@@ -180,10 +180,10 @@ impl DmaQueue {
         if let Err(error) = self.admits(&message.draft) {
             return Err(Refused { error, buffer: message });
         }
-        message.draft.work.queue = self.id;
-        match self.engine.send(&mut message.draft.work, patience) {
-            Ok(accepted) => Ok(accepted),
-            Err(why) => Err(Refused { error: self.refused(why), buffer: message }),
-        }
+        message.draft.slip.queue = self.id;
+        self.engine.send(message.draft.take(), patience).map_err(|(why, slip)| {
+            message.draft.slip = slip;
+            Refused { error: self.refused(why), buffer: message }
+        })
     }
 }
