@@ -134,6 +134,9 @@ pub(crate) enum Op {
     Launch(Pooled<Launch>),
     /// Several of those before, one after the other.
     Replay(Arc<Recorded>),
+    /// Uploads of [`Source::Carried`], each a message's, in the order of these: only for a backend that
+    /// [joins](Backend::joins) them. All are done or none.
+    Joined(Pooled<Vec<Op>>),
     /// No work: a message of no bytes or no workgroups, which still takes its place in the order.
     Nothing,
 }
@@ -173,7 +176,6 @@ pub(crate) struct Command {
     pub(crate) after: After,
     pub(crate) op: Op,
     /// Nobody waits for it alone: its end may be reported with that of a later command of its lane.
-    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only on CUDA an end costs a call"))]
     pub(crate) quiet: bool,
     #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "drivers show it"))]
     pub(crate) label: Option<Arc<str>>,
@@ -324,6 +326,12 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn slow(&self, op: &Op) -> Option<&'static str> {
         let _ = op;
         None
+    }
+
+    /// Messages at most whose small uploads travel in one command, as [`Op::Joined`]: for backends to which a
+    /// command costs more than what it moves.
+    fn joins(&self) -> u32 {
+        1
     }
 
     /// Whether [`Backend::submit`] may wait for what only [`Backend::reap`] gives back: then the two need

@@ -77,10 +77,9 @@ impl Draft {
         (self.slip.op.take(), std::mem::take(&mut self.keep).into_iter().zip(accesses))
     }
 
+    #[inline]
     pub(crate) fn label(&mut self, label: Option<&str>) {
-        if let Some(label) = label {
-            self.slip.label = Some(self.engine.shared.labels.intern(label));
-        }
+        self.slip.label = label.map(|label| self.engine.shared.labels.intern(label));
     }
 
     /// What it does.
@@ -92,7 +91,7 @@ impl Draft {
     /// Uploads a copy of these bytes, with zeroes behind them up to the end of `dst`.
     pub(crate) fn carries(&mut self, bytes: &[u8], dst: Region) {
         let src = self.slip.carry(bytes, dst.bytes as usize, &self.engine.shared.small);
-        self.does(Op::Upload { src, dst });
+        (self.slip.moves, self.slip.op) = (dst.bytes, Some(Op::Upload { src, dst }));
     }
 
     /// The message for a queue that accepts it.

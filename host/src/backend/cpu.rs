@@ -180,7 +180,7 @@ impl Shared {
             device_seconds: None,
             path,
             why: (path == Path::Host).then_some("the device's memory is the host's"),
-            together: 1,
+            together: lanes::messages(&command.op),
             form,
         })
     }
@@ -210,6 +210,10 @@ impl Shared {
             Op::Download { src, dst } => {
                 self.memories.read(src, dst, &self.pool);
                 Ok((Path::Host, None))
+            }
+            Op::Joined(ref mut ops) => {
+                ops.iter_mut().try_for_each(|op| self.perform(op, trials).map(drop))?;
+                Ok((Path::Inline, None))
             }
             Op::Replay(ref recorded) => {
                 recorded.ops.iter().try_for_each(|op| self.inside(op, trials).map(drop))?;
@@ -292,6 +296,10 @@ impl Backend for Cpu {
     fn report_to(&self, ring: Ring) -> bool {
         self.shared.lanes.answer(ring);
         true
+    }
+
+    fn joins(&self) -> u32 {
+        64
     }
 
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {

@@ -125,8 +125,9 @@ impl Cell {
             Some(Op::Replay(recorded)) => recorded.lends,
             _ => false,
         };
-        let waiter = if slip.unsignaled { Waiter::Detached } else { Waiter::Nobody };
-        *self = Self { message: name, slip, lent, waiter, outcome: None, leaked: false };
+        debug_assert!(self.slip.get().is_none() && self.outcome.is_none() && !self.leaked, "it was taken from");
+        self.waiter = if slip.unsignaled { Waiter::Detached } else { Waiter::Nobody };
+        (self.message, self.slip, self.lent) = (name, slip, lent);
     }
 
     /// The staging memory that the message has filled.

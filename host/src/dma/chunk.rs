@@ -11,7 +11,7 @@ impl Op {
             Self::Upload { src: Source::Block(block), dst } if backend.adopts(block, *dst) => 0,
             Self::Upload { dst, .. } | Self::Clear { dst } => dst.bytes,
             Self::Download { src, .. } | Self::Copy { src, .. } => src.bytes,
-            Self::Launch(_) | Self::Replay(_) | Self::Nothing => 0,
+            Self::Launch(_) | Self::Replay(_) | Self::Joined(_) | Self::Nothing => 0,
         }
     }
 
@@ -27,14 +27,15 @@ impl Op {
                         Source::Part { block: block.id, offset: part.start, span: whole.part(&part) }
                     }
                     Source::Span(span) => Source::Span(span.part(&part)),
-                    Source::Part { .. } | Source::Carried(_) => unreachable!("too small to be cut"),
+                    Source::Carried(span) => Source::Carried(span.part(&part)),
+                    Source::Part { .. } => unreachable!("is one"),
                 };
                 Self::Upload { src, dst: of(*dst) }
             }
             Self::Download { src, dst } => Self::Download { src: of(*src), dst: dst.part(&part) },
             Self::Copy { src, dst } => Self::Copy { src: of(*src), dst: of(*dst) },
             Self::Clear { dst } => Self::Clear { dst: of(*dst) },
-            Self::Launch(_) | Self::Replay(_) | Self::Nothing => unreachable!("moves nothing"),
+            Self::Launch(_) | Self::Replay(_) | Self::Joined(_) | Self::Nothing => unreachable!("moves nothing"),
         }
     }
 }

@@ -4,19 +4,18 @@ use std::{sync::atomic::Ordering::Relaxed, time::Instant};
 
 use super::{
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
-    dead::{Ring, once_more},
+    dead::Ring,
     machine::Machine,
     model::{Action, CancelOutcome, Event, Offer, QueueId, Submit},
     permit::Waiting,
     promise::Promises,
-    receipt::Log,
     shared::Shared,
     slab::Slab,
     slip::Slip,
     work::Accepted,
 };
 use crate::{
-    backend::{Command, HostBlock, MemId, Token},
+    backend::{Command, Done, HostBlock, MemId, Op, Pool, Token},
     trace,
 };
 
@@ -34,6 +33,8 @@ pub(crate) struct Core {
     /// Tasks that wait for credits.
     pub(super) tasks: Waiting,
     pub(super) actions: Vec<Action>,
+    /// Lists of operations that travel in one command.
+    joined: Pool<Vec<Op>>,
     pub(super) effects: Effects,
     pub(super) unresolved: u64,
     /// There may be something to submit.
@@ -99,6 +100,7 @@ impl Core {
             promises: Promises::default(),
             tasks: Waiting::default(),
             actions: Vec::new(),
+            joined: Pool::default(),
             effects: Effects::default(),
             unresolved: 0,
             dirty: false,
@@ -126,7 +128,13 @@ impl Core {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Submit(submit) => batch.push(self.command(submit, clock.read(shared))),
+                Action::Submit(submit) => {
+                    let now = clock.read(shared);
+                    match batch.last_mut() {
+                        Some(before) if before.token == submit.command => self.join(before, &submit, now),
+                        _ => batch.push(self.command(submit, now)),
+                    }
+                }
                 Action::Free(resource) => self.effects.mems.push(self.mem_of[resource.index as usize]),
                 Action::Kept { token, result } => {
                     let fence = self.promises.remove(&token).expect("an open promise has a fence");
@@ -170,15 +178,9 @@ impl Core {
     fn command(&mut self, submit: Submit, now: Instant) -> Command {
         let cell = self.cells.get_mut(self.cell_of[submit.message.index as usize]).expect("alive");
         let work = &mut *cell.slip;
-        // Asked before another sender was accepted, it may be earlier.
-        work.log.submitted = work.log.submitted.or(Some(now).max(work.log.accepted));
         let op = match submit.part {
-            None => {
-                let again = work.op.as_ref().and_then(once_more);
-                std::mem::replace(&mut work.op, again).expect("submitted once")
-            }
-            // The whole stays here until the message is resolved, and with it the block of its bytes.
-            Some(part) => work.op.as_ref().expect("there until the message is resolved").part(part),
+            None => work.whole(now),
+            Some(part) => work.part(part, now),
         };
         Command {
             token: submit.command,
@@ -188,6 +190,20 @@ impl Core {
             quiet: matches!(cell.waiter, Waiter::Detached),
             label: work.label.clone(),
         }
+    }
+
+    /// The command takes in what another message does.
+    fn join(&mut self, command: &mut Command, other: &Submit, now: Instant) {
+        if !matches!(command.op, Op::Joined(_)) {
+            let mut ops = self.joined.take();
+            ops.clear();
+            ops.push(std::mem::replace(&mut command.op, Op::Nothing));
+            command.op = Op::Joined(ops);
+        }
+        let Op::Joined(ops) = &mut command.op else { unreachable!("just made") };
+        let cell = self.cells.get_mut(self.cell_of[other.message.index as usize]).expect("alive");
+        command.quiet &= matches!(cell.waiter, Waiter::Detached);
+        ops.push(cell.slip.whole(now));
     }
 
     /// Tells whoever waits that the message in this cell is resolved.
@@ -226,7 +242,9 @@ impl Core {
 
     /// Tasks that wait for credits are to look again.
     pub(super) fn call_waiting(&mut self) {
-        self.effects.wakes.extend(self.tasks.take().map(Wake::Task));
+        if !self.tasks.is_empty() {
+            self.effects.wakes.extend(self.tasks.take().map(Wake::Task));
+        }
     }
 
     /// Accepts a message whose credits were taken from a queue that accepts messages.
@@ -241,6 +259,7 @@ impl Core {
             label: work.label.clone(),
             deadline: work.deadline,
             unsignaled: work.unsignaled,
+            joins: work.carries(),
         };
         let (token, id) = self.machine.accept_paid(&offer);
         let now = clock.read(shared);
@@ -264,11 +283,14 @@ impl Core {
         cell.slip.log.accepted.expect("it was accepted")
     }
 
-    /// Where it is written down what becomes of the message that the command is part of. A late report has
-    /// none: the machine ignores it, so must this.
-    pub(super) fn log_of(&mut self, command: Token) -> Option<&mut Log> {
-        let message = self.machine.message_of(command)?;
-        Some(&mut self.cells.get_mut(self.cell_of[message.index as usize])?.slip.log)
+    /// Writes down what the backend says of a command. A late report is of no message: the machine ignores it,
+    /// so must this.
+    pub(super) fn write_down(&mut self, done: &Done) {
+        for message in self.machine.messages_of(done.token) {
+            if let Some(cell) = self.cells.get_mut(self.cell_of[message.index as usize]) {
+                cell.slip.log.add(done);
+            }
+        }
     }
 
     /// Cancels the message in this cell, as far as it can be; the next pump does the rest.

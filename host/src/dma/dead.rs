@@ -72,7 +72,8 @@ pub(super) fn once_more(op: &Op) -> Option<Op> {
         Op::Upload { src: Source::Carried(span), dst } => Some(Op::Upload { src: Source::Carried(*span), dst: *dst }),
         Op::Copy { src, dst } => Some(Op::Copy { src: *src, dst: *dst }),
         Op::Clear { dst } => Some(Op::Clear { dst: *dst }),
-        Op::Upload { .. } | Op::Download { .. } | Op::Launch(_) | Op::Replay(_) | Op::Nothing => None,
+        Op::Upload { .. } | Op::Download { .. } => None,
+        Op::Launch(_) | Op::Replay(_) | Op::Joined(_) | Op::Nothing => None,
     }
 }
 

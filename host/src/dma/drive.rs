@@ -176,9 +176,7 @@ impl Shared {
             let event = match event {
                 backend::Event::Lost(cause) => Event::Lost(cause.clone()),
                 backend::Event::Done(done) => {
-                    if let Some(log) = core.log_of(done.token) {
-                        log.add(done);
-                    }
+                    core.write_down(done);
                     Event::Over(done.token, mem::replace(&mut done.result, Ok(())))
                 }
             };

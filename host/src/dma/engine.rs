@@ -78,7 +78,7 @@ impl Engine {
             },
             spin: options.spin,
             resolved: AtomicU64::new(0),
-            core: Mutex::new(Core::new(Machine::new(device.clone(), most))),
+            core: Mutex::new(Core::new(Machine::new(device.clone(), most, backend.joins()))),
             driver: Baton::default(),
             teller: Baton::default(),
             device,

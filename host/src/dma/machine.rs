@@ -52,6 +52,8 @@ use settle::root_of;
 pub(crate) struct Machine {
     device: Arc<str>,
     max_in_driver: u32,
+    /// Messages that may travel in one command.
+    max_joined: u32,
     in_driver: u32,
     /// Bytes that the driver has, by lane.
     lanes: [u64; 3],
@@ -82,10 +84,11 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(device: Arc<str>, max_in_driver: u32) -> Self {
+    pub(crate) fn new(device: Arc<str>, max_in_driver: u32, max_joined: u32) -> Self {
         Self {
             device,
             max_in_driver,
+            max_joined,
             in_driver: 0,
             lanes: [0; 3],
             shut: [0; 3],
@@ -178,9 +181,10 @@ impl Machine {
         unresolved
     }
 
-    /// The message that a command of the backend is part of, unless its end was reported.
-    pub(crate) fn message_of(&self, command: Token) -> Option<Token> {
-        self.commands.get(command).map(|command| command.message)
+    /// The messages that a command of the backend is of, unless its end was reported.
+    pub(crate) fn messages_of(&self, command: Token) -> impl Iterator<Item = Token> + '_ {
+        let first = self.commands.get(command).map(|command| command.message);
+        std::iter::successors(first, |&token| self.messages.get(token)?.next)
     }
 
     /// When [`Event::Tick`] is due, at the latest.
@@ -247,9 +251,6 @@ impl Machine {
     /// Tells those that wait for the message that it is wholly with the driver, or over, or both.
     fn announce(&mut self, token: Token, sent: bool, ended: bool) {
         let message = self.messages.get_mut(token).expect("alive");
-        if message.dependants.is_empty() {
-            return;
-        }
         let lane = message.lane();
         let dependants = std::mem::take(&mut message.dependants);
         for &(name, _) in &dependants {

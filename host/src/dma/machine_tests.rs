@@ -39,7 +39,7 @@ const PROGRAMS: u32 = if cfg!(miri) { 12 } else { 10_000 };
 #[test]
 fn no_program_loses_doubles_or_reorders_a_completion() {
     let config = ProptestConfig { cases: PROGRAMS, failure_persistence: None, ..ProptestConfig::default() };
-    let sum = RefCell::new([0_u64; 21]);
+    let sum = RefCell::new([0_u64; 22]);
     let ran = TestRunner::new(config).run(&program(), |steps| {
         let outcomes = panic::catch_unwind(|| Harness::new(None).run(&steps)).map_err(|cause| {
             let words = cause.downcast_ref::<String>().map(String::as_str);
@@ -82,7 +82,8 @@ const DEEP: Limits = Limits { depth: 20_000, policy: FailPolicy::Continue, ..Lim
 
 fn upload(queue: usize, bytes: u64) -> Offer<'static> {
     let kind = Kind::Work(Lane::Upload);
-    Offer { queue, kind, bytes, moves: bytes, accesses: &[], label: None, deadline: None, unsignaled: false }
+    let (label, deadline) = (None, None);
+    Offer { queue, kind, bytes, moves: bytes, accesses: &[], label, deadline, unsignaled: false, joins: false }
 }
 
 /// Pumps, and gives the commands that go out with their messages.
@@ -95,7 +96,7 @@ fn pump(machine: &mut Machine) -> Vec<(Token, Token)> {
 
 #[test]
 fn a_queue_that_is_opened_after_the_loss_refuses_at_once() {
-    let mut machine = Machine::new("lost".into(), 8);
+    let mut machine = Machine::new("lost".into(), 8, 1);
     machine.step(Event::Lost("pulled".into()), &mut Vec::new());
     let queue = machine.open_queue("late".into(), Limits::DEFAULT);
     machine.step(Event::Resume(queue), &mut Vec::new());
@@ -118,7 +119,7 @@ fn a_message_reads_only_what_was_made() {
 
 #[test]
 fn ten_thousand_deadlines_pass_at_once_on_a_full_queue() {
-    let mut machine = Machine::new("full".into(), 4096);
+    let mut machine = Machine::new("full".into(), 4096, 1);
     let limits = Limits { depth: 10_001, ..DEEP };
     let queue = machine.open_queue("full".into(), limits);
     let start = Instant::now();
@@ -150,7 +151,7 @@ fn ten_thousand_deadlines_pass_at_once_on_a_full_queue() {
 
 #[test]
 fn deadlines_of_resolved_messages_do_not_pile_up() {
-    let mut machine = Machine::new("busy".into(), 8);
+    let mut machine = Machine::new("busy".into(), 8, 1);
     let queue = machine.open_queue("busy".into(), DEEP);
     let never = Instant::now() + Duration::from_secs(3600);
     for _ in 0..10_000 {
@@ -163,7 +164,7 @@ fn deadlines_of_resolved_messages_do_not_pile_up() {
 
 #[test]
 fn a_queue_of_higher_priority_waits_for_two_chunks_and_no_more() {
-    let mut machine = Machine::new("link".into(), 4096);
+    let mut machine = Machine::new("link".into(), 4096, 1);
     let large = machine.open_queue("large".into(), Limits { bytes: 2 << 30, ..DEEP });
     let urgent = machine.open_queue("urgent".into(), Limits { priority: Priority::High, ..DEEP });
     let (big, _) = machine.accept(&upload(large, 1 << 30)).unwrap();
@@ -190,7 +191,7 @@ fn a_queue_of_higher_priority_waits_for_two_chunks_and_no_more() {
 
 #[test]
 fn a_message_larger_than_its_queue_has_its_turn() {
-    let mut machine = Machine::new("small".into(), 8);
+    let mut machine = Machine::new("small".into(), 8, 1);
     let queue = machine.open_queue("small".into(), Limits { bytes: 100, ..DEEP });
     machine.accept(&upload(queue, 60)).unwrap();
     let huge = upload(queue, 500);
@@ -212,7 +213,7 @@ fn a_message_larger_than_its_queue_has_its_turn() {
 
 #[test]
 fn a_cancelled_message_stops_nothing_and_feeds_nobody() {
-    let mut machine = Machine::new("wish".into(), 8);
+    let mut machine = Machine::new("wish".into(), 8, 1);
     let limits = Limits { policy: FailPolicy::FailStop, window: 1, ..DEEP };
     let queue = machine.open_queue("wish".into(), limits);
     let buffer = machine.register("x".into());
@@ -250,7 +251,7 @@ fn a_cancelled_message_stops_nothing_and_feeds_nobody() {
 
 #[test]
 fn a_stop_is_over_once_it_was_resumed() {
-    let mut machine = Machine::new("stop".into(), 8);
+    let mut machine = Machine::new("stop".into(), 8, 1);
     let queue = machine.open_queue("stop".into(), Limits { policy: FailPolicy::FailStop, window: 2, ..DEEP });
     for _ in 0..4 {
         machine.accept(&upload(queue, 4)).unwrap();
@@ -271,7 +272,7 @@ fn a_stop_is_over_once_it_was_resumed() {
 #[test]
 fn a_message_says_what_it_waits_for() {
     use super::machine::{Dependency, Wait};
-    let mut machine = Machine::new("why".into(), 8);
+    let mut machine = Machine::new("why".into(), 8, 1);
     let (a, b) = (machine.open_queue("a".into(), DEEP), machine.open_queue("b".into(), DEEP));
     let buffer = machine.register("x".into());
     let uses = [Touch { buffer, access: Access::ReadWrite, part: Part::WHOLE }];

@@ -125,6 +125,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) deadline: Option<Instant>,
     /// Nobody is told of it.
     pub(crate) unsignaled: bool,
+    /// It is so small that it may travel in one command with others.
+    pub(crate) joins: bool,
 }
 
 /// A place among the senders that wait for a credit of one queue: first come, first served, so that
@@ -197,7 +199,7 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Submit {
     pub(crate) message: Token,
-    /// The name by which the backend knows it.
+    /// The name by which the backend knows it. Where the one before has the same, it travels in that command.
     pub(crate) command: Token,
     /// The bytes it moves; `None` for the message as a whole.
     pub(crate) part: Option<Range<u64>>,
@@ -210,6 +212,9 @@ pub(super) struct Command {
     pub(super) bytes: u64,
     /// Nothing of its message went before it.
     pub(super) first: bool,
+    /// Messages that travel in it, each whole where there are several, and the last of them.
+    pub(super) messages: u32,
+    pub(super) tail: Token,
 }
 
 #[derive(Debug, Default)]
@@ -229,6 +234,10 @@ pub(super) struct Message {
     pub(super) commands: u32,
     /// The last of its commands: who waits for the message waits for that.
     pub(super) last: Token,
+    /// It may travel in one command with others.
+    pub(super) joins: bool,
+    /// The message that travels behind it in the same command.
+    pub(super) next: Option<Token>,
     pub(super) label: Option<Arc<str>>,
     pub(super) state: State,
     pub(super) edges: Vec<Edge>,
@@ -263,6 +272,7 @@ impl Message {
         dependants.clear();
         (*unsent, *unended, *across) = (0, 0, 0);
         (*doom, *timed, *unsignaled) = (None, false, false);
+        (self.joins, self.next) = (false, None);
     }
 
     pub(super) fn lane(&self) -> Option<Lane> {

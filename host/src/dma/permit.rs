@@ -206,6 +206,10 @@ impl Waiting {
         Some(self.tasks.remove(at).1)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
     /// All of them, to be woken: each looks for itself whether there is enough for it.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> {
         std::mem::take(&mut self.tasks).into_iter().map(|(_, waker)| waker)

@@ -78,6 +78,14 @@ impl Log {
         *self = Self { id: id.0, accepted: Some(now), ..Self::default() };
     }
 
+    /// The driver is given it, or a chunk of it.
+    pub(super) fn submit(&mut self, now: Instant) {
+        if self.submitted.is_none() {
+            // Asked before another sender was accepted, it may be earlier.
+            self.submitted = Some(now).max(self.accepted);
+        }
+    }
+
     /// What the backend says of the message, or of one of its chunks.
     pub(super) fn add(&mut self, done: &Done) {
         self.started = self.started.or(done.started);

@@ -29,7 +29,7 @@ thread_local! {
 /// What threads have too many of, for those that have none.
 static SHELF: Mutex<Lot> = Mutex::new(Lot::new());
 
-#[expect(clippy::vec_box, reason = "they are lent out one by one, and stay where they are")]
+/// They are lent out one by one, and stay where they are.
 type Lot = Vec<Box<Work>>;
 
 impl Slip {
@@ -59,20 +59,27 @@ impl Slip {
 }
 
 impl Drop for Slip {
+    #[inline(always)]
     fn drop(&mut self) {
-        let Some(mut work) = self.0.take() else { return };
-        work.blank();
-        // A thread that ends keeps nothing.
-        let _ = OWN.try_with(|own| {
-            let mut own = own.borrow_mut();
-            if own.len() == 2 * LOT {
-                let mut shelf = SHELF.lock().unwrap_or_else(PoisonError::into_inner);
-                let fit = LOT.min(MOST - shelf.len());
-                shelf.extend(own.drain(LOT..).take(fit));
-            }
-            own.push(work);
-        });
+        if let Some(work) = self.0.take() {
+            keep(work);
+        }
     }
+}
+
+/// Blanks a slip and keeps it for the next message.
+fn keep(mut work: Box<Work>) {
+    work.blank();
+    // A thread that ends keeps nothing.
+    let _ = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
+        if own.len() == 2 * LOT {
+            let mut shelf = SHELF.lock().unwrap_or_else(PoisonError::into_inner);
+            let fit = LOT.min(MOST - shelf.len());
+            shelf.extend(own.drain(LOT..).take(fit));
+        }
+        own.push(work);
+    });
 }
 
 const TAKEN: &str = "a message is asked for where it is";

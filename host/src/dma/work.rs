@@ -1,12 +1,14 @@
 //! A message: what a sender hands in, what becomes of it, and what its receiver is handed.
 
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
     MessageId,
+    dead::once_more,
     hazard::Accesses,
     model::{Kind, QueueId},
     parcel::Parcel,
@@ -56,7 +58,8 @@ pub(crate) struct Work {
 const ROOM: usize = 128;
 
 impl Work {
-    /// Makes it a message that has nothing of the one before; what that one has allocated stays.
+    /// Makes it a message that has nothing of the one before; what that one has allocated stays, and its log
+    /// until a queue accepts this one.
     pub(super) fn blank(&mut self) {
         let Self { queue, kind, bytes, op, parcel, staging, small, carries, label, accesses, moves, .. } = self;
         (*queue, *kind, *bytes, *staging, *carries, *moves) = (0, Kind::default(), 0, 0, false, 0);
@@ -66,7 +69,6 @@ impl Work {
         *label = None;
         accesses.clear();
         (self.deadline, self.tag, self.unsignaled) = (None, 0, false);
-        self.log = Log::default();
     }
 
     /// The lane of work that is for the device.
@@ -88,9 +90,16 @@ impl Work {
             &mut self.small.insert(pool.take(padded)).as_mut_slice()[..padded]
         };
         room[..bytes.len()].copy_from_slice(bytes);
-        room[bytes.len()..].fill(0);
+        if padded > bytes.len() {
+            room[bytes.len()..].fill(0);
+        }
         self.carries = true;
         Source::Carried(HostSpan { ptr: room.as_mut_ptr(), bytes: padded as u64, pinned: false })
+    }
+
+    /// Whether it uploads what was copied.
+    pub(super) fn carries(&self) -> bool {
+        self.carries
     }
 
     /// It is over. What it carried is somebody else's from here on, unless it may be sent again, or a lost
@@ -118,6 +127,20 @@ impl Work {
                 *known = Some(name.clone());
             }
         }
+    }
+
+    /// What it does, for the device: it goes there now.
+    pub(super) fn whole(&mut self, now: Instant) -> Op {
+        self.log.submit(now);
+        let again = self.op.as_ref().and_then(once_more);
+        std::mem::replace(&mut self.op, again).expect("submitted once")
+    }
+
+    /// The same for some of its bytes. The whole stays here until the message is resolved, and with it the
+    /// block of its bytes.
+    pub(super) fn part(&mut self, part: Range<u64>, now: Instant) -> Op {
+        self.log.submit(now);
+        self.op.as_ref().expect("there until the message is resolved").part(part)
     }
 
     /// What is known of it once it is accepted.

@@ -92,9 +92,16 @@ fn small(op: &Op) -> Option<u64> {
         | Op::Clear { dst: region } => region.bytes,
         // A block that is not adopted is copied, and freed.
         Op::Upload { src: Source::Block(_), dst } => dst.bytes,
+        // As many bytes as travel together at most; so few that their sum matters less than looking.
+        Op::Joined(ops) => ops.iter().map(|op| small(op).unwrap_or(u64::MAX)).sum(),
         Op::Launch(_) | Op::Replay(_) => return None,
     };
     (bytes <= SMALL_BYTES).then_some(bytes)
+}
+
+/// Messages that travel in it.
+pub(super) fn messages(op: &Op) -> u32 {
+    if let Op::Joined(ops) = op { ops.len() as u32 } else { 1 }
 }
 
 impl Lanes {
@@ -128,7 +135,7 @@ impl Lanes {
         execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
     ) {
         let mut books = self.lock();
-        let (first, mut left, mut began) = (books.events.len(), AT_ONCE_BYTES, None);
+        let (first, mut left, mut began, mut together) = (books.events.len(), AT_ONCE_BYTES, None, 0);
         let (mut queued, mut sleepers) = (false, [false; 3]);
         for mut command in batch.drain(..) {
             if self.run == Run::AtOnce {
@@ -141,6 +148,7 @@ impl Lanes {
             left -= bytes.unwrap_or(0);
             if bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(&command) {
                 let began = *began.get_or_insert_with(Instant::now);
+                together += messages(&command.op);
                 let event = execute(&mut command, began, &|| began);
                 books.events.push(event);
             } else {
@@ -151,7 +159,7 @@ impl Lanes {
             }
         }
         if began.is_some() {
-            let (ended, together) = (Instant::now(), (books.events.len() - first) as u32);
+            let ended = Instant::now();
             for event in &mut books.events[first..] {
                 let Event::Done(done) = event else { continue };
                 (done.finished, done.together) = (ended, together);

@@ -247,6 +247,7 @@ fn bytes(op: &Op) -> u64 {
         | Op::Copy { dst: region, .. }
         | Op::Clear { dst: region } => region.bytes,
         Op::Launch(launch) => launch.storage.iter().map(|region| region.bytes).sum(),
+        Op::Joined(ops) => ops.iter().map(bytes).sum(),
         Op::Replay(_) | Op::Nothing => 0,
     }
 }
@@ -258,6 +259,7 @@ fn path(op: &Op) -> Path {
         Op::Upload { src: Source::Carried(_), .. } => Path::Inline,
         Op::Upload { src: Source::Span(_), .. } | Op::Download { .. } => Path::Staged,
         Op::Copy { .. } | Op::Clear { .. } => Path::Device,
+        Op::Joined(_) => Path::Inline,
         Op::Launch(_) | Op::Replay(_) | Op::Nothing => Path::None,
     }
 }

@@ -56,6 +56,7 @@ fn each_mem(op: &Op, f: &mut impl FnMut(MemId)) {
         Op::Copy { src, dst } => [src, dst].into_iter().for_each(|region| f(region.mem)),
         Op::Launch(launch) => launch.storage.iter().for_each(|region| f(region.mem)),
         Op::Replay(recorded) => recorded.ops.iter().for_each(|op| each_mem(op, f)),
+        Op::Joined(ops) => ops.iter().for_each(|op| each_mem(op, f)),
         Op::Nothing => {}
     }
 }

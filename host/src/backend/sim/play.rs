@@ -58,7 +58,7 @@ impl Sim {
                 launch.storage.iter().zip(&pipeline.passes).map(|(region, passes)| region.bytes * passes).sum()
             }
             Op::Replay(recorded) => recorded.ops.iter().map(|op| self.moves(op)).sum(),
-            Op::Upload { .. } | Op::Download { .. } | Op::Nothing => 0,
+            Op::Upload { .. } | Op::Download { .. } | Op::Joined(_) | Op::Nothing => 0,
         }
     }
 

@@ -20,7 +20,7 @@ impl Machine {
         let message = self.messages.get_mut(token).expect("just taken");
         message.begin(id, offer.queue, offer.kind);
         (message.bytes, message.moves, message.timed) = (offer.bytes, offer.moves, offer.deadline.is_some());
-        message.unsignaled = offer.unsignaled;
+        (message.unsignaled, message.joins) = (offer.unsignaled, offer.joins);
         message.label.clone_from(&offer.label);
         message.accesses.extend_from_slice(offer.accesses);
         // Out of its slot, as the other messages must be reached beside it; it goes back with its memory.

@@ -19,6 +19,9 @@ enum Progress {
 }
 
 impl Machine {
+    /// Bytes of the messages that travel in one command.
+    const JOINED_BYTES: u64 = 4 << 10;
+
     /// The commands that this one waits for and that its lane does not keep before it by itself.
     pub(crate) fn after(&self, command: Token) -> After {
         let mut after = After::default();
@@ -140,10 +143,14 @@ impl Machine {
 
     /// Hands the next `bytes` of the message to the driver.
     fn submit(&mut self, token: Token, lane: Lane, bytes: u64, actions: &mut Vec<Action>) {
-        let name = self.commands.take();
+        let joined = self.join(token, bytes, actions);
+        let name = joined.unwrap_or_else(|| self.commands.take());
         let message = self.messages.get_mut(token).expect("alive");
         let first = message.state == State::Waiting;
-        *self.commands.get_mut(name).expect("just taken") = Command { message: token, bytes, first };
+        if joined.is_none() {
+            let command = Command { message: token, bytes, first, messages: 1, tail: token };
+            *self.commands.get_mut(name).expect("just taken") = command;
+        }
         let part = message.sent..message.sent + bytes;
         message.sent = part.end;
         message.commands += 1;
@@ -151,14 +158,39 @@ impl Machine {
         let all = message.sent == message.moves;
         message.state = if all { State::Submitted } else { State::Sending };
         let queue = &mut self.queues[message.queue];
-        queue.in_driver += 1;
-        self.in_driver += 1;
+        let commands = u32::from(joined.is_none());
+        queue.in_driver += commands;
+        self.in_driver += commands;
         self.lanes[lane as usize] += bytes;
         if all {
             queue.waiting.pop_front();
-            self.announce(token, true, false);
+            if !message.dependants.is_empty() {
+                self.announce(token, true, false);
+            }
         }
         let part = Some(part).filter(|_| !(first && all));
         actions.push(Action::Submit(Submit { message: token, command: name, part }));
+    }
+    /// The command before, where the message may travel in it: both are of one queue, and on their way.
+    fn join(&mut self, token: Token, bytes: u64, actions: &[Action]) -> Option<Token> {
+        let message = self.messages.get(token).expect("alive");
+        let whole = message.sent == 0 && bytes == message.moves;
+        if !message.joins || !whole || message.across > 0 || self.max_joined < 2 {
+            return None;
+        }
+        let Some(Action::Submit(Submit { message: before, command: name, part: None })) = actions.last() else {
+            return None;
+        };
+        let earlier = self.messages.get(*before).filter(|earlier| earlier.joins && earlier.queue == message.queue)?;
+        debug_assert_eq!(earlier.lane(), message.lane(), "what joins is of one lane");
+        let command = self.commands.get_mut(*name).expect("nobody has seen it");
+        if command.messages == self.max_joined || command.bytes + bytes > Self::JOINED_BYTES {
+            return None;
+        }
+        command.messages += 1;
+        command.bytes += bytes;
+        let tail = std::mem::replace(&mut command.tail, token);
+        self.messages.get_mut(tail).expect("it is with the driver").next = Some(token);
+        Some(*name)
     }
 }

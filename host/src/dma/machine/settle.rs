@@ -14,29 +14,34 @@ use crate::{
 };
 
 impl Machine {
+    /// A command is over, and with it the messages, or the chunk of one, that travelled in it.
     pub(super) fn over(&mut self, command: Token, result: Result<(), FailureKind>, actions: &mut Vec<Action>) {
         // A name that is dead is a late or doubled report.
-        let Some(&Command { message: token, bytes, .. }) = self.commands.get(command) else { return };
+        let Some(&Command { message: first, bytes, messages, .. }) = self.commands.get(command) else { return };
         self.commands.free(command);
-        let message = self.messages.get_mut(token).expect("it outlives its commands");
-        let lane = message.lane().expect("only work has commands");
-        message.commands -= 1;
-        match result {
-            // Behind a chunk that failed nothing counts; chunks of a message taken back do.
-            Ok(()) if !message.torn => message.done += bytes,
-            Ok(()) => {}
-            Err(kind) => {
-                message.torn = true;
-                message.doom.get_or_insert(kind);
-            }
-        }
-        let last = message.state == State::Submitted && message.commands == 0;
-        let (queue, result) = (message.queue, message.doom.clone().map_or(Ok(()), Err));
+        let message = self.messages.get(first).expect("it outlives its commands");
+        let (lane, queue) = (message.lane().expect("only work has commands"), message.queue);
         self.in_driver -= 1;
         self.lanes[lane as usize] -= bytes;
         self.queues[queue].in_driver -= 1;
-        if last {
-            self.finish(token, result, actions);
+        let mut next = Some(first);
+        while let Some(token) = next {
+            let message = self.messages.get_mut(token).expect("it outlives its commands");
+            next = message.next.take();
+            message.commands -= 1;
+            match &result {
+                // Behind a chunk that failed nothing counts; chunks of a message taken back do.
+                Ok(()) if !message.torn => message.done += if messages == 1 { bytes } else { message.moves },
+                Ok(()) => {}
+                Err(kind) => {
+                    message.torn = true;
+                    message.doom.get_or_insert_with(|| kind.clone());
+                }
+            }
+            if message.state == State::Submitted && message.commands == 0 {
+                let result = message.doom.clone().map_or(Ok(()), Err);
+                self.finish(token, result, actions);
+            }
         }
         self.wake(queue);
     }
@@ -45,12 +50,15 @@ impl Machine {
     pub(super) fn finish(&mut self, token: Token, result: Result<(), FailureKind>, actions: &mut Vec<Action>) {
         let message = self.messages.get(token).expect("alive");
         let (queue, sent) = (message.queue, message.state == State::Submitted);
+        let waited_for = !message.dependants.is_empty();
         let result = result.map_err(|kind| self.error_of(message, kind));
         self.messages.get_mut(token).expect("alive").state = State::Over(result.clone());
         if let Err(error) = result {
             self.spread(token, &error);
         }
-        self.announce(token, !sent, true);
+        if waited_for {
+            self.announce(token, !sent, true);
+        }
         self.settle(queue, actions);
     }
 
@@ -130,7 +138,8 @@ impl Machine {
             let message = self.messages.get_mut(token).expect("an unresolved message is alive");
             let State::Over(result) = &mut message.state else { break };
             let result = std::mem::replace(result, Ok(()));
-            let result = self.fold(token, result);
+            let plain = result.is_ok() && self.queues[queue].untold.is_none();
+            let result = if plain { result } else { self.fold(token, result) };
             self.resolve(token, result, false, actions);
         }
         // A fence may have become the oldest.
@@ -176,6 +185,7 @@ impl Machine {
         queue.order.pop_front();
         queue.ops -= 1;
         queue.bytes -= message.bytes;
+        let retired = queue.retired;
         let (number, bytes) = (message.id, message.bytes);
         message.label = None;
         message.doom = None;
@@ -196,7 +206,9 @@ impl Machine {
         // The slot keeps the list's memory for its next message.
         self.messages.get_mut(token).expect("alive").accesses = accesses;
         self.messages.free(token);
-        self.vacate(id);
+        if retired {
+            self.vacate(id);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::harness::{Harness, Known, MAX_IN_DRIVER, Open, Running, chunk_on};
+use super::harness::{Harness, Known, MAX_IN_DRIVER, MAX_JOINED, Open, Running, chunk_on};
 use crate::{
     backend::{After, Lane, Token},
     dma::model::{CancelOutcome, Submit},
@@ -108,8 +108,17 @@ impl Harness {
     /// Everything the message needs is finished, or is with the driver and ordered before it.
     pub(super) fn submitted(&mut self, submit: &Submit) {
         let &Submit { message: token, command, .. } = submit;
-        assert!(self.names.insert(command), "a name that the driver has seen before");
         let me = &self.known[&token];
+        let with: Vec<_> = self.running.iter().filter(|r| r.command == command).map(|r| r.message).collect();
+        if with.is_empty() {
+            assert!(self.names.insert(command), "a name that the driver has seen before");
+        } else {
+            let last = self.running.last().expect("some run");
+            assert!(last.command == command, "it joins a command that has gone");
+            assert!(with.len() < MAX_JOINED && submit.part.is_none(), "too many in one command, or a chunk");
+            assert!(with.iter().all(|other| self.known[other].queue == me.queue), "joined across queues");
+            self.outcomes.joined += 1;
+        }
         let lane = me.lane.expect("only work is submitted");
         let part = submit.part.clone().unwrap_or(0..me.moves);
         let bytes = part.end - part.start;
@@ -131,7 +140,7 @@ impl Harness {
             if me.needs.contains(other) {
                 assert!(!self.machine.is_unsent(*other), "has an edge to what the driver does not know");
                 let running: Vec<_> = self.running.iter().filter(|r| r.message == *other).collect();
-                let kept = running.iter().all(|r| before.contains(&r.command));
+                let kept = running.iter().all(|r| r.command == command || before.contains(&r.command));
                 assert!(kept, "{token:?} does not wait for {other:?}, which touches the same buffer");
             }
         }
@@ -150,7 +159,12 @@ impl Harness {
             self.outcomes.overtaken += u64::from(!midway);
         }
         self.running.push(Running { command, message: token, bytes, lane });
-        assert!(self.running.len() <= MAX_IN_DRIVER, "the driver has too much");
+        assert!(self.commands(|_| true) <= MAX_IN_DRIVER, "the driver has too much");
+    }
+
+    /// Commands that run: several messages may travel in one.
+    fn commands(&self, of: impl Fn(&Running) -> bool) -> usize {
+        self.running.iter().filter(|r| of(r)).map(|r| r.command).collect::<HashSet<_>>().len()
     }
 
     /// It waits for nothing but to be over: it was doomed while it waited.
@@ -167,7 +181,7 @@ impl Harness {
         }
         let needs: Vec<_> = me.needs.iter().filter_map(|t| self.known.get(t).map(|m| (t, m))).collect();
         let known = needs.iter().all(|(_, m)| m.all_sent()) && needs.len() <= After::MOST / 2;
-        let running = self.running.iter().filter(|r| self.known[&r.message].queue == me.queue).count();
+        let running = self.commands(|r| self.known[&r.message].queue == me.queue);
         let window = running < self.queues[me.queue].limits.window as usize;
         let wanted = me.told.is_none() && !me.broke && !self.machine.is_doomed(token);
         me.lane.is_some() && !me.all_sent() && first && known && window && wanted
@@ -185,14 +199,14 @@ impl Harness {
             let largest = mine.iter().map(|m| m.bytes).max().unwrap_or(0);
             assert_eq!(level.free_bytes, limits.bytes.saturating_sub(bytes));
             assert!(bytes <= limits.bytes.max(largest), "the byte credits hold");
-            let running = self.running.iter().filter(|r| self.known[&r.message].queue == place).count();
+            let running = self.commands(|r| self.known[&r.message].queue == place);
             assert_eq!(level.in_driver as usize, running);
             assert!(running <= limits.window as usize, "the window holds");
         }
         self.check_held();
         for (token, known) in &self.known {
             let empty = self.running.iter().all(|r| Some(r.lane) != known.lane);
-            let room = empty && self.running.len() < MAX_IN_DRIVER;
+            let room = empty && self.commands(|_| true) < MAX_IN_DRIVER;
             assert!(!(room && self.may_go(*token)), "{token:?} could run and is left behind: {known:?}");
             assert!(self.machine.wait_of(*token).is_some(), "what is unresolved waits for something");
         }

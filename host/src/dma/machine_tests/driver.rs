@@ -22,10 +22,15 @@ impl Harness {
     }
 
     fn report(&mut self, place: usize, fails: bool) {
-        let Running { command, message, bytes, .. } = self.running.remove(place);
-        let known = self.known.get_mut(&message).expect("unresolved while it runs");
-        known.broke |= fails;
-        known.arrived += if known.broke { 0 } else { bytes };
+        let command = self.running[place].command;
+        let running = std::mem::take(&mut self.running);
+        let (over, running): (Vec<_>, Vec<_>) = running.into_iter().partition(|r| r.command == command);
+        self.running = running;
+        for Running { message, bytes, .. } in over {
+            let known = self.known.get_mut(&message).expect("unresolved while it runs");
+            known.broke |= fails;
+            known.arrived += if known.broke { 0 } else { bytes };
+        }
         let result = if fails { Err(FailureKind::Backend("broke".into())) } else { Ok(()) };
         self.event(Event::Over(command, result));
         self.past.push(command);

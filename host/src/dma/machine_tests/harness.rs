@@ -36,6 +36,7 @@ fn part(number: usize) -> Part {
     }
 }
 pub(super) const MAX_IN_DRIVER: usize = 7;
+pub(super) const MAX_JOINED: usize = 3;
 
 /// What the harness knows of an unresolved message.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ pub(super) fn chunk_on(limits: &Limits, lane: Lane) -> u64 {
 
 impl Harness {
     pub(super) fn new(fault: Option<Fault>) -> Self {
-        let mut machine = Machine::new("test".into(), MAX_IN_DRIVER as u32);
+        let mut machine = Machine::new("test".into(), MAX_IN_DRIVER as u32, MAX_JOINED as u32);
         if let Some(fault) = fault {
             machine.plant(fault);
         }
@@ -201,6 +202,13 @@ impl Harness {
                 let deadline = deadline.map(|after| self.now + Duration::from_secs(after));
                 self.offer(*queue, Kind::Work(LANES[*lane]), (*bytes, moves), &accesses, (deadline, *unsignaled));
             }
+            Step::Burst { queue, uploads } => {
+                for &(bytes, buffer) in uploads {
+                    let touch = Touch { buffer: self.buffers[buffer], access: Access::Overwrite, part: Part::WHOLE };
+                    self.take_in(*queue, Kind::Work(Lane::Upload), (bytes, bytes), &[touch], (None, false));
+                }
+                self.event(Event::Pump);
+            }
             Step::Fence { queue } => {
                 if let Some(token) = self.offer(*queue, Kind::Fence, (0, 0), &[], (None, false)) {
                     self.fences.push(token);
@@ -261,6 +269,20 @@ impl Harness {
         &mut self,
         queue: usize,
         kind: Kind,
+        sizes: (u64, u64),
+        accesses: &[Touch],
+        how: (Option<Instant>, bool),
+    ) -> Option<Token> {
+        let token = self.take_in(queue, kind, sizes, accesses, how)?;
+        self.event(Event::Pump);
+        Some(token).filter(|token| self.known.contains_key(token))
+    }
+
+    /// The same, and nothing goes to the driver yet.
+    fn take_in(
+        &mut self,
+        queue: usize,
+        kind: Kind,
         (bytes, moves): (u64, u64),
         accesses: &[Touch],
         (deadline, unsignaled): (Option<Instant>, bool),
@@ -268,7 +290,9 @@ impl Harness {
         let place = self.held[queue];
         let id = self.queues[place].id;
         let before = self.machine.level(id);
-        let offer = Offer { queue: id, kind, bytes, moves, accesses, label: None, deadline, unsignaled };
+        // As on a device: what is small goes one way.
+        let joins = kind == Kind::Work(Lane::Upload) && bytes <= 8 && moves == bytes;
+        let offer = Offer { queue: id, kind, bytes, moves, accesses, label: None, deadline, unsignaled, joins };
         match self.machine.accept(&offer) {
             Ok((token, _)) => {
                 let lane = if let Kind::Work(lane) = kind { Some(lane) } else { None };
@@ -301,8 +325,7 @@ impl Harness {
                 assert!(self.known.insert(token, known).is_none(), "a token names one message");
                 self.accepted += 1;
                 self.hold(token);
-                self.event(Event::Pump);
-                return Some(token).filter(|token| self.known.contains_key(token));
+                return Some(token);
             }
             Err(Refusal::Full { free_ops, free_bytes, .. }) => {
                 assert!(free_ops == 0 || bytes > free_bytes, "refused with room");

@@ -24,10 +24,11 @@ pub(super) struct Outcomes {
     pub(super) held: u64,
     pub(super) folded: u64,
     pub(super) abandoned: u64,
+    pub(super) joined: u64,
 }
 
 impl Outcomes {
-    pub(super) fn each(&self) -> [(&'static str, u64); 21] {
+    pub(super) fn each(&self) -> [(&'static str, u64); 22] {
         [
             ("went well", self.ok),
             ("went well in chunks", self.ok_in_chunks),
@@ -50,6 +51,7 @@ impl Outcomes {
             ("held by a doorbell", self.held),
             ("told of an unsignalled one", self.folded),
             ("aborted with its queue", self.abandoned),
+            ("joined another's command", self.joined),
         ]
     }
 }

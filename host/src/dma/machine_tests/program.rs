@@ -24,6 +24,11 @@ pub(super) enum Step {
         deadline: Option<u64>,
         unsignaled: bool,
     },
+    /// Small uploads that come in together: their bytes, and what they write.
+    Burst {
+        queue: QueueId,
+        uploads: Vec<(u64, usize)>,
+    },
     Fence {
         queue: QueueId,
     },
@@ -98,6 +103,11 @@ fn send() -> impl Strategy<Value = Step> {
     )
 }
 
+fn burst() -> impl Strategy<Value = Step> {
+    let uploads = prop::collection::vec((0..9_u64, 0..BUFFERS), 2..6);
+    (0..QUEUES, uploads).prop_map(|(queue, uploads)| Step::Burst { queue, uploads })
+}
+
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let queue = 0..QUEUES;
     let fails = prop::bool::weighted(0.08);
@@ -108,6 +118,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Promise),
         4 => (any::<usize>(), fails).prop_map(|(pick, fails)| Step::Keep { pick, fails }),
         3 => queue.clone().prop_map(|queue| Step::Flush { queue }),
+        4 => burst(),
         60 => (any::<usize>(), fails).prop_map(|(pick, fails)| Step::Finish { pick, fails }),
         4 => any::<usize>().prop_map(|pick| Step::Late { pick }),
         10 => any::<usize>().prop_map(|pick| Step::Cancel { pick }),
