@@ -90,3 +90,76 @@ impl Grace {
         over
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{Launch, MemId, PipelineId, Pool, Region};
+
+    fn launch(pipeline: u64, groups: [u32; 3]) -> Op {
+        let mut launch = Pool::<Launch>::default().take();
+        (launch.pipeline, launch.groups) = (PipelineId(pipeline), groups);
+        Op::Launch(launch)
+    }
+
+    const LONG: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_launch_is_brief_where_one_as_large_was_and_until_one_is_not() {
+        let mut brief = Brief::default();
+        let (small, large) = (launch(3, [4, 2, 1]), launch(3, [9, 1, 1]));
+        assert!(!brief.knows(&small), "nothing is known at first");
+        brief.learn(brief.key(&small), MOMENT);
+        assert!(brief.knows(&small) && brief.knows(&launch(3, [1, 1, 1])) && !brief.knows(&large));
+        assert!(!brief.knows(&launch(2, [1, 1, 1])) && !brief.knows(&launch(4, [1, 1, 1])), "of another kernel");
+        brief.learn(brief.key(&launch(3, [2, 1, 1])), MOMENT);
+        assert!(brief.knows(&small), "the most that was brief counts");
+        brief.learn(brief.key(&small), LONG);
+        assert!(!brief.knows(&launch(3, [1, 1, 1])), "its data, or the machine, has changed");
+    }
+
+    #[test]
+    fn sizes_that_no_number_holds_and_what_is_no_launch_are_known_of_too() {
+        let mut brief = Brief::default();
+        let huge = launch(0, [u32::MAX; 3]);
+        brief.learn(brief.key(&huge), MOMENT);
+        assert!(brief.knows(&huge) && brief.knows(&launch(0, [u32::MAX, u32::MAX, 1])));
+        let clear = Op::Clear { dst: Region { mem: MemId(0), offset: 0, bytes: 4 } };
+        assert_eq!(brief.key(&clear), None);
+        brief.learn(None, MOMENT);
+        assert!(!brief.knows(&clear));
+    }
+
+    #[test]
+    fn reports_are_left_to_others_for_a_while_and_then_to_nobody() {
+        let start = Instant::now();
+        let mut grace = Grace::default();
+        assert!(!grace.is_running() && !grace.is_over(Some(start)), "there is nothing to take in");
+        grace.begin(start);
+        grace.begin(start + GRACE);
+        assert!(grace.is_running() && !grace.is_over(Some(start + GRACE / 2)));
+        assert!(grace.is_over(Some(start + GRACE)), "it counts from the oldest report");
+        assert!(!grace.is_running(), "and is over once");
+        // Nobody came: the next are not left to anybody, as often as is said, whatever the time.
+        for turn in 0..SKIPPED {
+            grace.begin(start);
+            assert!(grace.is_over(Some(start)), "turn {turn}");
+        }
+        grace.begin(start);
+        assert!(!grace.is_over(Some(start)), "then somebody may come again");
+    }
+
+    #[test]
+    fn what_others_took_in_leaves_their_time_as_it_was() {
+        let start = Instant::now();
+        let mut grace = Grace::default();
+        grace.begin(start);
+        grace.end();
+        assert!(!grace.is_running() && !grace.is_over(Some(start + LONG)));
+        grace.begin(start + LONG);
+        assert!(!grace.is_over(Some(start + LONG)), "each report has its own time");
+        assert!(grace.is_over(None), "but where something long begins there is none");
+        grace.begin(start + LONG);
+        assert!(!grace.is_over(Some(start + LONG)), "which is nobody's fault");
+    }
+}
