@@ -79,6 +79,7 @@ macro_rules! contract {
             letters {
                 a_letter_has_its_cause_and_its_buffer
                 what_still_owns_its_operation_is_sent_again
+                what_was_copied_is_sent_again_whatever_its_size
                 a_full_queue_keeps_the_letter
                 the_ring_is_bounded_in_letters_and_in_bytes
             }
@@ -99,6 +100,7 @@ macro_rules! contract {
                 a_queue_that_closes_tells_who_awaits_a_credit
                 what_never_fits_is_said_rather_than_waited_for
                 a_batch_is_accepted_whole_and_in_order
+                small_uploads_of_a_batch_are_messages_of_their_own
                 a_batch_that_does_not_fit_sends_nothing_and_keeps_everything
                 an_entry_is_good_for_its_batch_only
                 a_plan_that_is_refused_has_not_sent_its_first_steps

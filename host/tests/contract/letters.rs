@@ -73,6 +73,32 @@ pub(crate) fn what_still_owns_its_operation_is_sent_again(rig: &Rig) -> wharf::R
     Ok(())
 }
 
+pub(crate) fn what_was_copied_is_sent_again_whatever_its_size(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
+    let queue = device.queue("work").open();
+    let (x, y, other) = (device.buffer::<f32>(1024)?, device.buffer::<f32>(1024)?, device.buffer::<f32>(1024)?);
+    let data: Vec<f32> = (1..1025_u16).map(f32::from).collect();
+    for len in [1, 16, 25, 32, 33, 250, 1024] {
+        let mut batch = queue.batch();
+        rig.fails(&device, &x, &y).messages()?.into_iter().try_for_each(|message| batch.push(message).map(drop))?;
+        // It waits for the launch, and is aborted with it.
+        batch.push(device.upload(&x).at(1024 - len).copy_message(&data[..len])?)?;
+        drop(batch.commit()?);
+        device.drain();
+        // The memory that it was copied into would be somebody else's by now, were it not kept.
+        (0..4).try_for_each(|_| device.upload(&other).copy_from(&vec![-1.0; len]).map(drop))?;
+        [&x, &y].into_iter().try_for_each(|buffer| device.clear(buffer).send()?.wait().ok())?;
+        assert_eq!(device.dead_letters().requeue(|letter| letter.can_requeue()).sent, 1, "{len} elements");
+        device.drain();
+        let found = device.download(&x).wait()?;
+        assert_eq!(found[1024 - len..], data[..len], "{len} elements");
+        assert!(found[..1024 - len].iter().all(|&x| x == 0.0), "{len} elements");
+        assert_eq!(device.dead_letters().take().len(), 1, "the launch has run");
+        queue.resume();
+    }
+    Ok(())
+}
+
 pub(crate) fn a_full_queue_keeps_the_letter(rig: &Rig) -> wharf::Result<()> {
     let device = rig.open();
     let queue = device.queue("work").open();

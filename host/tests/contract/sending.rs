@@ -155,6 +155,45 @@ pub(crate) fn a_batch_is_accepted_whole_and_in_order(rig: &Rig) -> wharf::Result
     Ok(())
 }
 
+pub(crate) fn small_uploads_of_a_batch_are_messages_of_their_own(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
+    let queue = device.queue("small").open();
+    let x = device.buffer::<u32>(4096)?;
+    for count in [1, 2, 63, 64, 65, 300] {
+        device.clear(&x).send()?.wait().ok()?;
+        let (mut batch, mut entries, mut expected) = (queue.batch(), Vec::new(), vec![0_u32; 4096]);
+        for i in 0..count {
+            // Of 1 to 13 elements, over what those before have written: the order shows.
+            let (at, len) = (i * 7, 1 + i % 13);
+            let data: Vec<u32> = (0..len).map(|k| (1000 * i + k + 1) as u32).collect();
+            expected[at..at + len].copy_from_slice(&data);
+            let upload = device.upload(&x).at(at).tag(i as u64);
+            match i % 3 {
+                0 => entries.push((i, batch.push(upload.message(data)?)?)),
+                1 => batch.post(upload.copy_message(&data)?)?,
+                _ => drop(batch.push(upload.copy_message(&data)?)?),
+            }
+        }
+        let mut sent = batch.commit()?;
+        let tickets: Vec<_> = entries.into_iter().map(|(i, entry)| (i, sent.ticket(entry))).collect();
+        drop(sent);
+        let mut last = None;
+        for (i, ticket) in tickets {
+            let done = ticket.wait();
+            assert_eq!((done.tag, done.receipt.tag, done.receipt.chunks), (i as u64, i as u64, 1));
+            assert!(last < Some(done.id) && done.receipt.id == done.id, "each has its own number, in order");
+            assert!(done.receipt.finished <= done.receipt.delivered && done.receipt.submitted.is_some());
+            last = Some(done.id);
+            assert_eq!(done.ok()?.len(), 1 + i % 13, "and its own buffer");
+        }
+        assert_eq!(*device.download(&x).wait()?, expected, "{count} of them");
+    }
+    let stats = device.stats();
+    assert_eq!((stats.in_flight, stats.dead_lettered), (0, 0));
+    assert_eq!(stats.accepted, stats.delivered + stats.detached_ok);
+    Ok(())
+}
+
 pub(crate) fn a_batch_that_does_not_fit_sends_nothing_and_keeps_everything(rig: &Rig) -> wharf::Result<()> {
     let held = rig.hold();
     let device = &held.device;
