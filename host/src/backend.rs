@@ -177,6 +177,8 @@ pub(crate) struct Command {
     pub(crate) op: Op,
     /// Nobody waits for it alone: its end may be reported with that of a later command of its lane.
     pub(crate) quiet: bool,
+    /// When it was given to the driver, on the clock of [`Backend::now`].
+    pub(crate) given: Instant,
     #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "drivers show it"))]
     pub(crate) label: Option<Arc<str>>,
 }

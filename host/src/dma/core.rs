@@ -188,6 +188,7 @@ impl Core {
             after: self.machine.after(submit.command),
             op,
             quiet: matches!(cell.waiter, Waiter::Detached),
+            given: now,
             label: work.label.clone(),
         }
     }

@@ -53,6 +53,14 @@ pub(super) enum Turn {
     Taken,
 }
 
+/// What a round has come to.
+struct Round {
+    /// It has moved something.
+    moved: bool,
+    /// Another round may move more.
+    more: bool,
+}
+
 impl Shared {
     /// Something changed that may let messages go on: sees to it that somebody looks.
     pub(crate) fn kick(&self, core: MutexGuard<'_, Core>) {
@@ -90,7 +98,7 @@ impl Shared {
         let mut left = false;
         let call = self.driver.call(SHARE, |driver| {
             self.guard(|| {
-                left = (0..SHARE).all(|_| self.round(driver, std::mem::take(&mut clock), Duration::ZERO));
+                left = (0..SHARE).all(|_| self.round(driver, mem::take(&mut clock), Duration::ZERO).more);
             });
         });
         if left || call == Call::Left {
@@ -104,7 +112,7 @@ impl Shared {
     pub(super) fn turn(&self, timeout: Duration) -> Turn {
         let mut moved = false;
         let call = self.driver.call(1, |driver| {
-            self.guard(|| moved = self.round(driver, Clock::default(), timeout));
+            self.guard(|| moved = self.round(driver, Clock::default(), timeout).moved);
         });
         // Callbacks may wait for messages themselves: they run when the baton is down.
         while let Ok(ReceiverOf(f, resolved)) = self.calls.1.try_recv() {
@@ -119,16 +127,17 @@ impl Shared {
         }
     }
 
-    /// Submits, takes what has happened, tells. Answers whether there was anything.
-    fn round(&self, driver: &mut Driver, clock: Clock, timeout: Duration) -> bool {
+    /// Submits, takes what has happened, tells.
+    fn round(&self, driver: &mut Driver, clock: Clock, timeout: Duration) -> Round {
         let moved = self.submit(&mut driver.batch, clock);
         let timeout = if moved { Duration::ZERO } else { self.until_due(timeout) };
         self.backend.reap(&mut driver.events, timeout);
         if driver.events.is_empty() {
-            return moved;
+            // Nothing may go to the driver that did not a moment ago.
+            return Round { moved, more: false };
         }
-        self.absorb(&mut driver.events);
-        true
+        let more = self.absorb(&mut driver.events);
+        Round { moved: true, more }
     }
 
     /// `most`, but not beyond the next deadline: the clock may be one that passes only while this waits.
@@ -169,8 +178,8 @@ impl Shared {
         news
     }
 
-    /// Takes the backend's reports in.
-    pub(super) fn absorb(&self, events: &mut Vec<backend::Event>) {
+    /// Takes the backend's reports in. Answers whether there may be something to submit now.
+    pub(super) fn absorb(&self, events: &mut Vec<backend::Event>) -> bool {
         let mut core = self.lock();
         for event in &mut *events {
             let event = match event {
@@ -185,7 +194,8 @@ impl Shared {
         events.clear();
         core.act_only(&mut Clock::default(), self);
         core.dirty |= core.unresolved > 0;
-        let wake = core.dirty && core.asleep && self.mode == Mode::Threads;
+        let dirty = core.dirty;
+        let wake = dirty && core.asleep && self.mode == Mode::Threads;
         let news = !core.effects.is_empty();
         drop(core);
         if wake {
@@ -194,6 +204,7 @@ impl Shared {
         if news {
             self.tell();
         }
+        dirty
     }
 
     /// Carries out what the machine's steps have left to do, in their order. One thread at a time tells,

@@ -17,7 +17,7 @@ use super::work::Work;
 pub(crate) struct Slip(Option<Box<Work>>);
 
 /// Blank slips that a thread keeps, at most twice as many; what goes to and comes from the shelf at a time.
-const LOT: usize = 64;
+const LOT: usize = 16;
 /// Slips on the shelf; more than that are freed.
 const MOST: usize = 32_768;
 

@@ -68,7 +68,7 @@ impl Shared {
         let mut events = Vec::new();
         loop {
             self.backend.reap(&mut events, REAP_TIMEOUT);
-            self.absorb(&mut events);
+            let _ = self.absorb(&mut events);
             let core = self.lock();
             if core.ending && core.unresolved == 0 {
                 return;

@@ -144,6 +144,7 @@ impl Work {
     }
 
     /// What is known of it once it is accepted.
+    #[inline(always)]
     pub(super) fn receipt(&self) -> Receipt {
         const ACCEPTED: &str = "a message is accepted before there is a receipt";
         let (lane, log) = (self.kind.lane(), &self.log);

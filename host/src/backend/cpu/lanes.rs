@@ -134,29 +134,36 @@ impl Lanes {
         batch: &mut Vec<Command>,
         execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
     ) {
+        let alone = batch.len() == 1;
         let mut books = self.lock();
         let (first, mut left, mut began, mut together) = (books.events.len(), AT_ONCE_BYTES, None, 0);
-        let (mut queued, mut sleepers) = (false, [false; 3]);
-        for mut command in batch.drain(..) {
+        let mut sleepers = [false; 3];
+        // In place: to move a command costs as much as to copy what it moves.
+        batch.retain_mut(|command| {
             if self.run == Run::AtOnce {
-                let event = execute(&mut command, Instant::now(), &Instant::now);
+                let event = execute(command, Instant::now(), &Instant::now);
                 books.events.push(event);
-                continue;
+                return false;
             }
             let lane = command.lane as usize;
             let bytes = small(&command.op).filter(|&bytes| bytes <= left);
             left -= bytes.unwrap_or(0);
-            if bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(&command) {
-                let began = *began.get_or_insert_with(Instant::now);
+            if bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(command) {
+                // Who gave one alone has just asked what time it is.
+                let now = || if alone { command.given } else { Instant::now() };
+                let began = *began.get_or_insert_with(now);
                 together += messages(&command.op);
-                let event = execute(&mut command, began, &|| began);
+                let event = execute(command, began, &|| began);
                 books.events.push(event);
-            } else {
-                books.begin(&command);
-                books.queues[lane].push_back(command);
-                queued = true;
-                sleepers[lane] |= std::mem::take(&mut books.asleep[lane]);
+                return false;
             }
+            books.begin(command);
+            sleepers[lane] |= std::mem::take(&mut books.asleep[lane]);
+            true
+        });
+        let queued = !batch.is_empty();
+        for command in batch.drain(..) {
+            books.queues[command.lane as usize].push_back(command);
         }
         if began.is_some() {
             let ended = Instant::now();
