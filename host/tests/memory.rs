@@ -90,29 +90,30 @@ fn an_allocation_that_fails_once_is_tried_again() -> wharf::Result<()> {
     Ok(())
 }
 
-/// On every device of this machine: what was lent is counted, stays within its cap, and comes back.
+/// On every device of this machine, and on a simulated one: what was lent is counted, stays within its cap, and
+/// comes back.
 #[test]
 fn pools_say_what_they_hold_and_let_go_of_what_is_idle() -> wharf::Result<()> {
-    for found in Device::discover() {
-        let device = Device::open(&found.id)?;
+    for id in Device::discover().into_iter().map(|found| found.id).chain(["sim".to_owned()]) {
+        let device = Device::open(&id)?;
         let staging = || device.pools().into_iter().find(|pool| pool.name == "staging blocks").expect("it has some");
         let buffer = device.buffer::<u32>(1 << 18)?;
         let fill = device.upload(&buffer).reserve(1 << 18)?;
-        assert!(staging().in_use_bytes >= 1 << 20, "{}: {:?}", found.id, staging());
+        assert!(staging().in_use_bytes >= 1 << 20, "{id}: {:?}", staging());
         fill.commit()?.wait().ok()?;
         // A part of the buffer: on the CPU device, too, the block comes back.
         device.upload(&buffer).at(1 << 17).fill(|i| i as u32)?.wait().ok()?;
         device.download(&buffer).wait()?;
         let end = Instant::now() + Duration::from_secs(10);
         while staging().in_use_bytes > 0 {
-            assert!(Instant::now() < end, "{}: {:?}", found.id, staging());
+            assert!(Instant::now() < end, "{id}: {:?}", staging());
             device.upload(&buffer).send(vec![1; 1 << 18])?.wait().ok()?;
         }
         let before = staging();
-        assert!(before.idle_bytes > 0 && before.high_water_bytes >= 1 << 20, "{}: {before:?}", found.id);
+        assert!(before.idle_bytes > 0 && before.high_water_bytes >= 1 << 20, "{id}: {before:?}");
         assert!(before.idle_bytes <= before.idle_cap_bytes.expect("there is a cap"));
         assert!(device.reclaim() >= before.idle_bytes);
-        assert_eq!(staging().idle_bytes, 0, "{}", found.id);
+        assert_eq!(staging().idle_bytes, 0, "{id}");
         let buffers = device.pools()[0];
         assert_eq!((buffers.name, buffers.in_use_bytes), ("buffers", 1 << 20));
         drop(buffer);

@@ -139,6 +139,7 @@ fn work(device: &Device, (number, sender): (u64, u64), shared: &Mutex<Report>, o
     for round in 0..ROUNDS {
         let seed = Random::new(options.seed ^ number << 32 ^ sender << 56 ^ round).u64();
         let outcome = round::run(device, seed);
+        let idle = device.pools().iter().map(|pool| pool.idle_bytes).sum();
         let mut report = locked(shared);
         report.rounds += 1;
         let is_lost = match outcome {
@@ -152,7 +153,7 @@ fn work(device: &Device, (number, sender): (u64, u64), shared: &Mutex<Report>, o
             }
         };
         let is_warm = round >= WARM_ROUNDS || number >= WARM_ROUNDS;
-        if let Err(violation) = Memory::measure(&mut report.memory, is_warm, options.threads) {
+        if let Err(violation) = Memory::measure(&mut report.memory, is_warm, options.threads, idle) {
             report.violations.push(format!("{} round {seed:#018x}: {violation}", device.id()));
         }
         let enough = Instant::now() >= until || options.stop.load(Relaxed) || !report.violations.is_empty();

@@ -200,7 +200,7 @@ impl Backend for Cuda {
     }
 
     fn pools(&self, pools: &mut Vec<PoolUse>) {
-        pools.push(self.shared.blocks.pool());
+        pools.extend(self.shared.blocks.pools());
     }
 
     fn pin(&self, bytes: u64) -> Result<HostBlock> {

@@ -21,7 +21,7 @@ use std::{
 use wharf_simt::Access;
 
 use super::{
-    Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId, Token,
+    Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId, PoolUse, Token,
     cpu::{self, memory::Memories, program::Program},
 };
 use crate::{
@@ -246,6 +246,14 @@ impl Backend for Sim {
 
     fn host_free(&self, block: HostBlock) {
         self.memories.host_free(block);
+    }
+
+    fn reclaim(&self) -> u64 {
+        self.memories.reclaim()
+    }
+
+    fn pools(&self, pools: &mut Vec<PoolUse>) {
+        pools.push(self.memories.pool());
     }
 
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {

@@ -71,6 +71,8 @@ fn pinned_memory() -> wharf::Result<()> {
     // Pageable memory goes through the ring, for which the block makes room.
     device.upload(&buffer).send(vec![7; 4 * MIB])?.wait().ok()?;
     assert_eq!(idle(), 0);
+    let rings = device.pools().into_iter().find(|pool| pool.name == "staging rings").expect("it has some");
+    assert_eq!((rings.in_use_bytes, rings.idle_bytes), (16 << 20, 0), "the other direction has used none yet");
     // Neither a block nor the other direction's ring fits any more.
     let Err(Error::OutOfMemory { requested_bytes, .. }) = device.upload(&buffer).reserve(4 * MIB).map(drop) else {
         panic!("18 MiB are 18 MiB");

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
@@ -29,6 +30,8 @@ const SHARED_COPY_BYTES: usize = 1 << 20;
 pub(super) struct Staging {
     address: *mut u8,
     context: Arc<Context>,
+    /// Bytes of all of the device's.
+    of_all: Arc<AtomicU64>,
 }
 
 // SAFETY: page-locked memory is not bound to a thread; segments have one user at a time.
@@ -37,11 +40,6 @@ unsafe impl Send for Staging {}
 unsafe impl Sync for Staging {}
 
 impl Staging {
-    pub(super) fn new(context: &Arc<Context>) -> Result<Self> {
-        let address = api::host_alloc(STAGING_BYTES)?;
-        Ok(Self { address, context: Arc::clone(context) })
-    }
-
     /// Where the segment at this offset begins.
     pub(super) fn at(&self, offset: u64) -> *mut u8 {
         assert!(offset < STAGING_BYTES);
@@ -57,6 +55,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
+        self.of_all.fetch_sub(STAGING_BYTES, Relaxed);
         let Ok(_entered) = self.context.enter() else { return };
         // SAFETY: lanes drop their staging once their streams are finished.
         unsafe { api::host_free(self.address) };
@@ -103,6 +102,8 @@ const KEEP_BYTES: u64 = 256 << 20;
 pub(super) struct Blocks {
     context: Arc<Context>,
     state: Mutex<State>,
+    /// Bytes of staging buffers, which are no blocks.
+    rings: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +135,7 @@ fn capacity(bytes: u64) -> u64 {
 
 impl Blocks {
     pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context, state: Mutex::default() }
+        Self { context, state: Mutex::default(), rings: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -178,8 +179,16 @@ impl Blocks {
         state.idle.entry(capacity).or_default().push(Idle { id: block.id, address: block.ptr });
     }
 
+    /// The staging buffer of one direction; the context is current. Where there is no more page-locked
+    /// memory, idle blocks go first.
+    pub(super) fn staging(&self) -> Result<Staging> {
+        let address = self.in_need(|| api::host_alloc(STAGING_BYTES))?;
+        self.rings.fetch_add(STAGING_BYTES, Relaxed);
+        Ok(Staging { address, context: Arc::clone(&self.context), of_all: Arc::clone(&self.rings) })
+    }
+
     /// Calls it again where it found no memory and idle blocks could be given back.
-    pub(super) fn in_need<T>(&self, call: impl Fn() -> Result<T>) -> Result<T> {
+    fn in_need<T>(&self, call: impl Fn() -> Result<T>) -> Result<T> {
         match call() {
             Err(failure) if failure.is_out_of_memory() && self.reclaim() > 0 => call(),
             other => other,
@@ -198,15 +207,21 @@ impl Blocks {
         bytes
     }
 
-    pub(super) fn pool(&self) -> PoolUse {
+    /// The blocks, and the staging buffers: those stay with the device from their first use on.
+    pub(super) fn pools(&self) -> [PoolUse; 2] {
+        let rings = self.rings.load(Relaxed);
         let state = self.lock();
-        PoolUse {
+        let blocks = PoolUse {
             name: "staging blocks",
             in_use_bytes: state.lent_bytes,
             idle_bytes: state.idle_bytes,
             high_water_bytes: state.high_water,
             idle_cap_bytes: Some(KEEP_BYTES),
-        }
+        };
+        let name = "staging rings";
+        let rings =
+            PoolUse { name, in_use_bytes: rings, idle_bytes: 0, high_water_bytes: rings, idle_cap_bytes: Some(0) };
+        [blocks, rings]
     }
 }
 

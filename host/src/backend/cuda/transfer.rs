@@ -48,7 +48,7 @@ impl Uploader {
     pub(super) fn pageable(&mut self, shared: &Shared, stream: &Stream, src: HostSpan, dst: Region) -> Result<()> {
         assert_eq!(src.bytes, dst.bytes, "as many bytes as the region has");
         if self.staging.is_none() {
-            self.staging = Some(shared.blocks.in_need(|| Staging::new(&shared.context))?);
+            self.staging = Some(shared.blocks.staging()?);
         }
         for (at, bytes) in pieces(dst.bytes) {
             let segment = self.lend(bytes)?;
@@ -126,7 +126,7 @@ unsafe impl Send for Target {}
 
 impl Landing {
     fn new(shared: &Shared) -> Result<Arc<Self>> {
-        let staging = shared.blocks.in_need(|| Staging::new(&shared.context))?;
+        let staging = shared.blocks.staging()?;
         Ok(Arc::new(Self { staging, ring: Mutex::new(Ring::new(STAGING_BYTES)), freed: Condvar::new() }))
     }
 
