@@ -127,10 +127,7 @@ impl Batch {
         } else {
             // Whoever simulates a device wants to know whether its faults are noticed.
             let on_host = match on_host {
-                None if report.is_simulated() => {
-                    let answer = wharf_batch::answer_on_host(source, &Query::VALIDATION, interrupt::listen());
-                    Some(answer.map_err(failure)?)
-                }
+                None if report.is_simulated() => Some(verified(source).map_err(failure)?),
                 on_host => on_host,
             };
             on_host.map(|answer| Expected { answer: answer.to_string(), is_published: false })
@@ -164,14 +161,31 @@ impl Batch {
     }
 }
 
-fn run(device: &Device, source: &dyn Source, memory_bytes: u64, may_fall_back: bool) -> Outcome<Report> {
+/// What is told on a terminal while rows go by: how many of them, and how fast.
+fn bar(source: &dyn Source, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(source.rows_expected()), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left");
+    let style = ProgressStyle::with_template("{prefix}{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left");
     bar.set_style(style.expect("a template of known words"));
-    let progress = |rows: u64| {
-        bar.set_length(bar.length().unwrap_or(0).max(rows));
-        bar.set_position(rows);
-    };
+    bar.with_prefix(what)
+}
+
+fn pass(bar: &ProgressBar, rows: u64) {
+    bar.set_length(bar.length().unwrap_or(0).max(rows));
+    bar.set_position(rows);
+}
+
+/// The answer, computed once more on the host: it takes a while, and says so.
+fn verified(source: &dyn Source) -> Result<Revenue, Error> {
+    let bar = bar(source, "verifying on the host: ");
+    let progress = |rows| pass(&bar, rows);
+    let answer = wharf_batch::answer_on_host(source, &Query::VALIDATION, interrupt::listen(), &progress);
+    bar.finish_and_clear();
+    answer
+}
+
+fn run(device: &Device, source: &dyn Source, memory_bytes: u64, may_fall_back: bool) -> Outcome<Report> {
+    let bar = bar(source, "");
+    let progress = |rows| pass(&bar, rows);
     let to_the_cpu = |failed: &Device, error: &Error| {
         let next = wharf_batch::to_the_cpu(failed, error)?;
         bar.suspend(|| eprintln!("wharf: {} failed ({error}): going on with {}", failed.id(), next.id()));

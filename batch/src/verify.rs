@@ -1,7 +1,7 @@
 //! The answer without any device.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
 };
 
@@ -16,12 +16,18 @@ use crate::{
 const ROWS: usize = 1 << 16;
 
 /// Answers `query` over `source` by the plain loop, with rows that are read anew: to hold what a device has
-/// answered against. It takes about as long as reading the source.
+/// answered against. It takes about as long as reading the source; `progress` is told of the rows so far, by several
+/// threads.
 ///
 /// # Errors
 /// Those of the source; [`Error::Interrupted`] where somebody has set `stop`.
-pub fn answer_on_host(source: &dyn Source, query: &Query, stop: &AtomicBool) -> Result<Revenue> {
-    let pass = Pass::over(source);
+pub fn answer_on_host(
+    source: &dyn Source,
+    query: &Query,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Revenue> {
+    let (pass, read) = (Pass::over(source), AtomicU64::new(0));
     let work = || {
         let mut reader = Reader::new(source, &pass)?;
         let mut columns = [(); 4].map(|()| vec![0_u32; ROWS]);
@@ -34,6 +40,7 @@ pub fn answer_on_host(source: &dyn Source, query: &Query, stop: &AtomicBool) -> 
             }
             let [shipdate, discount, quantity, extendedprice] = columns.each_ref().map(|column| &column[..rows]);
             revenue += q6::serial(query, Rows { shipdate, discount, quantity, extendedprice });
+            progress(read.fetch_add(rows as u64, Relaxed) + rows as u64);
         }
         Err(Error::Interrupted { rows: 0 })
     };
