@@ -4,7 +4,7 @@ use std::{cell::Cell, sync::atomic::AtomicBool};
 
 use wharf::{BackendKind, Device};
 use wharf_batch::{
-    Budget, Error, Fallback, Options, Report,
+    Budget, Error, Fallback, Options, Report, no_fallback,
     q6::{Query, Revenue},
     reopened, run,
     source::Lineitem,
@@ -77,6 +77,29 @@ fn a_gpu_that_is_given_up_is_followed_by_the_cpu() {
     let device = Device::open(&found.id).expect("it was discovered");
     let report = answer(&device, &pulls(&device), &wharf_batch::to_the_cpu);
     moved(&report, &found.id, "cpu");
+}
+
+/// What lies idle on a small card makes room, and is there again afterwards; only where it is held are batches made
+/// smaller.
+#[test]
+fn what_lies_idle_makes_room_before_batches_become_smaller() {
+    let device = Device::open("sim:memory=2MiB").expect("a description");
+    let idle = device.buffer::<u32>(350_000).expect("room");
+    let content: Vec<u32> = (0..350_000).collect();
+    device.upload(&idle).send(content.clone()).expect("room").wait().ok().expect("it goes up");
+
+    let report = answer(&device, &|_| (), &no_fallback);
+    assert_eq!((report.answer, report.rows), expected());
+    assert_eq!((report.placements.len(), device.stats().evictions), (1, 1), "{:?}", report.placements);
+    let rows_per_batch = report.last().rows_per_batch;
+
+    let hold = device.hold(&idle).expect("the batches are gone");
+    let report = answer(&device, &|_| (), &no_fallback);
+    assert_eq!((report.answer, report.rows), expected());
+    assert_eq!(device.stats().evictions, 1);
+    assert!(report.last().rows_per_batch < rows_per_batch, "{:?}", report.placements);
+    drop(hold);
+    assert_eq!(*device.download(&idle).wait().expect("it is there"), content);
 }
 
 #[test]

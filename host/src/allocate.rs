@@ -13,6 +13,7 @@ use crate::{
     buffer::Allocation,
     device::Device,
     error::{Error, Result},
+    evict::{Evictor, Residence},
 };
 
 /// Bytes that every allocation has, so that it can be bound: an empty buffer too.
@@ -21,6 +22,11 @@ pub(crate) const LEAST_BYTES: u64 = 16;
 /// it pauses between two looks. What they wait for may be the caller's to do: so it does not wait for ever.
 const PATIENCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(1);
+/// How much longer it waits for an eviction, after which it is held for stuck, and how long it pauses then.
+const EVICTION: Duration = Duration::from_secs(10);
+const EVICTION_PAUSE: Duration = Duration::from_micros(50);
+/// Downloads of evictions that may fail before it gives up.
+const MOST_FAILURES: u64 = 4;
 /// Looks after the last message is resolved: its memory is freed a moment later.
 const LAST_LOOKS: u32 = 3;
 
@@ -32,7 +38,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    fn add(&self, bytes: u64) {
+    pub(crate) fn add(&self, bytes: u64) {
         let now = self.now.fetch_add(bytes, Relaxed) + bytes;
         self.high_water.fetch_max(now, Relaxed);
     }
@@ -43,6 +49,10 @@ impl Usage {
 
     pub(crate) fn now(&self) -> u64 {
         self.now.load(Relaxed)
+    }
+
+    pub(crate) fn high_water(&self) -> u64 {
+        self.high_water.load(Relaxed)
     }
 }
 
@@ -67,7 +77,7 @@ impl Device {
             name: "buffers",
             in_use_bytes: in_use.now().saturating_sub(scratch),
             idle_bytes: 0,
-            high_water_bytes: in_use.high_water.load(Relaxed),
+            high_water_bytes: in_use.high_water(),
             idle_cap_bytes: Some(0),
         }];
         let name = "scratch of plans";
@@ -78,6 +88,7 @@ impl Device {
             high_water_bytes: scratch,
             idle_cap_bytes: None,
         });
+        pools.extend(self.inner.evictor.as_ref().map(Evictor::pool));
         self.inner.backend.pools(&mut pools);
         pools
     }
@@ -85,27 +96,59 @@ impl Device {
     pub(crate) fn allocate(&self, bytes: u64, name: Option<&str>) -> Result<Allocation> {
         let rounded = self.within_limit(bytes)?;
         let mem = self.find(rounded, name).map_err(|e| self.with_usage(e))?;
-        Ok(self.own(mem, bytes, rounded, name))
+        Ok(self.own(mem, bytes, rounded, name, false))
     }
 
-    /// Where there is no memory at first, takes back what is idle, then waits for what is on its way back.
-    fn find(&self, bytes: u64, name: Option<&str>) -> Result<MemId> {
+    /// The same for a buffer that may be evicted, where the device evicts.
+    pub(crate) fn allocate_movable(&self, bytes: u64, name: Option<&str>) -> Result<Arc<Allocation>> {
+        let rounded = self.within_limit(bytes)?;
+        let mem = self.find(rounded, name).map_err(|e| self.with_usage(e))?;
+        // An empty one is its padding alone.
+        let evictor = self.inner.evictor.as_ref().filter(|_| bytes > 0);
+        let allocation = Arc::new(self.own(mem, bytes, rounded, name, evictor.is_some()));
+        if let Some(evictor) = evictor {
+            evictor.add(&allocation);
+        }
+        Ok(allocation)
+    }
+
+    /// Where there is no memory at first, takes back what is idle, then waits for what is on its way back, then
+    /// evicts to the host.
+    pub(crate) fn find(&self, bytes: u64, name: Option<&str>) -> Result<MemId> {
         let alloc = || self.inner.backend.alloc(bytes, name);
         match alloc() {
             Err(Error::OutOfMemory { .. }) => {}
             other => return other,
         }
         self.reclaim();
-        let end = Instant::now() + PATIENCE;
+        let mut end = Instant::now() + PATIENCE;
         let mut looks = LAST_LOOKS;
+        let (mut evictions, failures) = self.evictions();
         loop {
             let stats = self.stats();
             looks = if stats.in_flight > stats.uncollected { LAST_LOOKS } else { looks - 1 };
-            match alloc() {
-                Err(Error::OutOfMemory { .. }) if looks > 0 && Instant::now() < end => {}
+            let error = match alloc() {
+                Err(error @ Error::OutOfMemory { .. }) => error,
                 other => return other,
+            };
+            let (now, before) = (Instant::now(), evictions);
+            let failed;
+            (evictions, failed) = self.evictions();
+            if evictions > before {
+                end = now + PATIENCE;
             }
-            self.inner.engine.shared.pause(Some(PAUSE));
+            let pause = if failed - failures < MOST_FAILURES && self.make_room(&error, bytes) {
+                looks = LAST_LOOKS;
+                if now >= end + EVICTION {
+                    return Err(error);
+                }
+                EVICTION_PAUSE
+            } else if looks == 0 || now >= end {
+                return Err(error);
+            } else {
+                PAUSE
+            };
+            self.inner.engine.shared.pause(Some(pause));
         }
     }
 
@@ -120,23 +163,25 @@ impl Device {
         Ok(rounded)
     }
 
-    fn with_usage(&self, error: Error) -> Error {
+    pub(crate) fn with_usage(&self, error: Error) -> Error {
         match error {
-            Error::OutOfMemory { device, requested_bytes, in_use_bytes, limit_bytes } => {
+            Error::OutOfMemory { device, requested_bytes, in_use_bytes, limit_bytes, .. } => {
                 let in_use_bytes = in_use_bytes.max(self.inner.in_use.now());
-                Error::OutOfMemory { device, requested_bytes, in_use_bytes, limit_bytes }
+                let evicted_bytes = self.inner.evictor.as_ref().map(|evictor| evictor.counts().on_host.now());
+                Error::OutOfMemory { device, requested_bytes, in_use_bytes, limit_bytes, evicted_bytes }
             }
             other => other,
         }
     }
 
     /// An owner for device memory; imported memory is charged with nothing and only read.
-    pub(crate) fn own(&self, mem: MemId, bytes: u64, charged: u64, name: Option<&str>) -> Allocation {
+    pub(crate) fn own(&self, mem: MemId, bytes: u64, charged: u64, name: Option<&str>, is_movable: bool) -> Allocation {
         let (engine, in_use) = (self.inner.engine.clone(), self.inner.in_use.clone());
         in_use.add(charged);
         let number = self.inner.buffers.fetch_add(1, Relaxed);
         let name: Arc<str> = name.map_or_else(|| format!("buffer {number}").into(), Into::into);
         let resource = engine.register(mem, name.clone());
-        Allocation { engine, mem, resource, name, bytes, read_only: charged == 0, charged, in_use }
+        let residence = Residence::new(mem, resource, is_movable);
+        Allocation { engine, residence, name, bytes, read_only: charged == 0, charged, in_use }
     }
 }

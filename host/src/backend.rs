@@ -33,6 +33,7 @@ pub(crate) mod sim;
 pub(crate) mod wgpu;
 
 pub use capabilities::Capabilities;
+pub(crate) use heap::Heap;
 pub use pool::PoolUse;
 pub(crate) use pool::{Pool, Pooled};
 
@@ -299,7 +300,8 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn pin(&self, bytes: u64) -> Result<HostBlock> {
         let (device, in_use_bytes) = (self.capabilities().backend.to_string(), 0);
         let heap = heap::Heap::zeroed(bytes);
-        let none = Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes, limit_bytes: None };
+        let none =
+            Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes, limit_bytes: None, evicted_bytes: None };
         heap.map(heap::Heap::into_block).ok_or(none)
     }
 

@@ -8,8 +8,9 @@ use wharf_simt::Scalar;
 use crate::{
     allocate::Usage,
     backend::{MemId, Region, Token},
-    dma::Engine,
+    dma::{Access, Engine, Part},
     error::{Error, Result},
+    evict::Residence,
 };
 
 /// What buffers are made of: plain data that any thread may hold. Every `bytemuck::Pod` type that is
@@ -19,13 +20,12 @@ pub trait Element: Pod + Send + Sync {}
 
 impl<T: Pod + Send + Sync> Element for T {}
 
-/// Device memory and its place in the order of accesses; freed with the last message that uses it.
+/// Device memory and its place in the order of accesses; freed with the last message that uses it. Its
+/// contents may be on the host instead, where the device was short of memory: see [`Residence`].
 #[derive(Debug)]
 pub(crate) struct Allocation {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) mem: MemId,
-    /// Its name in the machine.
-    pub(crate) resource: Token,
+    pub(crate) residence: Residence,
     /// What explanations, drivers and the user call it.
     pub(crate) name: Arc<str>,
     /// Bytes in use; the allocation itself is rounded up.
@@ -38,6 +38,25 @@ pub(crate) struct Allocation {
 }
 
 impl Allocation {
+    /// Its memory; for those that have brought it in and hold it, as long as they do.
+    pub(crate) fn mem(&self) -> MemId {
+        self.residence.mem()
+    }
+
+    /// Its name in the machine; for the same.
+    pub(crate) fn resource(&self) -> Token {
+        self.residence.resource()
+    }
+
+    /// What a message counts as doing to a part of it. While the contents are on their way back, what is
+    /// written beside them counts as read: else it would be lost if they did not arrive and were sent again.
+    pub(crate) fn until_it_is_back(&self, access: Access, part: Part) -> Access {
+        match access {
+            Access::Overwrite if part != Part::WHOLE && self.residence.is_returning() => Access::ReadWrite,
+            access => access,
+        }
+    }
+
     /// Says that it is not this device's.
     pub(crate) fn not_of(&self, device: &str) -> String {
         let owner = &self.engine.shared.device;
@@ -50,8 +69,10 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        self.in_use.remove(self.charged);
-        self.engine.release(self.resource);
+        if let Some(resource) = self.residence.leave() {
+            self.in_use.remove(self.charged);
+            self.engine.release(resource);
+        }
     }
 }
 
@@ -105,6 +126,12 @@ impl<T: Element> Buffer<T> {
     }
 }
 
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        self.allocation.residence.disown();
+    }
+}
+
 impl<T> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
@@ -144,11 +171,20 @@ impl<T: Element> Bindable for View<'_, T> {}
 #[derive(Debug, Clone)]
 pub struct Bound {
     pub(crate) allocation: Arc<Allocation>,
-    pub(crate) region: Region,
+    /// Where it begins in the buffer, and how much it is.
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
     pub(crate) element_bytes: u64,
     /// The element's scalar, where `T` is one or an array of one; `None` fits every type.
     pub(crate) scalar: Option<Scalar>,
     pub(crate) element: &'static str,
+}
+
+impl Bound {
+    /// Where it is in device memory, once the buffer was brought in.
+    pub(crate) fn region(&self) -> Region {
+        Region { mem: self.allocation.mem(), offset: self.offset, bytes: self.bytes }
+    }
 }
 
 mod sealed {
@@ -170,11 +206,8 @@ impl<T: Element> Bind for View<'_, T> {
     fn bound(&self) -> Bound {
         let element_bytes = size_of::<T>() as u64;
         Bound {
-            region: Region {
-                mem: self.buffer.allocation.mem,
-                offset: self.range.start as u64 * element_bytes,
-                bytes: self.range.len() as u64 * element_bytes,
-            },
+            offset: self.range.start as u64 * element_bytes,
+            bytes: self.range.len() as u64 * element_bytes,
             allocation: self.buffer.allocation.clone(),
             element_bytes,
             scalar: scalar_of::<T>(),

@@ -16,6 +16,7 @@ use crate::{
     buffer::{Allocation, Buffer, Element},
     dma::{DeadLetters, DmaQueue, Engine, Fence, QueueOptions, Signal, Stall},
     error::{Error, Result},
+    evict::Evictor,
     grid,
     host_memory::Pinned,
     kernel::Kernel,
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) launches: Pool<backend::Launch>,
     pub(crate) scratch: Mutex<HashMap<(usize, usize), Arc<Allocation>>>,
     pub(crate) in_use: Arc<Usage>,
+    /// Where the device evicts.
+    pub(crate) evictor: Option<Evictor>,
     /// Buffers made so far: what has no name has a number.
     pub(crate) buffers: AtomicU64,
 }
@@ -86,6 +89,13 @@ pub struct Stats {
     pub staging_high_water_bytes: u64,
     /// Bytes of device memory that buffers hold; [`Device::pools`] says who holds what besides.
     pub buffer_bytes: u64,
+    /// Bytes of host memory with the contents of buffers that were evicted: see [`Device::buffer`].
+    pub evicted_bytes: u64,
+    /// How often a buffer was evicted, and how often the contents of one were uploaded again. The messages that
+    /// do it, on a queue of the device's own called `evict`, are counted as all are.
+    pub evictions: u64,
+    /// See `evictions`.
+    pub restores: u64,
 }
 
 impl Device {
@@ -93,9 +103,12 @@ impl Device {
         let id: Arc<str> = id.into();
         let engine = Arc::new(Engine::new(id.clone(), backend.clone(), options)?);
         let queue = |name| QueueOptions::new(&engine, name).policy(crate::FailPolicy::Continue).open();
+        let evicts = !backend.capabilities().unified_memory && options.evict_bytes > 0;
         let queues = [queue("upload"), queue("compute"), queue("download")];
+        let evictor = evicts.then(|| Evictor::new(&engine, options.evict_bytes));
         Ok(Self {
             inner: Arc::new(Inner {
+                evictor,
                 id,
                 engine,
                 backend,
@@ -121,12 +134,27 @@ impl Device {
 
     /// `len` zeroed elements of device memory.
     ///
+    /// Where there is not enough of it, buffers that were not used for the longest time are **evicted**: their contents
+    /// go to host memory, and come back when a message on them is described. So more can be held than the device has,
+    /// and what is used together must fit. A buffer stays while an unresolved message, a message or a
+    /// [`Fill`](crate::Fill) that is not sent, a [`Graph`](crate::Graph) or a [`Hold`](crate::Hold) has it, and where a
+    /// failed message has left it without its data. [`Options::evict_bytes`] bounds it or turns it off,
+    /// [`Device::pools`] and [`Stats`] say what was moved, and so does an event of the feature `tracing`. A device whose
+    /// memory is the host's evicts nothing.
+    ///
+    /// While memory is sought, a call waits for what makes room: also one that describes a message on an evicted
+    /// buffer, which fails with [`Error::OutOfMemory`] where there is none; its contents are as they were. No contents
+    /// are lost in the moving: where the way back fails, the message fails with it, as
+    /// [`FailureKind::Upstream`](crate::FailureKind::Upstream), and the next one is preceded by another try. With a
+    /// lost device all buffers are lost, those on the host too.
+    ///
     /// # Errors
     /// [`Error::Limit`] over the device's `max_buffer_bytes`, [`Error::OutOfMemory`] where the
-    /// device has no more: after everything was given back that was kept only to be used again, and after
-    /// a moment's wait for buffers that were dropped while messages on them were under way.
+    /// device has no more: after everything was given back that was kept only to be used again, after
+    /// a moment's wait for buffers that were dropped while messages on them were under way, and after other
+    /// buffers were evicted.
     pub fn buffer<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
-        Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?, None)?), len))
+        Ok(Buffer::new(self.allocate_movable(bytes_of::<T>(len)?, None)?, len))
     }
 
     /// The same with a name, which explanations ([`Ticket::explain`](crate::Ticket::explain)) and drivers show.
@@ -134,7 +162,7 @@ impl Device {
     /// # Errors
     /// As [`Device::buffer`].
     pub fn buffer_named<T: Element>(&self, len: usize, name: &str) -> Result<Buffer<T>> {
-        Ok(Buffer::new(Arc::new(self.allocate(bytes_of::<T>(len)?, Some(name))?), len))
+        Ok(Buffer::new(self.allocate_movable(bytes_of::<T>(len)?, Some(name))?, len))
     }
 
     /// A read-only buffer of this data. On the CPU device data of whole multiples of 4 bytes is
@@ -150,9 +178,9 @@ impl Device {
             && bytes.is_multiple_of(GRAIN)
             && let Some(mem) = self.inner.backend.import(span, Box::new(data.clone()))
         {
-            return Ok(Buffer::new(Arc::new(self.own(mem, bytes, 0, None)), len));
+            return Ok(Buffer::new(Arc::new(self.own(mem, bytes, 0, None, false)), len));
         }
-        let mut buffer = self.buffer(len)?;
+        let mut buffer = Buffer::new(Arc::new(self.allocate(bytes, None)?), len);
         // A failure stays with the buffer: whoever reads it is told.
         drop(self.upload(&buffer).send(data)?);
         Arc::get_mut(&mut buffer.allocation).expect("not shared yet").read_only = true;
@@ -328,6 +356,7 @@ impl Device {
     pub fn stats(&self) -> Stats {
         let shared = &self.inner.engine.shared;
         let core = shared.lock();
+        let moved = self.inner.evictor.as_ref().map(Evictor::counts);
         let (staging_bytes, staging_high_water_bytes) = shared.staging.report();
         Stats {
             accepted: core.ledger.accepted,
@@ -342,6 +371,9 @@ impl Device {
             staging_bytes,
             staging_high_water_bytes,
             buffer_bytes: self.inner.in_use.now(),
+            evicted_bytes: moved.map_or(0, |counts| counts.on_host.now()),
+            evictions: moved.map_or(0, |counts| counts.evictions.load(Relaxed)),
+            restores: moved.map_or(0, |counts| counts.restores.load(Relaxed)),
         }
     }
 }

@@ -22,6 +22,7 @@ mod drive;
 mod engine;
 #[cfg(test)]
 mod engine_tests;
+mod evict;
 mod fence;
 mod hazard;
 mod label;
@@ -44,12 +45,14 @@ mod threads;
 mod ticket;
 mod work;
 
+pub(crate) use core::Core;
 pub(crate) use engine::Engine;
 pub(crate) use hazard::{Access, Part, Resource, Touch};
 pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
 pub(crate) use slip::Slip;
-pub(crate) use work::Patience;
+pub(crate) use sync::{Mutex, MutexGuard};
+pub(crate) use work::{Accepted, Patience};
 
 pub use batch::{Batch, Entry, Sent};
 pub use dead::{DeadLetter, DeadLetters, Requeued};

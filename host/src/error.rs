@@ -88,7 +88,7 @@ pub enum Error {
         limit: u64,
     },
     /// Device or staging memory is used up.
-    #[error("out of memory on {device}: {requested_bytes} bytes asked, {in_use_bytes} in use{}", of_limit(*.limit_bytes))]
+    #[error("out of memory on {device}: {requested_bytes} bytes asked, {in_use_bytes} in use{}{}", of_limit(*.limit_bytes), on_host(*.evicted_bytes))]
     OutOfMemory {
         /// The device.
         device: String,
@@ -98,6 +98,10 @@ pub enum Error {
         in_use_bytes: u64,
         /// The cap, where one is known.
         limit_bytes: Option<u64>,
+        /// Bytes of buffers whose contents are on the host ([`Device::buffer`](crate::Device::buffer)), where the
+        /// device evicts. What is in use besides could not be evicted: messages, graphs or fills hold it, it is
+        /// imported, what a failed message should have written is missing, or the host has no more for it.
+        evicted_bytes: Option<u64>,
     },
     /// A kernel's source does not parse, validate or compile.
     #[error("{kernel}: {log}")]
@@ -145,6 +149,10 @@ pub enum Error {
 
 fn of_limit(limit: Option<u64>) -> String {
     limit.map_or_else(String::new, |bytes| format!(" of {bytes}"))
+}
+
+fn on_host(evicted: Option<u64>) -> String {
+    evicted.map_or_else(String::new, |bytes| format!(" that cannot be evicted, {bytes} evicted to the host"))
 }
 
 impl Error {

@@ -24,7 +24,7 @@ fn elements(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound], name: &str) ->
 /// Elements that the binding has as the kernel sees it, whatever the buffer's own are: bytes may be
 /// bound to anything.
 pub(crate) fn elements_of(slot: &Slot, bound: &Bound) -> u64 {
-    let bytes = bound.region.bytes;
+    let bytes = bound.bytes;
     slot.layout.elements_in(bytes).unwrap_or(bytes / bound.element_bytes)
 }
 

@@ -32,6 +32,7 @@ mod device;
 mod discover;
 mod dma;
 mod error;
+mod evict;
 mod few;
 mod graph;
 mod grid;
@@ -61,6 +62,7 @@ pub use dma::{
     Refused, Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, Shortage, TransferError};
+pub use evict::Hold;
 pub use graph::{Graph, Recording, Replay, Slot, Slots};
 pub use host_memory::{HostBuffer, HostBufferMut, Pinned};
 pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};

@@ -8,6 +8,7 @@ use crate::{
     backend::{Lane, Op, Region, Source},
     buffer::Allocation,
     dma::{Access, Engine, Kind, Parcel, Part, Slip, Touch},
+    transfer::Placed,
 };
 
 /// A message to one device. It owns its host buffer `B` and keeps the device buffers that it touches
@@ -51,19 +52,25 @@ impl Draft {
         Message::typed(self)
     }
 
-    /// What it does to a device buffer.
-    pub(crate) fn touch(&mut self, allocation: &Arc<Allocation>, access: Access, region: Region) {
-        self.touch_part(allocation, access, Part::of(region, allocation.bytes));
+    /// What it does to a device buffer, which was brought in.
+    pub(crate) fn touch(&mut self, Placed { allocation, region }: Placed, access: Access) {
+        let part = Part::of(region, allocation.bytes);
+        self.keep(allocation, access, part);
     }
 
     pub(crate) fn touch_part(&mut self, allocation: &Arc<Allocation>, access: Access, part: Part) {
-        self.slip.accesses.push(Touch { buffer: allocation.resource, access, part });
-        self.keep.push(allocation.clone());
+        self.keep(allocation.clone(), access, part);
+    }
+
+    fn keep(&mut self, allocation: Arc<Allocation>, access: Access, part: Part) {
+        let access = allocation.until_it_is_back(access, part);
+        self.slip.accesses.push(Touch { buffer: allocation.resource(), access, part });
+        self.keep.push(allocation);
     }
 
     /// The same, where it may do something to these bytes already.
     pub(crate) fn touch_again(&mut self, allocation: &Arc<Allocation>, access: Access, region: Region) {
-        let (buffer, part) = (allocation.resource, Part::of(region, allocation.bytes));
+        let (buffer, part) = (allocation.resource(), Part::of(region, allocation.bytes));
         match self.slip.accesses.iter_mut().find(|known| known.buffer == buffer && known.part == part) {
             Some(known) if access.writes() => known.access = access,
             Some(_) => {}

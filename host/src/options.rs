@@ -42,6 +42,7 @@ pub struct Options {
     pub(crate) progress: Progress,
     pub(crate) spin: Duration,
     pub(crate) stall_warn: Option<Duration>,
+    pub(crate) evict_bytes: u64,
 }
 
 impl Options {
@@ -49,7 +50,7 @@ impl Options {
     pub fn new() -> Self {
         let alone = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         let spin = if alone { Duration::ZERO } else { Duration::from_micros(20) };
-        Self { twin: Twin::default(), progress: Progress::default(), spin, stall_warn: None }
+        Self { twin: Twin::default(), progress: Progress::default(), spin, stall_warn: None, evict_bytes: u64::MAX }
     }
 
     /// Which form of kernels the CPU device runs. Other devices have one form only.
@@ -76,6 +77,15 @@ impl Options {
 }
 
 impl Options {
+    /// Bytes of host memory that the contents of evicted buffers may take: see
+    /// [`Device::buffer`](crate::Device::buffer). As many as the host has unless said otherwise; with 0 nothing is
+    /// evicted, and an allocation that finds no device memory is refused.
+    #[must_use]
+    pub fn evict_bytes(mut self, most: u64) -> Self {
+        self.evict_bytes = most;
+        self
+    }
+
     /// Warns subscribers of `tracing` (a feature) of a queue whose oldest message has been accepted for
     /// longer than this: once for each such message, with what it waits for, as
     /// [`Device::stalled`](crate::Device::stalled) tells it. Not done unless said. A thread looks now and

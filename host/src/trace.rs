@@ -26,6 +26,8 @@ pub(crate) mod events {
     pub(crate) fn tell(_span: &super::Span, _is_dead: bool) {}
 
     pub(crate) fn stalled(_device: &str, _stall: &crate::dma::Stall) {}
+
+    pub(crate) fn moved(_device: &str, _buffer: &str, _bytes: u64, _what: &'static str) {}
 }
 
 static ON: AtomicBool = AtomicBool::new(false);

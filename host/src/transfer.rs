@@ -4,9 +4,9 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     backend::Region,
-    buffer::{Buffer, Element},
+    buffer::{Allocation, Buffer, Element},
     device::Device,
-    dma::{DmaQueue, Patience, Refused, Ticket},
+    dma::{Access, DmaQueue, Patience, Refused, Ticket},
     error::{Error, Result},
     message::{Draft, Message},
 };
@@ -139,8 +139,20 @@ pub(crate) fn writable(buffer: &Buffer<impl Element>) -> Result<()> {
 /// Copies go in multiples of this.
 pub(crate) const GRAIN: u64 = 4;
 
-/// The region of `range`, rounded up to the grain at the end of the buffer.
-pub(crate) fn region<T: Element>(buffer: &Buffer<T>, range: &Range<usize>) -> Result<Region> {
+/// Some bytes of a buffer in device memory. The buffer is not evicted while this lives.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) allocation: Arc<Allocation>,
+    pub(crate) region: Region,
+}
+
+/// The region of `range`, rounded up to the grain at the end of the buffer, which is brought in.
+pub(crate) fn place<T: Element>(
+    device: &Device,
+    buffer: &Buffer<T>,
+    range: &Range<usize>,
+    access: Access,
+) -> Result<Placed> {
     let size = size_of::<T>() as u64;
     let (offset, bytes) = (range.start as u64 * size, range.len() as u64 * size);
     let at_end = range.end == buffer.len();
@@ -150,5 +162,9 @@ pub(crate) fn region<T: Element>(buffer: &Buffer<T>, range: &Range<usize>) -> Re
             format!("transfers begin at multiples of {GRAIN} bytes and end there or at the buffer's end"),
         ));
     }
-    Ok(Region { mem: buffer.allocation.mem, offset, bytes: bytes.next_multiple_of(GRAIN) })
+    let allocation = buffer.allocation.clone();
+    let is_whole = offset == 0 && at_end;
+    device.bring_in(&allocation, is_whole && access == Access::Overwrite)?;
+    let region = Region { mem: allocation.mem(), offset, bytes: bytes.next_multiple_of(GRAIN) };
+    Ok(Placed { allocation, region })
 }

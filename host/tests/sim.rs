@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{BackendKind, CompletionQueue, Device, Doorbell, Error, FailureKind, Path};
+use wharf::{BackendKind, CompletionQueue, Device, Doorbell, Error, FailureKind, Options, Path};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -45,7 +45,7 @@ fn it_says_that_it_is_simulated_and_is_never_chosen() {
 
 #[test]
 fn the_card_has_as_much_memory_as_its_description_says() -> wharf::Result<()> {
-    let device = Device::open("sim:memory=1MiB")?;
+    let device = Device::open_with("sim:memory=1MiB", Options::new().evict_bytes(0))?;
     let half = device.buffer::<u8>(512 << 10)?;
     let error = device.buffer::<u8>((512 << 10) + 1).expect_err("it is full");
     assert!(matches!(error, Error::OutOfMemory { limit_bytes: Some(1_048_576), .. }), "{error}");

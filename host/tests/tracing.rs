@@ -82,8 +82,23 @@ fn each_message_is_an_event_and_a_dead_letter_a_warning() -> wharf::Result<()> {
     while seen().len() < 5 {
         std::thread::yield_now();
     }
+    // What does not fit together is moved out and in.
+    let small = Device::open("sim:memory=1MiB")?;
+    let old = small.buffer_named::<u8>(600 << 10, "old")?;
+    drop(small.buffer::<u8>(600 << 10)?);
+    small.download(&old).wait()?;
+    small.drain();
+    while seen().iter().filter(|(level, _)| *level == Level::INFO).count() < 2 {
+        std::thread::yield_now();
+    }
     let events = seen();
-    let of = |queue: &str| events.iter().filter(|(_, fields)| fields["queue"] == queue).collect::<Vec<_>>();
+    let moved: Vec<_> = events.iter().filter(|(level, _)| *level == Level::INFO).collect();
+    for ((_, fields), what) in moved.into_iter().zip(["evicted", "restored"]) {
+        assert_eq!((&*fields["message"], &*fields["buffer"], &*fields["bytes"]), (what, "old", "614400"));
+    }
+    let of = |queue: &str| {
+        events.iter().filter(|(_, fields)| fields.get("queue").is_some_and(|of| of == queue)).collect::<Vec<_>>()
+    };
     let work = of("work");
     let [(level, fields)] = work[..] else { panic!("{work:?}") };
     assert_eq!(*level, Level::DEBUG);

@@ -1,11 +1,11 @@
 //! The device memory of one batch, used again and again.
 
-use wharf::{Buffer, Device, Ticket};
+use wharf::{Buffer, Device, Hold, Ticket};
 
 use super::groups;
 use crate::{
     columns::Columns,
-    error::Result,
+    error::{Error, Result},
     q6::{PARTIAL_WORDS, Query, kernel},
     source::{Filled, Reader},
 };
@@ -18,19 +18,24 @@ pub(super) struct Slot {
     rows: usize,
     /// Where the partial sums arrive; it travels with the download.
     pub(super) words: Vec<u32>,
+    /// What lies idle makes room for slots, but not one slot for another: where they do not fit together, batches are
+    /// made smaller.
+    _holds: Vec<Hold>,
 }
 
 impl Slot {
     pub(super) fn new(device: &Device, rows: usize) -> Result<Self> {
         let column = || device.buffer::<u32>(rows);
         let groups = groups(rows);
-        Ok(Self {
-            columns: [column()?, column()?, column()?, column()?],
-            partial: device.buffer(groups as usize * PARTIAL_WORDS)?,
-            groups,
-            rows,
-            words: Vec::new(),
-        })
+        // Each is held before the next is made.
+        let mut holds = Vec::new();
+        let mut held = |buffer: Buffer<u32>| {
+            holds.push(device.hold(&buffer)?);
+            Ok::<_, Error>(buffer)
+        };
+        let columns = [held(column()?)?, held(column()?)?, held(column()?)?, held(column()?)?];
+        let partial = held(device.buffer(groups as usize * PARTIAL_WORDS)?)?;
+        Ok(Self { columns, partial, groups, rows, words: Vec::new(), _holds: holds })
     }
 
     /// Has the reader write the next rows straight into staging memory, and sends them. Gives what

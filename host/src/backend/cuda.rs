@@ -147,6 +147,7 @@ impl Cuda {
             requested_bytes,
             in_use_bytes: lock(&self.allocations).values().sum(),
             limit_bytes: self.shared.context.memory().ok().map(|(_, total)| total),
+            evicted_bytes: None,
         }
     }
 }

@@ -15,7 +15,7 @@ const ALIGN: usize = 64;
 ///
 /// Invariant: `ptr` was allocated with `layout` and is freed by `Drop` alone.
 #[derive(Debug)]
-pub(super) struct Heap {
+pub(crate) struct Heap {
     ptr: *mut u8,
     layout: Layout,
 }
@@ -26,18 +26,18 @@ unsafe impl Send for Heap {}
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    pub(super) fn zeroed(bytes: u64) -> Option<Self> {
+    pub(crate) fn zeroed(bytes: u64) -> Option<Self> {
         let layout = Layout::from_size_align(usize::try_from(bytes).ok()?.max(1), ALIGN).ok()?;
         // SAFETY: the layout has a size above 0.
         let ptr = unsafe { alloc::alloc_zeroed(layout) };
         (!ptr.is_null()).then_some(Self { ptr, layout })
     }
 
-    pub(super) fn ptr(&self) -> *mut u8 {
+    pub(crate) fn ptr(&self) -> *mut u8 {
         self.ptr
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.layout.size() as u64
     }
 

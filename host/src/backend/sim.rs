@@ -212,7 +212,13 @@ impl Sim {
         let full = limit_bytes.is_some_and(|limit| in_use_bytes + bytes > limit);
         if full || self.description.faults.out_of_memory.contains(&state.counts.allocations) {
             let device = BackendKind::Sim.to_string();
-            return Err(Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes, limit_bytes });
+            return Err(Error::OutOfMemory {
+                device,
+                requested_bytes: bytes,
+                in_use_bytes,
+                limit_bytes,
+                evicted_bytes: None,
+            });
         }
         Ok(())
     }

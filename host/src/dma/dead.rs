@@ -6,7 +6,7 @@ use super::{
     MessageId, cell::Waiter, core::Clock, engine::Engine, model::Kind, parcel::Parcel, slip::Slip, work::Work,
 };
 use crate::{
-    backend::{Lane, Op, Source},
+    backend::{Lane, Op, Source, Token},
     error::TransferError,
 };
 
@@ -124,6 +124,12 @@ impl Ring {
         for letter in letters.into_iter().chain(newer) {
             self.push(letter, graves);
         }
+    }
+
+    /// Whether a letter that can be sent again names this buffer.
+    pub(super) fn names(&self, buffer: Token) -> bool {
+        let mut letters = self.letters.iter().filter(|letter| letter.can_requeue());
+        letters.any(|letter| letter.slip.accesses.iter().any(|touch| touch.buffer == buffer))
     }
 
     pub(super) fn of_queue(&self, queue: &Arc<str>) -> usize {

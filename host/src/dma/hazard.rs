@@ -5,6 +5,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use smallvec::SmallVec;
 
+use super::MessageId;
 use crate::{
     backend::{Region, Token},
     error::TransferError,
@@ -156,6 +157,9 @@ pub(crate) struct Resource {
     readers: Vec<(Token, Part)>,
     /// Parts that are without the data they should have, and the failure that left them so.
     poison: Vec<(Part, Arc<TransferError>)>,
+    /// The number of the next message when it was made, and that of the last message on it.
+    pub(crate) since: u64,
+    pub(crate) last: Option<u64>,
     /// Unresolved messages that use it.
     pub(crate) users: u32,
     /// Its owner is gone; it is freed with its last user.
@@ -165,8 +169,9 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    pub(crate) fn reset(&mut self, name: Arc<str>) {
+    pub(crate) fn reset(&mut self, name: Arc<str>, now: u64) {
         self.name = name;
+        (self.since, self.last) = (now, None);
         self.writers.clear();
         self.readers.clear();
         self.poison.clear();
@@ -219,6 +224,16 @@ impl Resource {
             self.poison.retain(|&(poisoned, _)| !part.covers(poisoned));
         }
         inherited
+    }
+
+    /// Whether parts of it are without the data that they should have.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        !self.poison.is_empty()
+    }
+
+    /// Whether the failure of this message has left them so.
+    pub(crate) fn is_poisoned_by(&self, id: MessageId) -> bool {
+        self.poison.iter().any(|(_, error)| error.id == id)
     }
 
     /// The message failed: what it should have written is not there.

@@ -39,6 +39,7 @@ mod cancel;
 mod credit;
 mod deadlines;
 mod doorbell;
+mod evict;
 mod explain;
 mod loss;
 mod promise;
@@ -69,6 +70,8 @@ pub(crate) struct Machine {
     messages: Slab<Message>,
     commands: Slab<Command>,
     resources: Slab<Resource>,
+    /// Those that are dropped and still used.
+    to_be_freed: usize,
     deadlines: Deadlines,
     /// Queues whose doorbell rings by itself.
     lingering: Vec<QueueId>,
@@ -99,6 +102,7 @@ impl Machine {
             messages: Slab::new(),
             commands: Slab::new(),
             resources: Slab::new(),
+            to_be_freed: 0,
             deadlines: Deadlines::default(),
             lingering: Vec::new(),
             holding: 0,
@@ -158,7 +162,7 @@ impl Machine {
     /// A new buffer, which users know by this name.
     pub(crate) fn register(&mut self, name: Arc<str>) -> Token {
         let token = self.resources.take();
-        self.resources.get_mut(token).expect("just taken").reset(name);
+        self.resources.get_mut(token).expect("just taken").reset(name, self.next_id);
         token
     }
 
@@ -209,6 +213,8 @@ impl Machine {
                     if state.users == 0 {
                         self.resources.free(resource);
                         actions.push(Action::Free(resource));
+                    } else {
+                        self.to_be_freed += 1;
                     }
                 }
             }

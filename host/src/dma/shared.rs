@@ -12,7 +12,7 @@ use super::{
     baton::Baton,
     cell::ReceiverOf,
     core::{Core, Effects},
-    drive::{Driver, Turn},
+    drive::{Driver, Turn, is_telling},
     fence::Fences,
     label::Labels,
     model::QueueId,
@@ -112,6 +112,12 @@ impl Shared {
         if news {
             self.tell();
         }
+    }
+
+    /// Whether this thread is inside a message's end: then it cannot wait for other messages.
+    #[expect(clippy::unused_self, reason = "threads tell of any device's messages")]
+    pub(crate) fn is_telling(&self) -> bool {
+        is_telling()
     }
 
     /// Does what there is to do, on a device with manual progress; answers whether there was anything.

@@ -10,7 +10,7 @@ use crate::{
     dma::{Access, Part, Resource, Touch},
     error::{Error, Result},
     message::Message,
-    transfer::{own, region, writable},
+    transfer::{Placed, own, place, writable},
 };
 
 /// Parts of a buffer that a graph tells apart towards other messages.
@@ -93,12 +93,12 @@ impl<'d> Recording<'d> {
         op: impl FnOnce(HostSpan, Region) -> Op,
     ) -> Result<Slot<T>> {
         own(self.device, buffer)?;
-        let region = region(buffer, &range)?;
+        let Placed { allocation, region } = place(self.device, buffer, &range, access)?;
         let (slot, span) = self.slots.add(range.len() * size_of::<T>(), region.bytes)?;
         if region.bytes > 0 {
-            let allocation = buffer.allocation.clone();
             let part = Part::of(region, allocation.bytes);
-            let touch = Touch { buffer: allocation.resource, access, part };
+            let access = allocation.until_it_is_back(access, part);
+            let touch = Touch { buffer: allocation.resource(), access, part };
             self.bytes += region.bytes;
             self.step(Some(op(span, region)), [(allocation, touch)].into_iter());
         }

@@ -47,6 +47,7 @@ impl Launch<'_> {
         }
         launch.storage.clear();
         for (slot, bound) in storage.iter().zip(&bound) {
+            self.device.bring_in(&bound.allocation, false)?;
             launch.storage.push(region_of(kernel, slot, bound)?);
         }
         let pipeline = self.device.pipeline(kernel, &self.overrides)?;
@@ -54,7 +55,7 @@ impl Launch<'_> {
         let mut message = message(Op::Launch(launch));
         for (slot, bound) in storage.iter().zip(&bound) {
             let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
-            message.draft.touch_again(&bound.allocation, access, whole_grains(bound.region));
+            message.draft.touch_again(&bound.allocation, access, whole_grains(bound.region()));
         }
         Ok(message)
     }
@@ -110,17 +111,17 @@ impl Launch<'_> {
             return Err(Error::Type { what: what(), expected: slot.layout.to_string(), got: bound.element.into() });
         }
         let capabilities = self.device.capabilities();
-        if bound.region.bytes > capabilities.max_binding_bytes {
+        if bound.bytes > capabilities.max_binding_bytes {
             return Err(Error::Limit {
                 what: what(),
                 limit_name: "max_binding_bytes",
-                requested: bound.region.bytes,
+                requested: bound.bytes,
                 limit: capabilities.max_binding_bytes,
             });
         }
         let alignment = capabilities.storage_alignment;
-        if !bound.region.offset.is_multiple_of(alignment) {
-            let at = bound.region.offset;
+        if !bound.offset.is_multiple_of(alignment) {
+            let at = bound.offset;
             return Err(Error::argument(what(), format!("its view begins at byte {at}, no multiple of {alignment}")));
         }
         Ok(())
@@ -168,7 +169,7 @@ fn element_of(slot: &Slot) -> Option<Scalar> {
 
 /// What of the device's memory a binding is.
 fn region_of(kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<Region> {
-    let mut bytes = bound.region.bytes;
+    let mut bytes = bound.bytes;
     // No API binds nothing. An empty buffer that is read stands for its allocation's padding, which is
     // zeroes.
     if bound.allocation.bytes == 0 && slot.access == Declared::Read && slot.min_bytes <= LEAST_BYTES {
@@ -182,7 +183,7 @@ fn region_of(kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<Region> {
             got: bytes / stride,
         });
     }
-    Ok(whole_grains(Region { bytes, ..bound.region }))
+    Ok(whole_grains(Region { bytes, ..bound.region() }))
 }
 
 /// Bindings are multiples of 4 bytes; the allocation has room for that.
@@ -194,8 +195,8 @@ fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound]) -> Result
     for (i, a) in bound.iter().enumerate() {
         for (j, b) in bound.iter().enumerate().skip(i + 1) {
             let writes = [i, j].iter().any(|&k| storage[k].access == Declared::ReadWrite);
-            let (x, y) = (a.region, b.region);
-            let overlap = x.mem == y.mem && x.offset < y.offset + y.bytes && y.offset < x.offset + x.bytes;
+            let same = Arc::ptr_eq(&a.allocation, &b.allocation);
+            let overlap = same && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
             if writes && overlap {
                 let what = format!("{}.{} and .{}", kernel.name(), storage[i].name, storage[j].name);
                 return Err(Error::argument(what, "share memory that one of them writes"));

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::Launch;
 use crate::{
-    backend::{Lane, Region},
+    backend::Lane,
     buffer::Bound,
     dma::Ticket,
     error::{Error, Result},
@@ -46,7 +46,7 @@ impl Launch<'_> {
             let (declared, got) = (plan.bindings, self.bound.len());
             return Err(Error::argument(plan.name, format!("takes {declared} buffers in order, {got} are bound")));
         }
-        let counts: Vec<u64> = self.bound.iter().map(|(_, b)| b.region.bytes / b.element_bytes).collect();
+        let counts: Vec<u64> = self.bound.iter().map(|(_, b)| b.bytes / b.element_bytes).collect();
         (0..plan.scratch.len()).map(|i| self.scratch(plan, i, &counts)).collect()
     }
 
@@ -88,7 +88,13 @@ impl Launch<'_> {
             Some(allocation) => allocation,
             None => Arc::new(self.device.allocate(bytes, Some(plan.name))?),
         };
-        let region = Region { mem: allocation.mem, offset: 0, bytes };
-        Ok(Bound { allocation, region, element_bytes: scratch.element_bytes, scalar: None, element: "scratch" })
+        Ok(Bound {
+            allocation,
+            offset: 0,
+            bytes,
+            element_bytes: scratch.element_bytes,
+            scalar: None,
+            element: "scratch",
+        })
     }
 }

@@ -69,6 +69,11 @@ pub(crate) fn stalled(device: &str, stall: &Stall) {
     );
 }
 
+/// Tells the subscriber of a buffer whose contents are on the host now, or on the device again.
+pub(crate) fn moved(device: &str, buffer: &str, bytes: u64, what: &'static str) {
+    tracing::event!(target: "wharf", Level::INFO, device, buffer, bytes, "{what}");
+}
+
 fn between(from: Option<Instant>, to: Option<Instant>) -> Option<u64> {
     Some(micros(to?.saturating_duration_since(from?)))
 }

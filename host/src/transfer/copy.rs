@@ -1,6 +1,8 @@
 //! Copies and clears on the device.
 
-use super::{Route, own, region, routed, writable};
+use std::sync::Arc;
+
+use super::{Route, own, place, routed, writable};
 use crate::{
     backend::{Lane, Op},
     buffer::{Buffer, Element},
@@ -45,29 +47,31 @@ impl<'a, T: Element> Copy<'a, T> {
     pub fn message(self) -> Result<Message<()>> {
         own(self.device, self.to)?;
         writable(self.to)?;
-        let dst = region(self.to, &(0..self.to.len()))?;
-        let mut read = None;
-        let op = match self.from {
-            None => Op::Clear { dst },
+        let from = match self.from {
+            None => None,
             Some(from) => {
                 own(self.device, from)?;
                 if from.len() != self.to.len() {
                     let (expected, got) = (from.len() as u64, self.to.len() as u64);
                     return Err(Error::Length { what: "the buffer copied to".into(), expected, got });
                 }
-                if from.allocation.resource == self.to.allocation.resource {
+                if Arc::ptr_eq(&from.allocation, &self.to.allocation) {
                     return Err(Error::argument("copy", "the source is the destination"));
                 }
-                let src = region(from, &(0..from.len()))?;
-                read = Some((from, src));
-                Op::Copy { src, dst }
+                Some(place(self.device, from, &(0..from.len()), Access::Read)?)
             }
         };
-        let op = if dst.bytes == 0 { Op::Nothing } else { op };
+        let to = place(self.device, self.to, &(0..self.to.len()), Access::Overwrite)?;
+        let dst = to.region;
+        let op = match &from {
+            _ if dst.bytes == 0 => Op::Nothing,
+            None => Op::Clear { dst },
+            Some(from) => Op::Copy { src: from.region, dst },
+        };
         let mut message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
-        message.draft.touch(&self.to.allocation, Access::Overwrite, dst);
-        if let Some((from, src)) = read {
-            message.draft.touch(&from.allocation, Access::Read, src);
+        message.draft.touch(to, Access::Overwrite);
+        if let Some(from) = from {
+            message.draft.touch(from, Access::Read);
         }
         self.route.describe(&mut message.draft);
         Ok(message)

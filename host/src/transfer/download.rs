@@ -2,9 +2,9 @@
 
 use std::ops::{Deref, Range};
 
-use super::{Route, own, region, routed};
+use super::{Placed, Route, own, place, routed};
 use crate::{
-    backend::{Lane, Op, Region},
+    backend::{Lane, Op},
     buffer::{Buffer, Element},
     device::Device,
     dma::{Access, Receipt, Refused, Ticket},
@@ -58,10 +58,11 @@ impl<'a, T: Element> Download<'a, T> {
     /// buffer or the pinned memory is too short, [`Error::Argument`] where the device buffer is another
     /// device's.
     pub fn message<B: HostBufferMut<T>>(self, buffer: B) -> Result<Message<B>, Refused<B>> {
-        let region = match self.region() {
-            Ok(region) => region,
+        let from = match self.place() {
+            Ok(from) => from,
             Err(error) => return Err(Refused { error, buffer }),
         };
+        let region = from.region;
         let (buffer, dst) = match buffer.room(self.range.len(), region.bytes) {
             Ok(room) => room,
             Err((buffer, got)) => {
@@ -71,7 +72,7 @@ impl<'a, T: Element> Download<'a, T> {
         };
         let op = if region.bytes == 0 { Op::Nothing } else { Op::Download { src: region, dst } };
         let mut message = Message::new(&self.device.inner.engine, Lane::Download, region.bytes, op, buffer);
-        message.draft.touch(&self.from.allocation, Access::Read, region);
+        message.draft.touch(from, Access::Read);
         self.route.describe(&mut message.draft);
         Ok(message)
     }
@@ -95,10 +96,10 @@ impl<'a, T: Element> Download<'a, T> {
         Ok(Downloaded { data: completion.ok()?, receipt })
     }
 
-    fn region(&self) -> Result<Region> {
+    fn place(&self) -> Result<Placed> {
         own(self.device, self.from)?;
         self.from.view(self.range.clone())?;
-        region(self.from, &self.range)
+        place(self.device, self.from, &self.range, Access::Read)
     }
 }
 

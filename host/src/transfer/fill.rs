@@ -2,13 +2,15 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     ops::{Deref, DerefMut},
     time::Instant,
 };
 
+use super::Placed;
 use crate::{
-    backend::{HostBlock, Lane, Op, Region, Source},
-    buffer::{Buffer, Element},
+    backend::{HostBlock, Lane, Op, Source},
+    buffer::Element,
     device::Device,
     dma::{Access, Permit, Ticket},
     error::Result,
@@ -21,18 +23,18 @@ use crate::{
 #[must_use = "a fill is sent by `commit`"]
 pub struct Fill<'a, T: Element> {
     device: &'a Device,
-    to: &'a Buffer<T>,
     permit: Permit<'a>,
     block: Option<HostBlock>,
     len: usize,
-    /// The upload but for its source.
-    target: Target<'a>,
+    /// The upload but for its source, until it is committed. The buffer is not evicted before.
+    target: Option<Target<'a>>,
+    element: PhantomData<fn() -> T>,
 }
 
 /// Where a fill goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Target<'a> {
-    pub(super) region: Region,
+    pub(super) to: Placed,
     pub(super) label: Option<&'a str>,
     pub(super) deadline: Option<Instant>,
     pub(super) tag: u64,
@@ -41,14 +43,13 @@ pub(super) struct Target<'a> {
 impl<'a, T: Element> Fill<'a, T> {
     pub(super) fn new(
         device: &'a Device,
-        to: &'a Buffer<T>,
         permit: Permit<'a>,
         block: HostBlock,
         len: usize,
         target: Target<'a>,
     ) -> Self {
         device.inner.engine.shared.staging.add(block.bytes);
-        Self { device, to, permit, block: Some(block), len, target }
+        Self { device, permit, block: Some(block), len, target: Some(target), element: PhantomData }
     }
 
     /// Sends it; never waits.
@@ -57,7 +58,8 @@ impl<'a, T: Element> Fill<'a, T> {
     /// [`Error::Refused`](crate::Error::Refused) where the queue is closed or has failed; what was
     /// written is lost.
     pub fn commit(mut self) -> Result<Ticket<()>> {
-        let Target { region, label, deadline, tag } = self.target;
+        let Target { to, label, deadline, tag } = self.target.take().expect("committed once");
+        let region = to.region;
         let engine = &self.device.inner.engine;
         let mut message = if region.bytes == 0 {
             // The block goes back with the fill.
@@ -70,7 +72,7 @@ impl<'a, T: Element> Fill<'a, T> {
             message.draft.slip.staging = staging;
             message
         };
-        message.draft.touch(&self.to.allocation, Access::Overwrite, region);
+        message.draft.touch(to, Access::Overwrite);
         message.draft.label(label);
         message.draft.slip.deadline = deadline;
         message.draft.slip.tag = tag;

@@ -1,8 +1,8 @@
 //! Host memory to the device.
 
-use super::{Fill, GRAIN, Route, fill::Target, own, region, routed, writable};
+use super::{Fill, GRAIN, Placed, Route, fill::Target, own, place, routed, writable};
 use crate::{
-    backend::{INLINE_BYTES, Lane, Op, Region, Source},
+    backend::{INLINE_BYTES, Lane, Op, Source},
     buffer::{Buffer, Element},
     device::Device,
     dma::{Access, Refused, Ticket},
@@ -35,7 +35,7 @@ impl<'a, T: Element> Upload<'a, T> {
     }
 
     /// The destination of `len` elements.
-    fn region(&self, len: usize) -> Result<Region> {
+    fn place(&self, len: usize) -> Result<Placed> {
         own(self.device, self.to)?;
         writable(self.to)?;
         let end = self.at.checked_add(len).filter(|&end| end <= self.to.len()).ok_or_else(|| Error::Length {
@@ -43,7 +43,7 @@ impl<'a, T: Element> Upload<'a, T> {
             expected: (self.at as u64).saturating_add(len as u64),
             got: self.to.len() as u64,
         })?;
-        region(self.to, &(self.at..end))
+        place(self.device, self.to, &(self.at..end), Access::Overwrite)
     }
 
     /// Sends a host buffer, which comes back in the completion whatever happens. Waits for a credit
@@ -63,10 +63,11 @@ impl<'a, T: Element> Upload<'a, T> {
     /// [`Refused`] with the buffer: [`Error::Length`] where it does not fit, [`Error::Argument`] where
     /// the device buffer is another device's or read-only.
     pub fn message<B: HostBuffer<T>>(self, buffer: B) -> Result<Message<B>, Refused<B>> {
-        let region = match self.region(buffer.as_slice().len()) {
+        let to = match self.place(buffer.as_slice().len()) {
             Ok(found) => found,
             Err(error) => return Err(Refused { error, buffer }),
         };
+        let region = to.region;
         let bytes = size_of_val(buffer.as_slice()) as u64;
         let engine = &self.device.inner.engine;
         let mut draft = Draft::new(engine, Lane::Upload, bytes);
@@ -88,7 +89,7 @@ impl<'a, T: Element> Upload<'a, T> {
             draft.slip.staging = block.bytes;
             draft.does(Op::Upload { src: Source::Block(block), dst: region });
         }
-        draft.touch(&self.to.allocation, Access::Overwrite, region);
+        draft.touch(to, Access::Overwrite);
         self.route.describe(&mut draft);
         Ok(draft.owning(buffer))
     }
@@ -116,7 +117,8 @@ impl<'a, T: Element> Upload<'a, T> {
     /// [`Error::Length`] where they do not fit, [`Error::Argument`] where the device buffer is another
     /// device's or read-only, [`Error::OutOfMemory`] without staging memory.
     pub fn copy_message(self, data: &[T]) -> Result<Message<()>> {
-        let region = self.region(data.len())?;
+        let to = self.place(data.len())?;
+        let region = to.region;
         let engine = &self.device.inner.engine;
         let bytes: &[u8] = bytemuck::cast_slice(data);
         let len = bytes.len();
@@ -132,7 +134,7 @@ impl<'a, T: Element> Upload<'a, T> {
             draft.slip.staging = block.bytes;
             draft.does(Op::Upload { src: Source::Block(block), dst: region });
         }
-        draft.touch(&self.to.allocation, Access::Overwrite, region);
+        draft.touch(to, Access::Overwrite);
         self.route.describe(&mut draft);
         Ok(draft.owning(()))
     }
@@ -161,12 +163,13 @@ impl<'a, T: Element> Upload<'a, T> {
     /// [`Error::Length`] where they do not fit, [`Error::Refused`] where the queue is closed, has failed
     /// or is full, [`Error::OutOfMemory`] without staging memory.
     pub fn reserve(self, len: usize) -> Result<Fill<'a, T>> {
-        let region = self.region(len)?;
+        let to = self.place(len)?;
+        let bytes = to.region.bytes;
         let queue = self.route.queue(self.device, Lane::Upload);
         queue.owned_by(&self.device.inner.engine)?;
-        let permit = queue.permit(1, region.bytes, self.route.patience)?;
-        let block = self.device.inner.backend.host_alloc(region.bytes.max(GRAIN))?;
-        let target = Target { region, label: self.route.label, deadline: self.route.deadline, tag: self.route.tag };
-        Ok(Fill::new(self.device, self.to, permit, block, len, target))
+        let permit = queue.permit(1, bytes, self.route.patience)?;
+        let block = self.device.inner.backend.host_alloc(bytes.max(GRAIN))?;
+        let target = Target { to, label: self.route.label, deadline: self.route.deadline, tag: self.route.tag };
+        Ok(Fill::new(self.device, permit, block, len, target))
     }
 }

@@ -23,6 +23,8 @@ fn memory_that_is_not_there_is_refused_with_numbers() {
 fn memory() -> wharf::Result<()> {
     let device = device();
     let half = device.buffer::<u8>(600_000)?;
+    // It would be evicted, were it not for this message.
+    let unsent = device.download(&half).message(Vec::new()).map_err(Error::from)?;
     match device.buffer::<u8>(600_000).map(drop) {
         Err(Error::OutOfMemory {
             requested_bytes: 600_000,
@@ -32,10 +34,51 @@ fn memory() -> wharf::Result<()> {
         }) => {}
         other => panic!("{other:?}"),
     }
+    drop(unsent);
     // The memory of a buffer that is dropped under way comes back when its last message is over.
     drop(device.upload(&half).send(vec![1; 600_000])?);
     drop(half);
     device.buffer::<u8>(600_000).map(drop)
+}
+
+#[test]
+fn more_than_the_device_holds_is_used_in_turn() {
+    let small = ("SOFT_CUDA_MEMORY", "1048576");
+    on_software("faults::in_turn", &[small]);
+    on_software("faults::in_turn", &[small, ("SOFT_CUDA_DELAY_US", "500")]);
+    // Evictions whose downloads fail, and some of the program's: it asks until it has an answer.
+    on_software("faults::in_turn", &[small, ("SOFT_CUDA_FAULT", "download:2:2,download:3:1,download:30:1,alloc:9:2")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn in_turn() -> wharf::Result<()> {
+    const LEN: usize = 64 << 10;
+    let device = device();
+    let content = |which: usize, round: usize| (0..LEN).map(|i| (which * LEN + i + round) as f32).collect::<Vec<_>>();
+    let buffers: Vec<_> = (0..12).map(|_| device.buffer::<f32>(LEN)).collect::<Result<_, _>>()?;
+    let one = device.buffer::<f32>(LEN)?;
+    let again = |mut send: Box<dyn FnMut() -> wharf::Result<()> + '_>| (0..3).any(|_| send().is_ok());
+    assert!(again(Box::new(|| device.upload(&one).copy_from(&vec![1.0; LEN])?.wait().ok())));
+    for (which, buffer) in buffers.iter().enumerate() {
+        assert!(again(Box::new(|| device.upload(buffer).copy_from(&content(which, 0))?.wait().ok())));
+    }
+    for round in 0..3 {
+        for (which, buffer) in buffers.iter().enumerate() {
+            let launch = || device.launch(&SAXPY).bind(&one).bind(buffer).arg("a", 1.0_f32).run()?.wait().ok();
+            assert!(again(Box::new(launch)), "launch {which} of round {round}");
+            let mut answer = Vec::new();
+            let download = || Ok(answer = device.download(buffer).wait()?.into_vec());
+            assert!(again(Box::new(download)), "download {which} of round {round}");
+            assert!(answer == content(which, round + 1), "buffer {which} in round {round}");
+        }
+    }
+    let stats = device.stats();
+    assert!(stats.evictions >= 30 && stats.restores >= 30 && stats.buffer_bytes <= 1 << 20, "{stats:?}");
+    drop((buffers, one));
+    device.drain();
+    assert_eq!((device.stats().buffer_bytes, device.stats().evicted_bytes, device.stats().in_flight), (0, 0, 0));
+    Ok(())
 }
 
 #[test]

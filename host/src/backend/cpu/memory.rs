@@ -104,7 +104,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn out_of_memory(bytes: u64) -> Error {
     let device = "cpu".into();
-    Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes: 0, limit_bytes: None }
+    Error::OutOfMemory { device, requested_bytes: bytes, in_use_bytes: 0, limit_bytes: None, evicted_bytes: None }
 }
 
 impl Memories {

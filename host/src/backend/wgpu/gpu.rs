@@ -46,9 +46,13 @@ impl Fault {
 
     pub(super) fn error(&self, op: &'static str, requested_bytes: u64) -> Error {
         match self {
-            Self::OutOfMemory(..) => {
-                Error::OutOfMemory { device: "wgpu".into(), requested_bytes, in_use_bytes: 0, limit_bytes: None }
-            }
+            Self::OutOfMemory(..) => Error::OutOfMemory {
+                device: "wgpu".into(),
+                requested_bytes,
+                in_use_bytes: 0,
+                limit_bytes: None,
+                evicted_bytes: None,
+            },
             Self::Failed(message) => Error::device(BackendKind::Wgpu, op, message),
         }
     }

@@ -48,10 +48,11 @@ impl Machine {
         edges: &mut Vec<Edge>,
         offer: &Offer<'_>,
     ) -> Option<std::sync::Arc<TransferError>> {
-        let (messages, resources) = (&self.messages, &mut self.resources);
+        let (messages, resources, id) = (&self.messages, &mut self.resources, self.next_id - 1);
         let mut inherited = None;
         for &touch in offer.accesses {
             let resource = resources.get_mut(touch.buffer).expect("the buffer's owner is alive");
+            resource.last = Some(id);
             let poison = resource.record(token, touch, edges, |t| messages.get(t).is_some());
             inherited = inherited.or(poison);
         }

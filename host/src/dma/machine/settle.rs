@@ -200,6 +200,7 @@ impl Machine {
             resource.users -= 1;
             if resource.users == 0 && resource.dropped {
                 self.resources.free(name);
+                self.to_be_freed -= 1;
                 actions.push(Action::Free(name));
             }
         }
