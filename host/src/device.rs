@@ -91,11 +91,13 @@ pub struct Stats {
     pub buffer_bytes: u64,
     /// Bytes of host memory with the contents of buffers that were evicted: see [`Device::buffer`].
     pub evicted_bytes: u64,
-    /// How often a buffer was evicted, and how often the contents of one were uploaded again. The messages that
-    /// do it, on a queue of the device's own called `evict`, are counted as all are.
+    /// How often a buffer was evicted.
     pub evictions: u64,
-    /// See `evictions`.
+    /// How often the contents of one came back.
     pub restores: u64,
+    /// Messages that were accepted for that, on a queue of the device's own called `evict`: tries that failed are among
+    /// them, and all of them are among `accepted`, and among `delivered` once they are resolved.
+    pub moves: u64,
 }
 
 impl Device {
@@ -374,6 +376,7 @@ impl Device {
             evicted_bytes: moved.map_or(0, |counts| counts.on_host.now()),
             evictions: moved.map_or(0, |counts| counts.evictions.load(Relaxed)),
             restores: moved.map_or(0, |counts| counts.restores.load(Relaxed)),
+            moves: moved.map_or(0, |counts| counts.moves.load(Relaxed)),
         }
     }
 }

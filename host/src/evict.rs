@@ -65,6 +65,8 @@ pub(crate) struct Counts {
     leaving: AtomicU64,
     /// Downloads that have failed.
     failed: AtomicU64,
+    /// Messages that were accepted for it.
+    pub(crate) moves: AtomicU64,
     pub(crate) evictions: AtomicU64,
     pub(crate) restores: AtomicU64,
 }

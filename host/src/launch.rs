@@ -173,7 +173,8 @@ impl<'a> Launch<'a> {
     /// not what the kernel declares, [`Error::Limit`] where the device cannot run so much and the
     /// kernel may not be folded, [`Error::Build`] and [`Error::NoForm`] where the device cannot run
     /// it, [`Error::Refused`] by the queue, [`Error::Argument`] where it is not deep enough for a plan's
-    /// steps. Then nothing was queued, not even the first steps of a plan.
+    /// steps, [`Error::OutOfMemory`] where buffers were [evicted](Device::buffer) and all that are bound have no
+    /// room together, or a plan's scratch has none. Then nothing was queued, not even the first steps of a plan.
     ///
     /// [`Error::Argument`]: crate::Error::Argument
     /// [`Error::Type`]: crate::Error::Type
@@ -181,6 +182,7 @@ impl<'a> Launch<'a> {
     /// [`Error::Limit`]: crate::Error::Limit
     /// [`Error::Build`]: crate::Error::Build
     /// [`Error::NoForm`]: crate::Error::NoForm
+    /// [`Error::OutOfMemory`]: crate::Error::OutOfMemory
     /// [`Error::Refused`]: crate::Error::Refused
     pub fn run(self) -> Result<Ticket<()>> {
         match self.job {

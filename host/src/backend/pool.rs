@@ -9,8 +9,8 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolUse {
-    /// Whose memory it is: `buffers`, `scratch of plans`, `staging blocks`, `staging rings`,
-    /// `readback`.
+    /// Whose memory it is: `buffers`, `scratch of plans`, `evicted to the host`, `staging blocks`, `staging
+    /// rings`, `readback`.
     pub name: &'static str,
     /// Bytes lent out, or with the device.
     pub in_use_bytes: u64,

@@ -37,6 +37,7 @@ impl Evictor {
         let put = allocation.engine.put_if(self.queue.id, message.draft.take(), is_missing);
         let accepted = put.map_err(|why| self.queue.refused(why))?;
         if let Some(Accepted { id, .. }) = accepted {
+            self.counts.moves.fetch_add(1, Relaxed);
             (returning.by, returning.has_failed) = (Some(id), false);
         }
         Ok(accepted)

@@ -44,6 +44,7 @@ impl Evictor {
         let resource = allocation.resource();
         let is_idle = |core: &Core| core.idle_since(resource).is_some();
         let accepted = engine.put_if(self.queue.id, message.draft.take(), is_idle).ok()??;
+        self.counts.moves.fetch_add(1, Relaxed);
         self.counts.leaving.fetch_add(allocation.charged, Relaxed);
         *state = Where::Leaving { by: accepted.id };
         Some(accepted)
@@ -86,7 +87,8 @@ fn leave(counts: &Counts, allocation: &Allocation, done: Completion<HostCopy>) {
     *state = Where::Host(Arc::new(copy));
     drop(state);
     allocation.in_use.remove(allocation.charged);
-    engine.shared.backend.free(mem);
+    // Counted by the time that somebody else finds the memory.
     counts.evictions.fetch_add(1, Relaxed);
+    engine.shared.backend.free(mem);
     engine.say_of(name, allocation.bytes, "evicted");
 }

@@ -67,7 +67,8 @@ impl<'d> Recording<'d> {
     ///
     /// # Errors
     /// [`Error::Argument`] where the buffer is another device's, read-only, or the view begins or ends
-    /// within four bytes; [`Error::OutOfMemory`] without host memory.
+    /// within four bytes; [`Error::OutOfMemory`] without host memory, or where the buffer was evicted
+    /// and has no room to come back.
     pub fn upload<'b, T: Element>(&mut self, to: impl Into<View<'b, T>>) -> Result<Slot<T>> {
         let (buffer, range) = to.into().parts();
         writable(buffer)?;

@@ -33,7 +33,8 @@ impl<'a, T: Element> Copy<'a, T> {
     ///
     /// # Errors
     /// [`Error::Length`] where the buffers differ in length, [`Error::Argument`] where both are the
-    /// same or one belongs to another device, [`Error::Refused`] by the queue.
+    /// same or one belongs to another device, [`Error::Refused`] by the queue, [`Error::OutOfMemory`] where one was
+    /// [evicted](Device::buffer) and they have no room together.
     pub fn send(self) -> Result<Ticket<()>> {
         let (device, route) = (self.device, self.route);
         Ok(route.send(device, self.message()?)?)
@@ -43,7 +44,8 @@ impl<'a, T: Element> Copy<'a, T> {
     ///
     /// # Errors
     /// [`Error::Length`] where the buffers differ in length, [`Error::Argument`] where both are the
-    /// same or one belongs to another device.
+    /// same or one belongs to another device, [`Error::OutOfMemory`] where one was evicted and they have no room
+    /// together.
     pub fn message(self) -> Result<Message<()>> {
         own(self.device, self.to)?;
         writable(self.to)?;

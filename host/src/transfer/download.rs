@@ -45,7 +45,7 @@ impl<'a, T: Element> Download<'a, T> {
     /// # Errors
     /// [`Refused`] with the host buffer: [`Error::Length`] where the range reaches beyond the buffer or
     /// the pinned memory is too short, [`Error::Refused`] where the queue is closed, has failed or is
-    /// full.
+    /// full, [`Error::OutOfMemory`] where the buffer was [evicted](Device::buffer) and has no room to come back.
     pub fn into<B: HostBufferMut<T>>(self, buffer: B) -> Result<Ticket<B>, Refused<B>> {
         let (device, route) = (self.device, self.route);
         route.send(device, self.message(buffer)?).map_err(|refused| refused.map(Message::into_buffer))
@@ -56,7 +56,7 @@ impl<'a, T: Element> Download<'a, T> {
     /// # Errors
     /// [`Refused`] with the host buffer: [`Error::Length`] where the range reaches beyond the device
     /// buffer or the pinned memory is too short, [`Error::Argument`] where the device buffer is another
-    /// device's.
+    /// device's, [`Error::OutOfMemory`] where it was evicted and has no room to come back.
     pub fn message<B: HostBufferMut<T>>(self, buffer: B) -> Result<Message<B>, Refused<B>> {
         let from = match self.place() {
             Ok(from) => from,

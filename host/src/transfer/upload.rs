@@ -51,7 +51,8 @@ impl<'a, T: Element> Upload<'a, T> {
     ///
     /// # Errors
     /// [`Refused`] with the buffer: [`Error::Length`] where it does not fit, [`Error::Refused`]
-    /// where the queue is closed, has failed or is full.
+    /// where the queue is closed, has failed or is full, [`Error::OutOfMemory`] where the device buffer was
+    /// [evicted](Device::buffer) and has no room to come back.
     pub fn send<B: HostBuffer<T>>(self, buffer: B) -> Result<Ticket<B>, Refused<B>> {
         let (device, route) = (self.device, self.route);
         route.send(device, self.message(buffer)?).map_err(|refused| refused.map(Message::into_buffer))
@@ -61,7 +62,8 @@ impl<'a, T: Element> Upload<'a, T> {
     ///
     /// # Errors
     /// [`Refused`] with the buffer: [`Error::Length`] where it does not fit, [`Error::Argument`] where
-    /// the device buffer is another device's or read-only.
+    /// the device buffer is another device's or read-only, [`Error::OutOfMemory`] where it was evicted and has no
+    /// room to come back.
     pub fn message<B: HostBuffer<T>>(self, buffer: B) -> Result<Message<B>, Refused<B>> {
         let to = match self.place(buffer.as_slice().len()) {
             Ok(found) => found,
@@ -115,7 +117,8 @@ impl<'a, T: Element> Upload<'a, T> {
     ///
     /// # Errors
     /// [`Error::Length`] where they do not fit, [`Error::Argument`] where the device buffer is another
-    /// device's or read-only, [`Error::OutOfMemory`] without staging memory.
+    /// device's or read-only, [`Error::OutOfMemory`] without staging memory, or where the device buffer was evicted
+    /// and has no room to come back.
     pub fn copy_message(self, data: &[T]) -> Result<Message<()>> {
         let to = self.place(data.len())?;
         let region = to.region;
@@ -161,7 +164,8 @@ impl<'a, T: Element> Upload<'a, T> {
     ///
     /// # Errors
     /// [`Error::Length`] where they do not fit, [`Error::Refused`] where the queue is closed, has failed
-    /// or is full, [`Error::OutOfMemory`] without staging memory.
+    /// or is full, [`Error::OutOfMemory`] without staging memory, or where the device buffer was
+    /// [evicted](Device::buffer) and has no room to come back.
     pub fn reserve(self, len: usize) -> Result<Fill<'a, T>> {
         let to = self.place(len)?;
         let bytes = to.region.bytes;

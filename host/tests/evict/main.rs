@@ -9,7 +9,12 @@ mod working_set;
 #[path = "../common/hop.rs"]
 mod hop;
 
-use wharf::{Buffer, Device, Options, PoolUse, Progress};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use wharf::{Buffer, Device, Options, PoolUse, Progress, Stats};
 
 const KIB: usize = 1 << 10;
 /// Words of a quarter of the card.
@@ -38,10 +43,20 @@ fn holds(device: &Device, buffer: &Buffer<u32>, expected: &[u32]) -> bool {
     *device.download(buffer).wait().expect("it is there") == *expected
 }
 
+/// A message is resolved a moment before all are told of it.
+fn eventually(device: &Device, is_so: impl Fn(&Stats) -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !is_so(&device.stats()) {
+        assert!(Instant::now() < end, "{:?}", device.stats());
+        thread::yield_now();
+    }
+}
+
 /// Nothing is under way, and nothing is left.
 fn is_at_rest(device: &Device) {
     device.drain();
     while device.progress() {}
+    eventually(device, |stats| stats.evicted_bytes == 0);
     let stats = device.stats();
     assert_eq!((stats.buffer_bytes, stats.evicted_bytes, stats.in_flight), (0, 0, 0), "{stats:?}");
     assert_eq!(stats.accepted, stats.delivered + stats.detached_ok + stats.dead_lettered, "{stats:?}");

@@ -63,17 +63,20 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// `None` where a failure has left them open.
+type Contents = Option<Vec<u32>>;
+
 struct Run {
     device: Device,
-    /// Each with what it holds; `None` where a failure has left that open.
-    places: Vec<(Buffer<u32>, Option<Vec<u32>>)>,
-    reads: Vec<(Ticket<Vec<u32>>, Option<Vec<u32>>)>,
+    /// Each with what it holds.
+    places: Vec<(Buffer<u32>, Contents)>,
+    reads: Vec<(Ticket<Vec<u32>>, Contents)>,
     /// Faults were scripted: messages may fail, contents may not be wrong.
     fails: bool,
 }
 
 fn len(which: usize) -> usize {
-    if which % 2 == 0 { LONG } else { SHORT }
+    if which.is_multiple_of(2) { LONG } else { SHORT }
 }
 
 impl Run {
@@ -84,7 +87,7 @@ impl Run {
     }
 
     /// A message that writes: waited for where it may fail, as what is there then follows from it.
-    fn wrote(&mut self, buffer: usize, sent: Ticket<impl Send + 'static>, content: Option<Vec<u32>>, whole: bool) {
+    fn wrote(&mut self, buffer: usize, sent: Ticket<impl Send + 'static>, content: Contents, whole: bool) {
         if !self.fails {
             drop(sent);
             self.places[buffer].1 = content;

@@ -78,7 +78,7 @@ impl Harness<'_> {
         let stats = self.sim.device().stats();
         let ends = stats.delivered + stats.detached_ok + stats.dead_lettered;
         assert_eq!(stats.accepted, ends + stats.in_flight, "the law of conservation: {stats:?}");
-        assert_eq!(stats.accepted, self.sent.len() as u64 + self.fences_sent, "{stats:?}");
+        assert_eq!(stats.accepted, self.sent.len() as u64 + self.fences_sent + stats.moves, "{stats:?}");
         assert_eq!(
             (stats.dead_lettered, self.sim.device().dead_letters().overflowed()),
             (self.letters, 0),
@@ -86,7 +86,8 @@ impl Harness<'_> {
         );
         assert!(stats.detached_ok + stats.dead_lettered <= self.detached, "{stats:?}");
         assert!(stats.uncollected <= self.held.len() as u64 + self.forgotten, "{stats:?}");
-        assert!(stats.delivered >= self.seen && stats.delivered <= self.seen + self.fences_sent, "{stats:?}");
+        let unasked = self.fences_sent + stats.moves;
+        assert!(stats.delivered >= self.seen && stats.delivered <= self.seen + unasked, "{stats:?}");
         let mut staged = 0;
         for (place, (queue, bounds)) in self.queues.iter().zip(&self.bounds).enumerate() {
             let level = queue.stats();
@@ -120,12 +121,12 @@ impl Harness<'_> {
         self.check();
         let stats = self.sim.device().stats();
         assert_eq!((stats.in_flight, stats.uncollected), (self.forgotten, self.forgotten), "{stats:?}");
-        assert_eq!(stats.delivered, self.seen + self.fences_sent);
+        assert_eq!(stats.delivered, self.seen + self.fences_sent + stats.moves);
         assert_eq!(stats.detached_ok + stats.dead_lettered, self.detached);
         assert_eq!(self.sent.iter().position(|sent| !sent.settled), None, "a message has no completion");
         assert!(self.fences.is_empty(), "a fence is never reached");
         assert!(stats.leaked_buffers >= self.leaked, "what does not come back is counted");
-        let unseen = self.lost_fills + self.detached + self.forgotten;
+        let unseen = self.lost_fills + self.detached + self.forgotten + stats.moves;
         assert!(stats.leaked_buffers <= self.leaked + unseen, "{stats:?}");
         self.buffers.clear();
         self.sim.device().progress();
