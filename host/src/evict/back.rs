@@ -99,6 +99,9 @@ impl Device {
     /// # Errors
     /// [`Error::Argument`] where the buffer is another device's, [`Error::OutOfMemory`] where it was evicted and there
     /// is no room for it.
+    ///
+    /// [`Error::Argument`]: crate::Error::Argument
+    /// [`Error::OutOfMemory`]: crate::Error::OutOfMemory
     pub fn hold<T: Element>(&self, buffer: &Buffer<T>) -> Result<Hold> {
         own(self, buffer)?;
         let allocation = buffer.allocation.clone();
@@ -111,7 +114,8 @@ impl Device {
     /// while it does, the buffer is not evicted.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] where it was evicted and there is no room for it; its contents are as they were.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) where it was evicted and there is no room for it; its contents
+    /// are as they were.
     pub(crate) fn bring_in(&self, allocation: &Arc<Allocation>, is_overwritten: bool) -> Result<()> {
         let residence = &allocation.residence;
         if !residence.is_movable || matches!(*residence.lock(), Where::Device) {
