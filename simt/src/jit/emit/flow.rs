@@ -177,12 +177,25 @@ impl Emit<'_, '_> {
         }
     }
 
+    /// Goes one way or the other; each with whether it leaves something around it.
+    ///
+    /// Who leaves comes first. The compiler takes what stays the same in all laps out of a loop only where it
+    /// meets the loop's blocks before those behind it, and it meets a branch's second side first.
+    pub(super) fn fork(&mut self, cond: Value, (yes, yes_leaves): (Block, bool), (no, no_leaves): (Block, bool)) {
+        if no_leaves && !yes_leaves {
+            let not = self.b.ins().icmp_imm_u(IntCC::Equal, cond, 0);
+            self.b.ins().brif(not, no, &[], yes, &[]);
+        } else {
+            self.b.ins().brif(cond, yes, &[], no, &[]);
+        }
+    }
+
     /// A condition that all lanes agree on.
     fn together(&mut self, cond: &Val, accept: &[Node], reject: &[Node]) -> bool {
         let before = self.mask;
         let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let cond = self.one_of(cond, Kind::Truth);
-        self.b.ins().brif(cond, yes, &[], no, &[]);
+        self.fork(cond, (yes, leaves(accept)), (no, leaves(reject)));
         let mut live = false;
         for (block, nodes) in [(yes, accept), (no, reject)] {
             self.start(block);
@@ -325,8 +338,10 @@ impl Emit<'_, '_> {
         let head = self.b.create_block();
         self.b.ins().jump(head, &[]);
         self.b.switch_to_block(head);
+        // Here and not at the lap's end, where it would part a load from what reads it: the two are then
+        // one instruction.
+        self.poll();
         if self.nodes(body) {
-            self.poll();
             if loses {
                 self.keep_mask();
             }
@@ -378,4 +393,9 @@ impl Emit<'_, '_> {
         self.set_mask([zero; 4]);
         self.skip_rest();
     }
+}
+
+/// Whether nodes end by leaving a scope around them.
+fn leaves(nodes: &[Node]) -> bool {
+    matches!(nodes.last(), Some(Node::Exit(_)))
 }

@@ -128,7 +128,7 @@ impl Emit<'_, '_> {
             self.home(cond)
         else {
             let cond = self.get_one(cond, Kind::Truth);
-            self.b.ins().brif(cond, yes, &[], no, &[]);
+            self.fork(cond, (yes, ends_by_leaving(accept)), (no, ends_by_leaving(reject)));
             let mut live = false;
             for (block, stages) in [(yes, accept), (no, reject)] {
                 self.start(block);
@@ -260,4 +260,8 @@ fn leaves(stage: &Stage<'_>, to: Label) -> bool {
         Stage::Scope { body, .. } | Stage::Loop { body } => any(body),
         Stage::Region(_) | Stage::Once(_) | Stage::Agree(_) | Stage::Barrier(_) => false,
     }
+}
+
+fn ends_by_leaving(stages: &[Stage<'_>]) -> bool {
+    matches!(stages.last(), Some(Stage::Exit(_)))
 }
