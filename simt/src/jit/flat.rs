@@ -70,7 +70,7 @@ struct Flat<'a> {
     regs: Vec<Info>,
     slots: &'a [Slot],
     consts: HashMap<Reg, u32>,
-    /// How often each register is read; of those that are indexed at run time that is not known.
+    /// How often each register is read; see [`reads`].
     reads: Vec<u32>,
 }
 
@@ -86,18 +86,8 @@ struct Truth {
 
 impl<'a> Flat<'a> {
     fn new(kernel: &Kernel, slots: &'a [Slot]) -> Self {
-        let mut reads = vec![0; kernel.regs.len()];
-        count(&kernel.body, &mut reads);
-        each_op(&kernel.body, &mut |op| {
-            if let Some(place) = plan::place(op)
-                && place.root == Root::Local
-            {
-                let variable = &kernel.variables[place.var as usize];
-                let end = variable.base + shape::words(&variable.layout).unwrap_or(0);
-                reads[variable.base as usize..end as usize].fill(u32::MAX);
-            }
-        });
-        Self { regs: kernel.regs.clone(), slots, consts: kernel.consts.iter().copied().collect(), reads }
+        let consts = kernel.consts.iter().copied().collect();
+        Self { regs: kernel.regs.clone(), slots, consts, reads: reads(kernel) }
     }
 
     fn list(&mut self, nodes: &mut Vec<Node>) {
@@ -207,8 +197,24 @@ fn makes_truth(op: &Op, reg: Reg) -> bool {
     }
 }
 
+/// How often each register is read; `u32::MAX` for those that are indexed at run time.
+pub(super) fn reads(kernel: &Kernel) -> Vec<u32> {
+    let mut reads = vec![0; kernel.regs.len()];
+    count(&kernel.body, &mut reads);
+    each_op(&kernel.body, &mut |op| {
+        if let Some(place) = plan::place(op)
+            && place.root == Root::Local
+        {
+            let variable = &kernel.variables[place.var as usize];
+            let end = variable.base + shape::words(&variable.layout).unwrap_or(0);
+            reads[variable.base as usize..end as usize].fill(u32::MAX);
+        }
+    });
+    reads
+}
+
 /// Adds up how often each register is read.
-fn count(nodes: &[Node], reads: &mut [u32]) {
+pub(super) fn count(nodes: &[Node], reads: &mut [u32]) {
     let mut read = |reg: Reg| reads[reg as usize] = reads[reg as usize].saturating_add(1);
     for node in nodes {
         plan::each_register(node, &mut |reg, how| {

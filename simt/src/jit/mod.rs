@@ -15,6 +15,7 @@ mod flat;
 mod frame;
 mod helper;
 mod homes;
+mod idle;
 mod laps;
 mod plan;
 mod pressure;
@@ -77,9 +78,12 @@ impl Compiled {
         if plan::size(&kernel.body) > MOST {
             return Err(Fallback::Length);
         }
-        let kernel = &flat::of(kernel, slots);
+        let mut kernel = flat::of(kernel, slots);
+        let shapes = Shapes::of(&kernel, slots);
+        idle::copies(&mut kernel, &shapes);
+        let kernel = &kernel;
         let padded = kernel.lanes.next_multiple_of(SUBGROUP);
-        let plan = Plan::new(kernel, Shapes::of(kernel, slots));
+        let plan = Plan::new(kernel, shapes);
         let width = plan.shapes.width();
         let words = u64::from(padded).saturating_mul(u64::from(plan.rows) + u64::from(plan.waiting) + 1);
         if words > MOST_BYTES / 4 {
