@@ -7,6 +7,7 @@ mod call;
 mod compare;
 mod flow;
 mod place;
+mod reach;
 mod region;
 mod value;
 mod whole;

@@ -62,8 +62,12 @@ impl Emit<'_, '_> {
         if loses {
             self.b.def_var(self.active, zero);
         }
-        let head = self.b.create_block();
-        self.b.ins().jump(head, &[]);
+        let (head, done) = (self.b.create_block(), self.b.create_block());
+        let reach = if masked || loses { None } else { self.reach(nodes) };
+        match reach {
+            Some(reach) => self.b.ins().brif(reach, head, &[], done, &[]),
+            None => self.b.ins().jump(head, &[]),
+        };
         self.b.switch_to_block(head);
         let lane = if count <= width { zero } else { self.b.use_var(lane_var) };
         let wide = self.b.ins().uextend(I64, lane);
@@ -139,8 +143,8 @@ impl Emit<'_, '_> {
         }
         let next = self.b.ins().iadd_imm_s(lane, i64::from(width));
         self.b.def_var(lane_var, next);
-        let more = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, next, i64::from(count));
-        let done = self.b.create_block();
+        let end = reach.unwrap_or_else(|| self.word(count));
+        let more = self.b.ins().icmp(IntCC::UnsignedLessThan, next, end);
         self.b.ins().brif(more, head, &[], done, &[]);
         self.b.seal_block(head);
         self.start(done);
