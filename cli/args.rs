@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Run a WGSL file with bindings from the command line.
     Run(Run),
     /// Check a WGSL file: races, barriers, bounds, uninitialised reads, endless loops.
+    ///
+    /// It sees the paths that the given data takes, and not what was meant: an index of another element
+    /// that may be read or written there gives a wrong answer and no finding. Compare answers as well.
     Check(Check),
     /// List the kernels of the library.
     Kernels(Kernels),

@@ -42,6 +42,7 @@ fn help_and_version_are_data() {
     says(&["help"], &["Exit codes:", "130", "WHARF_DEVICE", "WHARF_THREADS", "WHARF_CACHE"]);
     says(&["batch", "--help"], &["42", "75", "<JOB>\n"]);
     says(&["help", "run"], &["--twin <native|simt>", "--bind", "vec3<T>", "in the order in which"]);
+    says(&["check", "--help"], &["a wrong answer and no finding", "--strict"]);
     says(&["trace", "--help"], &["also where it failed", "After Ctrl-C"]);
     says(&["bench", "--help"], &["WHARF_DEVICE"]);
     assert!(done(folder.path(), &["--version"]).contains(env!("CARGO_PKG_VERSION")));

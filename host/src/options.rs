@@ -8,11 +8,16 @@ pub enum Twin {
     /// The faster one, as it was measured on this machine; until then, the native twin where a kernel has
     /// one, else its WGSL.
     ///
-    /// The first launch of a kernel that binds 64 KiB to 256 MiB, and takes at most 0.1 s, is followed by the
-    /// measurement: both forms run on copies of what it was given, for some times as long as it took and
-    /// 1 s at most, before the launch completes. The device keeps the form it has, so that answers repeat;
+    /// The first launch of a kernel that binds 64 KiB to 256 MiB is followed by the measurement, unless it
+    /// took more than 0.1 s: both forms run on copies of what it was given, for some times as long as it took
+    /// and 1 s at most, before the launch completes. The device keeps the form it has, so that answers repeat;
     /// devices that are opened later, by whatever program, have the faster one. What was measured is kept
     /// in the folder that the environment variable `WHARF_CACHE` names, else in the user's cache folder.
+    ///
+    /// A larger launch is not measured: copies would take its memory twice more, and a part of its buffers
+    /// would be another launch, as only the kernel knows what it reads where. The answer of a smaller launch
+    /// of the same kernel holds for it. Where there was none, it runs the native twin, and receipts say
+    /// `native twin: not measured`; [`Twin::Simt`] has it run the WGSL.
     #[default]
     Any,
     /// Native twins only: a kernel without one is refused.

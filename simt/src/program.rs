@@ -197,6 +197,9 @@ impl Program {
     /// memory. Atomic accesses to workgroup memory do not race, but a load or store and an addition (or the
     /// like) that nothing orders are reported as well.
     ///
+    /// Not found is an index of another element that the invocation may access there, inside its array, written
+    /// before and in order: that breaks no rule, and only the answer is wrong.
+    ///
     /// # Errors
     ///
     /// One of the `Argument` errors before anything runs; [`Error::Limit`] where the kernel was compiled and its

@@ -23,7 +23,8 @@ use crate::{
     native::{Arg, Native},
 };
 
-/// Launches that bind fewer bytes say little, those that bind more are not copied.
+/// Launches that bind fewer bytes say little. Those that bind more are not copied, nor tried on a part of their
+/// buffers: which workgroups stay within that part only the kernel knows. [`Twin::Any`](crate::Twin::Any) says so.
 const BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=256 << 20;
 /// A launch that takes longer is not done again: that would be noticed.
 const LONGEST: Duration = Duration::from_millis(100);
