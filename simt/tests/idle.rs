@@ -45,7 +45,7 @@ fn loops_keep_what_those_need_who_have_left_them() {
                 if (kept ^ other) % 11u == 3u || rounds > 9u { break; }
                 if kept % 3u == 0u { other += 1u; } else { other = other * 7u; }
                 for (var inner = 0u; inner < other % 4u; inner += 1u) { kept += 2u; }
-                if other % 5u < 2u { continue; }
+                if other % 2u == 0u { if other % 5u < 2u { continue; } other += 3u; }
                 kept = kept * 3u + 2u;
             }
             y[id.x] = steps + 100u * sum + 10000u * rounds;
@@ -76,9 +76,13 @@ fn loops_keep_what_those_need_who_have_left_them() {
             }
             other = if kept.is_multiple_of(3) { other.wrapping_add(1) } else { other.wrapping_mul(7) };
             kept = kept.wrapping_add(2 * (other % 4));
-            if other % 5 >= 2 {
-                kept = kept.wrapping_mul(3).wrapping_add(2);
+            if other.is_multiple_of(2) {
+                if other % 5 < 2 {
+                    continue;
+                }
+                other = other.wrapping_add(3);
             }
+            kept = kept.wrapping_mul(3).wrapping_add(2);
         }
         steps + 100 * sum + 10000 * rounds
     };

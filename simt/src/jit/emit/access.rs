@@ -63,7 +63,7 @@ impl Emit<'_, '_> {
                 let Some(all) = all else {
                     return Val::Lanes(near(self));
                 };
-                let (fast, slow, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+                let (fast, slow, done) = (self.block(), self.block(), self.block());
                 self.b.set_cold_block(slow);
                 let vars = [(); 4].map(|()| self.b.declare_var(four));
                 self.b.ins().brif(all, fast, &[], slow, &[]);
@@ -72,7 +72,7 @@ impl Emit<'_, '_> {
                 self.define(vars, lanes);
                 self.b.ins().jump(done, &[]);
                 self.start(slow);
-                let lanes = self.gather_one_by_one(place, extra, kind);
+                let lanes = self.rarely(|e| e.gather_one_by_one(place, extra, kind));
                 self.define(vars, lanes);
                 self.b.ins().jump(done, &[]);
                 self.start(done);
@@ -164,14 +164,14 @@ impl Emit<'_, '_> {
         let Some(all) = all else {
             return near(self);
         };
-        let (fast, slow, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (fast, slow, done) = (self.block(), self.block(), self.block());
         self.b.set_cold_block(slow);
         self.b.ins().brif(all, fast, &[], slow, &[]);
         self.start(fast);
         near(self);
         self.b.ins().jump(done, &[]);
         self.start(slow);
-        self.scatter(place, extra, &value, true);
+        self.rarely(|e| e.scatter(place, extra, &value, true));
         self.b.ins().jump(done, &[]);
         self.start(done);
     }
@@ -225,11 +225,11 @@ impl Emit<'_, '_> {
         let Some(inside) = inside else {
             return in_a_row(self);
         };
-        let done = self.b.create_block();
+        let done = self.block();
         // Most often all are inside, but not where some are idle.
         if !rare && self.mask == flow::Mask::Full {
             let all = self.every(inside);
-            let (fast, slow) = (self.b.create_block(), self.b.create_block());
+            let (fast, slow) = (self.block(), self.block());
             self.b.ins().brif(all, fast, &[], slow, &[]);
             self.start(fast);
             in_a_row(self);
@@ -268,7 +268,7 @@ impl Emit<'_, '_> {
     pub(super) fn each_bit(&mut self, bits: Value, body: impl FnOnce(&mut Self, Value)) {
         let left = self.b.declare_var(I32);
         self.b.def_var(left, bits);
-        let (head, round, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (head, round, done) = (self.block(), self.block(), self.block());
         self.b.ins().jump(head, &[]);
         self.b.switch_to_block(head);
         let rest = self.b.use_var(left);

@@ -108,12 +108,12 @@ impl Emit<'_, '_> {
         if self.mask != Mask::Full || plan::size(accept) + plan::size(reject) > TWICE {
             return false;
         }
-        let join = self.b.create_block();
+        let join = self.block();
         for (compare, nodes) in [(compare, accept), (compare.opposite(), reject)] {
             let Some(agreed) = self.holds_everywhere(compare) else {
                 continue;
             };
-            let (together, next) = (self.b.create_block(), self.b.create_block());
+            let (together, next) = (self.block(), self.block());
             self.b.ins().brif(agreed, together, &[], next, &[]);
             self.start(together);
             if self.list(nodes) {
@@ -122,11 +122,16 @@ impl Emit<'_, '_> {
             self.mask = Mask::Full;
             self.start(next);
         }
-        let cond = self.compare_lanes(compare);
         let before = std::mem::replace(&mut self.ragged, true);
-        if self.parted(cond, accept, reject, false) {
-            self.b.ins().jump(join, &[]);
-        }
+        self.rarely(|e| {
+            let parted = e.block();
+            e.b.ins().jump(parted, &[]);
+            e.start(parted);
+            let cond = e.compare_lanes(compare);
+            if e.parted(cond, accept, reject, false) {
+                e.b.ins().jump(join, &[]);
+            }
+        });
         self.ragged = before;
         self.start(join);
         self.mask = Mask::Full;
@@ -159,20 +164,21 @@ impl Emit<'_, '_> {
         let Some(all) = all else {
             return self.node(guard) && self.nodes(rest.iter().copied());
         };
-        let (fast, slow, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (fast, slow, join) = (self.block(), self.rarely(Self::block), self.block());
         self.b.ins().brif(all, fast, &[], slow, &[]);
         let mut live = false;
         for (block, parted) in [(fast, false), (slow, true)] {
             self.start(block);
             self.mask = Mask::Full;
-            let before = self.ragged;
+            let before = (self.ragged, self.cold);
             self.ragged |= parted;
+            self.cold |= parted;
             if (!parted || self.node(guard)) && self.nodes(rest.iter().copied()) {
                 live = true;
                 self.keep_mask();
                 self.b.ins().jump(join, &[]);
             }
-            self.ragged = before;
+            (self.ragged, self.cold) = before;
         }
         self.mask = Mask::Kept;
         if live {

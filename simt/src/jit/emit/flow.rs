@@ -139,7 +139,7 @@ impl Emit<'_, '_> {
     fn skip_unless_any(&mut self) {
         let mask = self.keep_mask();
         let any = self.any(mask);
-        let (end, go_on) = (self.end(), self.b.create_block());
+        let (end, go_on) = (self.end(), self.block());
         self.b.ins().brif(any, go_on, &[], end, &[]);
         self.start(go_on);
     }
@@ -193,7 +193,7 @@ impl Emit<'_, '_> {
     /// A condition that all lanes agree on.
     fn together(&mut self, cond: &Val, accept: &[Node], reject: &[Node]) -> bool {
         let before = self.mask;
-        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (yes, no, join) = (self.block(), self.block(), self.block());
         let cond = self.one_of(cond, Kind::Truth);
         self.fork(cond, (yes, leaves(accept)), (no, leaves(reject)));
         let mut live = false;
@@ -238,8 +238,8 @@ impl Emit<'_, '_> {
             vars
         });
         let any = self.any(taken);
-        let (yes, no) = (self.b.create_block(), self.b.create_block());
-        let (between, join) = (self.b.create_block(), self.b.create_block());
+        let (yes, no) = (self.block(), self.block());
+        let (between, join) = (self.block(), self.block());
         self.b.ins().brif(any, yes, &[], between, &[]);
         self.side(yes, taken, accept, ends[0], between);
         self.start(between);
@@ -284,7 +284,7 @@ impl Emit<'_, '_> {
         }
         let before = self.mask;
         if !self.input.plan.shapes.is_apart(label) {
-            let end = self.b.create_block();
+            let end = self.block();
             self.scopes.push(Scope { label, how: Leave::Together(end) });
             let live = self.nodes(body);
             self.scopes.pop();
@@ -335,7 +335,7 @@ impl Emit<'_, '_> {
             self.keep_mask();
         }
         let before = self.mask;
-        let head = self.b.create_block();
+        let head = self.block();
         self.b.ins().jump(head, &[]);
         self.b.switch_to_block(head);
         // Here and not at the lap's end, where it would part a load from what reads it: the two are then

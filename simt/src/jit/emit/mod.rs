@@ -102,6 +102,8 @@ struct Emit<'a, 'f> {
     waiting: u32,
     /// An address that all invocations have been found to agree on.
     agreed: Option<(Reg, Value)>,
+    /// Whether the code that is being emitted hardly ever runs.
+    cold: bool,
     /// Where the list that is being emitted ends.
     ends: Vec<Option<Block>>,
     scratch: [StackSlot; 3],
@@ -172,6 +174,7 @@ impl<'a, 'f> Emit<'a, 'f> {
             active,
             waiting: 0,
             agreed: None,
+            cold: false,
             ends: Vec::new(),
             scratch,
             signatures: std::collections::HashMap::new(),
@@ -230,6 +233,23 @@ impl<'a, 'f> Emit<'a, 'f> {
         self.start(stopped);
         self.finish(STOPPED);
         self.start(go_on);
+    }
+
+    /// Emits code that hardly ever runs.
+    fn rarely<T>(&mut self, emit: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.cold, true);
+        let result = emit(self);
+        self.cold = before;
+        result
+    }
+
+    /// A new block, out of the way where the code is cold.
+    fn block(&mut self) -> Block {
+        let block = self.b.create_block();
+        if self.cold {
+            self.b.set_cold_block(block);
+        }
+        block
     }
 
     /// Goes on in a block that nothing else will jump to.

@@ -351,7 +351,7 @@ impl Emit<'_, '_> {
         }
         self.each_bit(left, |e, wide| {
             let lane = e.b.ins().ireduce(I32, wide);
-            let (run, next) = (e.b.create_block(), e.b.create_block());
+            let (run, next) = (e.block(), e.block());
             let mut inside = None;
             for check in &addr.inside {
                 if let Check::Line { index: Val::Line { base, step }, len, .. } = check {
