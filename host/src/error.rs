@@ -36,7 +36,9 @@ impl fmt::Display for BackendKind {
 }
 
 /// Why a call was refused or failed before anything was queued.
-#[derive(Debug, Clone, thiserror::Error)]
+///
+/// `{:?}` says what `{}` says, so that a `main` that returns it ends with words.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// This machine has no such device; nothing is broken. The only error a test may skip on.
@@ -153,6 +155,12 @@ fn of_limit(limit: Option<u64>) -> String {
 
 fn on_host(evicted: Option<u64>) -> String {
     evicted.map_or_else(String::new, |bytes| format!(" that cannot be evicted, {bytes} evicted to the host"))
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

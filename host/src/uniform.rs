@@ -69,7 +69,8 @@ impl<'k> Uniform<'k> {
         let mut leaves = self.shape.leaves.iter().zip(&mut self.given);
         let Some((leaf, given)) = leaves.find(|(leaf, _)| leaf.path == name) else {
             let there: Vec<_> = self.shape.leaves.iter().map(|leaf| leaf.path.as_str()).collect();
-            return Err(Error::argument(what(), format!("no such parameter, there is: {}", there.join(", "))));
+            let there = if there.is_empty() { "none".into() } else { there.join(", ") };
+            return Err(Error::argument(what(), format!("no such parameter, there is: {there}")));
         };
         if leaf.scalar != scalar {
             return Err(Error::Type { what: what(), expected: leaf.scalar.to_string(), got: scalar.to_string() });

@@ -126,6 +126,7 @@ impl Core {
     /// Does what events have led to.
     pub(super) fn act(&mut self, batch: &mut Vec<Command>, clock: &mut Clock, shared: &Shared) {
         let mut actions = std::mem::take(&mut self.actions);
+        let mut resolved = 0;
         for action in actions.drain(..) {
             match action {
                 Action::Submit(submit) => {
@@ -144,7 +145,7 @@ impl Core {
                     self.effects.settled |= self.waiting > 0;
                     self.call_waiting();
                     self.unresolved -= 1;
-                    shared.resolved.fetch_add(1, Relaxed);
+                    resolved += 1;
                     self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
@@ -173,6 +174,9 @@ impl Core {
             }
         }
         self.actions = actions;
+        if resolved > 0 {
+            shared.resolved.fetch_add(resolved, Relaxed);
+        }
     }
 
     fn command(&mut self, submit: Submit, now: Instant) -> Command {
@@ -264,7 +268,7 @@ impl Core {
         };
         let (token, id) = self.machine.accept_paid(&offer);
         let now = clock.read(shared);
-        self.machine.hold(token, now);
+        self.machine.hold(token, queue, now);
         let name = self.cells.take();
         let slot = token.index as usize;
         if self.cell_of.len() <= slot {

@@ -204,9 +204,14 @@ impl Resource {
         self.users += 1;
         let after_write = if access.reads() { Cause::ReadAfterWrite } else { Cause::WriteAfterWrite };
         let edges_to = |earlier: &[(Token, Part)], edges: &mut Vec<Edge>, cause| {
-            let conflicts = earlier.iter().filter(|&&(on, _)| on != token && alive(on));
-            let both = conflicts.filter_map(|&(on, other)| Some((on, other.overlap(part)?)));
-            edges.extend(both.map(|(on, part)| Edge { on, cause, buffer: Some(buffer), part }));
+            for &(on, other) in earlier {
+                if let Some(part) = other.overlap(part)
+                    && on != token
+                    && alive(on)
+                {
+                    edges.push(Edge { on, cause, buffer: Some(buffer), part });
+                }
+            }
         };
         edges_to(&self.writers, edges, after_write);
         if access.writes() {

@@ -120,6 +120,8 @@ pub struct Ticket<B: Send + 'static> {
     buffer: PhantomData<fn() -> B>,
 }
 
+const UNASKED: &str = "a ticket is asked before its outcome is taken";
+
 impl<B: Send + 'static> Ticket<B> {
     pub(crate) fn new(shared: Arc<Shared>, cell: Token, id: MessageId) -> Self {
         Self { shared: Some(shared), cell, id, cancels: false, buffer: PhantomData }
@@ -165,7 +167,7 @@ impl<B: Send + 'static> Ticket<B> {
     /// The outcome if it is there; else leaves `waiter` to be told. Who `waits` waits for no doorbell.
     #[inline]
     fn collect(&mut self, waiter: Waiter, waits: bool) -> Option<Resolved> {
-        let shared = self.shared.as_ref().expect("a ticket is asked before its outcome is taken");
+        let shared = self.shared.as_ref().expect(UNASKED);
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
         if let Some(resolved) = cell.take() {
@@ -193,29 +195,28 @@ impl<B: Send + 'static> Ticket<B> {
             }
             resolved = self.collect(Waiter::Thread(thread::current()), true);
             if resolved.is_none() {
-                self.pause(None);
+                self.shared().pause(None);
             }
         }
     }
 
     /// The outcome if it comes while it is worth looking out for.
     fn collect_soon(&mut self) -> Option<Resolved> {
-        let shared = self.shared.clone().expect("a ticket is asked before its outcome is taken");
         let mut end = None;
         loop {
-            let seen = shared.resolved.load(Relaxed);
+            let seen = self.shared().resolved.load(Relaxed);
             if let Some(resolved) = self.collect(Waiter::Nobody, true) {
                 return Some(resolved);
             }
-            let end = *end.get_or_insert_with(|| shared.spin_end());
-            if !end.is_some_and(|end| Instant::now() < end && shared.look_about(seen, end)) {
+            let end = *end.get_or_insert_with(|| self.shared().spin_end());
+            if !end.is_some_and(|end| Instant::now() < end && self.shared().look_about(seen, end)) {
                 return None;
             }
         }
     }
 
-    fn pause(&self, most: Option<Duration>) {
-        self.shared.as_ref().expect("not collected").pause(most);
+    fn shared(&self) -> &Shared {
+        self.shared.as_ref().expect(UNASKED)
     }
 
     /// Waits for at most `timeout`.
@@ -224,7 +225,7 @@ impl<B: Send + 'static> Ticket<B> {
     /// The ticket, where the message is not resolved by then.
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Completion<B>, Self> {
         // A time that no clock will show is for ever.
-        let backend = self.shared.as_ref().expect("a ticket is asked before its outcome is taken").backend.clone();
+        let backend = self.shared().backend.clone();
         let Some(end) = backend.now().checked_add(timeout) else { return Ok(self.wait()) };
         if !timeout.is_zero()
             && let Some(resolved) = self.collect_soon()
@@ -239,7 +240,7 @@ impl<B: Send + 'static> Ticket<B> {
             if left.is_zero() {
                 return Err(self);
             }
-            self.pause(Some(left));
+            self.shared().pause(Some(left));
         }
     }
 
@@ -296,7 +297,7 @@ impl<B: Send + 'static> Ticket<B> {
 
     /// Leaves the outcome to `waiter`, where it is not there already.
     fn leave(mut self, waiter: impl FnOnce() -> Waiter) -> Option<(Arc<Shared>, Resolved)> {
-        let shared = self.shared.take().expect("a ticket is asked before its outcome is taken");
+        let shared = self.shared.take().expect(UNASKED);
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
         let Some(resolved) = cell.take() else {

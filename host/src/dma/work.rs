@@ -132,8 +132,10 @@ impl Work {
     /// What it does, for the device: it goes there now.
     pub(super) fn whole(&mut self, now: Instant) -> Op {
         self.log.submit(now);
-        let again = self.op.as_ref().and_then(once_more);
-        std::mem::replace(&mut self.op, again).expect("submitted once")
+        match self.op.as_ref().and_then(once_more) {
+            Some(again) => again,
+            None => self.op.take().expect("submitted once"),
+        }
     }
 
     /// The same for some of its bytes. The whole stays here until the message is resolved, and with it the

@@ -22,7 +22,10 @@ impl Machine {
         (message.bytes, message.moves, message.timed) = (offer.bytes, offer.moves, offer.deadline.is_some());
         (message.unsignaled, message.joins) = (offer.unsignaled, offer.joins);
         message.label.clone_from(&offer.label);
-        message.accesses.extend_from_slice(offer.accesses);
+        // They are few: one by one costs less than what is made for many.
+        for &touch in offer.accesses {
+            message.accesses.push(touch);
+        }
         // Out of its slot, as the other messages must be reached beside it; it goes back with its memory.
         let mut edges = std::mem::take(&mut message.edges);
         let inherited = self.find_edges(token, &mut edges, offer);
@@ -57,8 +60,11 @@ impl Machine {
             inherited = inherited.or(poison);
         }
         let queue = &mut self.queues[offer.queue];
-        queue.gates.retain(|&gate| messages.get(gate).is_some());
-        edges.extend(queue.gates.iter().map(|&on| Edge { on, cause: Cause::Fence, buffer: None, part: Part::WHOLE }));
+        if !queue.gates.is_empty() {
+            queue.gates.retain(|&gate| messages.get(gate).is_some());
+            let fence = |&on: &Token| Edge { on, cause: Cause::Fence, buffer: None, part: Part::WHOLE };
+            edges.extend(queue.gates.iter().map(fence));
+        }
         inherited.or_else(|| queue.gate_failure.clone()).or_else(|| {
             // An edge to a message that is over, has failed, and waits for its turn to resolve.
             edges.iter().filter(|edge| edge.cause.is_data()).find_map(|edge| match &messages.get(edge.on)?.state {

@@ -21,7 +21,14 @@ impl Queue {
 impl Machine {
     /// A message was just accepted: its queue's doorbell rings, or it is held. What it has to come after
     /// in other queues is held no longer.
-    pub(crate) fn hold(&mut self, token: Token, now: Instant) {
+    #[inline]
+    pub(crate) fn hold(&mut self, token: Token, queue: QueueId, now: Instant) {
+        if self.holding > 0 || self.queues[queue].limits.doorbell != Doorbell::Immediate {
+            self.hold_back(token, now);
+        }
+    }
+
+    fn hold_back(&mut self, token: Token, now: Instant) {
         let message = self.messages.get(token).expect("just accepted");
         let (id, bytes, unsignaled) = (message.queue, message.bytes, message.unsignaled);
         let doorbell = self.queues[id].limits.doorbell;

@@ -49,7 +49,8 @@ impl Harness {
 
     /// A message was accepted.
     pub(super) fn hold(&mut self, token: Token) {
-        self.machine.hold(token, self.now);
+        let queue = self.queues[self.known[&token].queue].id;
+        self.machine.hold(token, queue, self.now);
         self.outcomes.held += u64::from(self.machine.is_held(token));
     }
 
