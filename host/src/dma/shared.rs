@@ -96,6 +96,7 @@ impl Staging {
 }
 
 impl Shared {
+    #[inline(always)]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         // Nothing panics under the lock but on a bug of ours; later callers still get their buffers.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)

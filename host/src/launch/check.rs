@@ -62,6 +62,9 @@ impl Launch<'_> {
 
     /// The bound buffers in the order of the kernel's storage bindings.
     fn in_order(&self, kernel: &Kernel, storage: &[&Slot]) -> Result<SmallVec<[&Bound; 8]>> {
+        if self.bound.len() == storage.len() && self.bound.iter().all(|(name, _)| name.is_none()) {
+            return Ok(self.bound.iter().map(|(_, bound)| bound).collect());
+        }
         let mut places: SmallVec<[Option<&Bound>; 8]> = smallvec![None; storage.len()];
         for (name, bound) in self.bound.iter().filter_map(|(n, b)| n.map(|n| (n, b))) {
             let what = || format!("{}.{name}", kernel.name());

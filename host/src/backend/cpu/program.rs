@@ -122,11 +122,11 @@ impl Program {
                         &mut many
                     }
                 };
-                let copied = self.undecided().take_if(|_| Trial::is_worth_it(args));
-                let copied = copied.map(|known| Trial::new(known, launch, args));
-                let start = Instant::now();
+                // Neither the lock nor the clock is for those that are over in a moment.
+                let undecided = if Trial::is_worth_it(args) { self.undecided().take() } else { None };
+                let copied = undecided.map(|known| (Trial::new(known, launch, args), Instant::now()));
                 run_native(*native, launch.groups, args, &launch.uniform, pool);
-                trials.extend(copied.and_then(|trial| trial.after(start.elapsed())));
+                trials.extend(copied.and_then(|(trial, start)| trial.after(start.elapsed())));
             }
             Form::Simt(program) => {
                 let args = each().collect();
