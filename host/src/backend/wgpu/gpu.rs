@@ -4,7 +4,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{
             AtomicBool,
             Ordering::{Acquire, Relaxed, Release},
@@ -203,6 +203,17 @@ impl Gpu {
         index
     }
 
+    /// Whether the device is lost, as it says by now: calls on a lost device fail, and no error scope says why.
+    pub(super) fn is_lost(&self) -> bool {
+        if self.signal.lost().is_none() {
+            self.wanted.store(true, Release);
+            let turn = lock(&self.turn);
+            self.wanted.store(false, Release);
+            self.call_back(turn);
+        }
+        self.signal.lost().is_some()
+    }
+
     /// Whether the submission is over; waits for about `timeout` at most. Runs the driver's callbacks.
     pub(super) fn finished(&self, index: &SubmissionIndex, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
@@ -236,7 +247,13 @@ impl Gpu {
         if self.signal.lost().is_some() {
             return;
         }
-        let Ok(turn) = self.turn.try_lock() else { return };
+        if let Ok(turn) = self.turn.try_lock() {
+            self.call_back(turn);
+        }
+    }
+
+    /// Runs the driver's callbacks that are due, in this thread's turn.
+    fn call_back(&self, turn: MutexGuard<'_, ()>) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.device.poll(PollType::Poll)));
         drop(turn);
         if let Err(panic) = outcome {

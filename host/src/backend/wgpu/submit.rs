@@ -147,6 +147,8 @@ impl Submitter {
         };
         let (result, path) = match outcome {
             Ok(path) => (self.broken.remove(&token).map_or(Ok(()), Err), path),
+            // The loss is told of once, for everything that is unresolved.
+            Err(_) if device.gpu.is_lost() => return,
             Err(failure) => (Err(failure), Path::None),
         };
         let of = self.number(token);
