@@ -182,6 +182,26 @@ pub struct Overlap {
     pub times_ideal: Option<f64>,
 }
 
+impl Overlap {
+    /// So far outside its range a figure may be and still be called its end: two decimals do not show it.
+    const ROUNDING: f64 = 0.005;
+
+    /// What the figures say that lie outside their range; `None` where they lie within it, or there are none.
+    ///
+    /// An efficiency below 0 is a measure like any other. One above 1, or a run faster than its ideal, is none:
+    /// the solo times were too long, e.g. because the machine had other work while they were taken.
+    pub fn note(&self) -> Option<&'static str> {
+        let is_below_0 = self.efficiency.is_some_and(|efficiency| efficiency < -Self::ROUNDING);
+        let is_above_1 = self.efficiency.is_some_and(|efficiency| efficiency > 1.0 + Self::ROUNDING);
+        let beats_ideal = self.times_ideal.is_some_and(|times| times < 1.0 - Self::ROUNDING);
+        match (is_below_0, is_above_1 || beats_ideal) {
+            (true, _) => Some("slower than one batch after the other"),
+            (_, true) => Some("no measure: the batches timed alone took longer than beside the others"),
+            _ => None,
+        }
+    }
+}
+
 /// Judges a run of `seconds`, where that is known, by the solo times of all its batches.
 pub fn judge(solo: &Stages, seconds: Option<f64>, batches: u64, engines: Engines) -> Overlap {
     let serial_seconds = solo.sum();
@@ -212,6 +232,24 @@ mod tests {
         assert_eq!(judge(&SOLO, Some(10.0), 100, THREE).efficiency, Some(0.0));
         assert_eq!(judge(&SOLO, Some(ideal), 100, THREE).efficiency, Some(1.0));
         assert!(judge(&SOLO, Some(11.0), 100, THREE).efficiency.is_some_and(|e| e < 0.0), "not clamped");
+    }
+
+    #[test]
+    fn a_figure_outside_its_range_is_explained() {
+        let note = |seconds| judge(&SOLO, Some(seconds), 100, THREE).note();
+        let ideal = 4.0 + 6.0 / 100.0;
+        for within in [ideal, 0.999 * ideal, 7.0, 10.0, 10.01] {
+            assert_eq!(note(within), None, "{within}");
+        }
+        assert!(note(11.0).is_some_and(|note| note.starts_with("slower than")));
+        for too_fast in [0.1, 0.69 * ideal, 0.99 * ideal] {
+            assert!(note(too_fast).is_some_and(|note| note.starts_with("no measure")), "{too_fast}");
+        }
+        // All on one engine: no efficiency, yet nothing is faster than that.
+        let kernel = Stages { kernel: 2.0, ..Stages::default() };
+        assert_eq!(judge(&kernel, Some(2.0), 100, THREE).note(), None);
+        assert!(judge(&kernel, Some(1.0), 100, THREE).note().is_some_and(|note| note.starts_with("no measure")));
+        assert_eq!(judge(&SOLO, None, 100, THREE).note(), None);
     }
 
     #[test]

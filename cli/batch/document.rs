@@ -48,6 +48,9 @@ pub(super) struct Document<'a> {
     overlap_efficiency: Option<f64>,
     /// `R_ideal`: the run against the busiest engine's own time.
     times_ideal: Option<f64>,
+    /// What the two say that lie outside what is possible, and whether they are a measure at all; `null` where
+    /// they lie within it.
+    overlap_note: Option<&'a str>,
     serial_seconds: f64,
     ideal_seconds: f64,
     /// What bounds the ideal: the busiest engine, and the stage that takes most of its time.
@@ -142,6 +145,7 @@ pub(super) fn of<'a>(
         stages: StagesDocument { busy: &last.busy, solo_batch: &report.solo },
         overlap_efficiency: report.overlap.efficiency,
         times_ideal: report.overlap.times_ideal,
+        overlap_note: report.overlap.note(),
         serial_seconds: report.overlap.serial_seconds,
         ideal_seconds: report.overlap.ideal_seconds,
         bound: report.overlap.bound,

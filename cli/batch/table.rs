@@ -78,8 +78,10 @@ fn overlapped(report: &Report) -> String {
     let bound = judged.bound.map(|bound| format!("; bound by {bound}")).unwrap_or_default();
     match (judged.efficiency, judged.times_ideal) {
         (Some(efficiency), Some(times_ideal)) => format!(
-            "overlap   efficiency {efficiency:.2} (1 is ideal, 0 is none), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s{bound}\n",
-            judged.ideal_seconds, judged.serial_seconds
+            "overlap   efficiency {efficiency:.2} ({}), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s{bound}\n",
+            judged.note().unwrap_or("1 is ideal, 0 is none"),
+            judged.ideal_seconds,
+            judged.serial_seconds
         ),
         _ if report.placements.len() > 1 => {
             "overlap   not measured: the run changed its device or its batches\n".to_owned()

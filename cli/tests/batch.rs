@@ -15,9 +15,22 @@ fn the_main_job_gives_the_published_answer() {
     assert_eq!(document["answer"], "123141078.2283");
     assert_eq!(document["rows"], 6_001_215);
     assert!(document["peak_staging_bytes"].as_u64() <= document["memory_bytes"].as_u64());
-    assert!(document["overlap_efficiency"].is_number());
+    let [efficiency, times_ideal] = ["overlap_efficiency", "times_ideal"].map(|figure| document[figure].as_f64());
+    let is_possible = efficiency.is_some_and(|e| (-0.005..=1.005).contains(&e)) && times_ideal >= Some(0.995);
+    assert_eq!(document["overlap_note"].is_null(), is_possible, "{document}");
     let text = done(folder.path(), &["batch", "run", "q6"]);
     assert!(text.contains("123141078.2283") && text.contains("as TPC-H publishes it"), "{text}");
+    // Another run, with another efficiency: what stands behind it is right for that one.
+    let (_, rest) = text.split_once("overlap   efficiency ").expect("it was judged");
+    let (efficiency, rest) = rest.split_once(" (").expect("it is explained");
+    let (words, rest) = rest.split_once("), ").expect("the words end");
+    let times_ideal: f64 = rest.split_once('x').expect("a multiple").0.parse().expect("a number");
+    let expected = match efficiency.parse::<f64>().expect("a number") {
+        e if e < 0.0 && efficiency != "-0.00" => "slower than one batch after the other",
+        e if e > 1.0 || times_ideal < 1.0 => "no measure: the batches timed alone took longer than beside the others",
+        _ => "1 is ideal, 0 is none",
+    };
+    assert_eq!(words, expected, "{text}");
 }
 
 #[test]
