@@ -56,6 +56,10 @@ pub(crate) enum Command {
     /// The exit code is the other command's. The trace is written whenever the other command ran,
     /// also where it failed. After Ctrl-C, or where the other command's own words are wrong, nothing
     /// is written.
+    ///
+    /// Messages that the device did together, e.g. in one submission of wgpu, share their start and their finish:
+    /// each is shown for the whole time, called `one of N together`, with `shared` among its arguments and
+    /// without `gbytes_per_s`. That is left out, too, where nothing was copied.
     Trace(Trace),
     /// Reserved.
     #[command(hide = true)]

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Instant};
 use clap::Args;
 use serde_json::{Value, json};
 use wharf::{
-    Lane, Receipt,
+    Lane, Path, Receipt,
     trace::{self, Span},
 };
 
@@ -107,30 +107,40 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
     let us = |at: Instant| at.saturating_duration_since(began).as_secs_f64() * 1e6;
     let end = span.receipt.finished.or(span.receipt.delivered)?;
     let start = started.or(*submitted).unwrap_or(*accepted).min(end);
+    let mut args = json!({
+        "id": id.number(),
+        "tag": tag,
+        "queue": &**queue,
+        "bytes": bytes,
+        "path": path.to_string(),
+        "why": why,
+        "form": form,
+        "chunks": chunks,
+        "together": together,
+        "accepted_us": us(*accepted),
+        "delivered_us": span.receipt.delivered.map(us),
+        "device_seconds": span.receipt.device_seconds,
+        "error": span.error.as_ref().map(|e| e.to_string()),
+    });
+    let mut name = label.as_deref().unwrap_or(kind).to_owned();
+    // The interval is all of theirs: nobody's own rate follows from it.
+    let is_shared = *together > 1;
+    let is_copied = !matches!(path, Path::Direct | Path::None);
+    if is_shared {
+        name += &format!(" (one of {together} together)");
+        args["shared"] = true.into();
+    } else if let Some(rate) = span.receipt.gbytes_per_s().filter(|_| is_copied) {
+        args["gbytes_per_s"] = rate.into();
+    }
     Some(json!({
-        "name": label.as_deref().unwrap_or(kind),
+        "name": name,
         "cat": kind,
         "ph": "X",
         "pid": pid,
         "tid": tid,
         "ts": us(start),
         "dur": us(end) - us(start),
-        "args": {
-            "id": id.number(),
-            "tag": tag,
-            "queue": &**queue,
-            "bytes": bytes,
-            "path": path.to_string(),
-            "why": why,
-            "form": form,
-            "chunks": chunks,
-            "together": together,
-            "accepted_us": us(*accepted),
-            "delivered_us": span.receipt.delivered.map(us),
-            "device_seconds": span.receipt.device_seconds,
-            "gbytes_per_s": span.receipt.gbytes_per_s(),
-            "error": span.error.as_ref().map(|e| e.to_string()),
-        },
+        "args": args,
     }))
 }
 

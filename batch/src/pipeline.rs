@@ -114,6 +114,7 @@ fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Optio
         seconds += began.elapsed().as_secs_f64();
         peak_staging_bytes = peak_staging_bytes.max(device.stats().staging_high_water_bytes);
         let mut figures = std::mem::take(&mut tally.figures);
+        let takes_turns = !device.capabilities().copy_overlaps_compute;
         placements.push(Placement {
             device: device.id().to_owned(),
             device_name: device.capabilities().name.clone(),
@@ -124,6 +125,8 @@ fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Optio
             rows_per_batch: budget.rows,
             path_up: figures.path_up.unwrap_or_default(),
             path_down: figures.path_down.unwrap_or_default(),
+            shares_up: takes_turns && figures.together_up,
+            shares_down: takes_turns && figures.together_down,
             bytes_up: figures.bytes_up,
             bytes_down: figures.bytes_down,
             busy: figures.busy(),

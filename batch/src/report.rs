@@ -52,6 +52,11 @@ pub struct Placement {
     pub path_up: wharf::Path,
     /// Which way the downloads took.
     pub path_down: wharf::Path,
+    /// Uploads were done together with other messages on a device whose lanes take turns, e.g. in one submission
+    /// of wgpu: the time that they were under way is that of kernels, too, and no rate follows from it.
+    pub shares_up: bool,
+    /// Downloads were, like [`Placement::shares_up`].
+    pub shares_down: bool,
     /// Bytes uploaded.
     pub bytes_up: u64,
     /// Bytes downloaded.
@@ -88,8 +93,8 @@ impl Report {
         self.placements.iter().any(|placement| placement.simulated)
     }
 
-    /// The uploads of a batch alone on the device that ended the run, in 10^9 bytes per second; `None` as
-    /// [`Placement::gbytes_per_s_up`].
+    /// The uploads of a batch alone on the device that ended the run, in 10^9 bytes per second; `None` where
+    /// nothing was copied and where a batch's share is below 64 KiB, as [`Placement::gbytes_per_s_up`].
     pub fn gbytes_per_s_up_alone(&self) -> Option<f64> {
         let last = self.last();
         last.rate(last.bytes_up, last.per_batch(last.bytes_up), self.solo.upload, last.path_up)
@@ -106,16 +111,18 @@ impl Placement {
     /// A smaller transfer tells of latency only.
     const FEWEST_BYTES: u64 = 64 << 10;
 
-    /// Uploads in 10^9 bytes per second of being under way; `None` where nothing was copied, and where a batch's
-    /// share is below 64 KiB: that is latency, no bandwidth. On a device whose lanes take turns that includes
-    /// waiting for kernels.
+    /// Uploads in 10^9 bytes per second of being under way; `None` where nothing was copied, where a batch's
+    /// share is below 64 KiB: that is latency, no bandwidth, and where [they shared](Placement::shares_up) their
+    /// time. On a device whose lanes take turns that includes waiting for kernels.
     pub fn gbytes_per_s_up(&self) -> Option<f64> {
-        self.rate(self.bytes_up, self.bytes_up, self.busy.upload, self.path_up)
+        let rate = self.rate(self.bytes_up, self.bytes_up, self.busy.upload, self.path_up);
+        rate.filter(|_| !self.shares_up)
     }
 
     /// Downloads, like [`Placement::gbytes_per_s_up`].
     pub fn gbytes_per_s_down(&self) -> Option<f64> {
-        self.rate(self.bytes_down, self.bytes_down, self.busy.download, self.path_down)
+        let rate = self.rate(self.bytes_down, self.bytes_down, self.busy.download, self.path_down);
+        rate.filter(|_| !self.shares_down)
     }
 
     fn per_batch(&self, all_bytes: u64) -> u64 {
@@ -127,5 +134,39 @@ impl Placement {
         let copies = !matches!(path, wharf::Path::Direct | wharf::Path::None);
         let is_large = self.per_batch(all_bytes) >= Self::FEWEST_BYTES;
         (copies && is_large && seconds > 0.0).then(|| bytes as f64 / seconds / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf::Path;
+
+    use super::*;
+
+    #[test]
+    fn bytes_that_shared_their_time_or_were_not_copied_have_no_rate() {
+        let placement = |path, shares| Placement {
+            device: "wgpu:0".into(),
+            device_name: "a card".into(),
+            simulated: false,
+            form: "WGSL",
+            path_up: path,
+            path_down: path,
+            shares_up: shares,
+            shares_down: shares,
+            bytes_up: 2_000_000_000,
+            bytes_down: 1_000_000_000,
+            busy: Stages { upload: 1.0, download: 1.0, ..Stages::default() },
+            rows: 1,
+            batches: 1,
+            rows_per_batch: 1,
+            ended: None,
+        };
+        let rates = |placement: Placement| [placement.gbytes_per_s_up(), placement.gbytes_per_s_down()];
+        assert_eq!(rates(placement(Path::Staged, false)), [Some(2.0), Some(1.0)]);
+        assert_eq!(rates(placement(Path::Staged, true)), [None; 2]);
+        assert_eq!(rates(placement(Path::Direct, false)), [None; 2]);
+        let only_up = Placement { shares_down: false, ..placement(Path::Staged, true) };
+        assert_eq!(rates(only_up), [None, Some(1.0)]);
     }
 }

@@ -27,8 +27,11 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Opt
         true => format!("rows      {rows}; the simulation took {seconds:.3} s\n"),
         false => format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6),
     };
-    let moved = |bytes: u64, rates: [Option<f64>; 2], path: wharf::Path| {
+    let moved = |bytes: u64, rates: [Option<f64>; 2], path: wharf::Path, shares: bool| {
         let rate = match (rates, path) {
+            ([_, Some(alone)], _) if shares => {
+                format!("{alone:.2} GB/s alone (in the run done together with other messages)")
+            }
             ([Some(in_run), Some(alone)], _) => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
             (_, wharf::Path::Direct | wharf::Path::None) => "no copy".to_owned(),
             _ => "in pieces too small for a bandwidth".to_owned(),
@@ -38,8 +41,8 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Opt
     };
     let up = [last.gbytes_per_s_up(), report.gbytes_per_s_up_alone()];
     let down = [last.gbytes_per_s_down(), report.gbytes_per_s_down_alone()];
-    text += &format!("up        {}\n", moved(last.bytes_up, up, last.path_up));
-    text += &format!("down      {}\n", moved(last.bytes_down, down, last.path_down));
+    text += &format!("up        {}\n", moved(last.bytes_up, up, last.path_up, last.shares_up));
+    text += &format!("down      {}\n", moved(last.bytes_down, down, last.path_down, last.shares_down));
     text += &stages(report);
     text += &overlapped(report);
     text += &format!(
@@ -64,6 +67,8 @@ fn stages(report: &Report) -> String {
     let last = report.last();
     for ((name, busy), solo) in Stages::NAMES.iter().zip(last.busy.each()).zip(report.solo.each()) {
         let clock = match *name {
+            "upload" if last.shares_up => "  busy together with other stages",
+            "download" if last.shares_down => "  busy together with other stages",
             _ if !last.simulated => "",
             "fill" | "merge" => "  measured on this host",
             _ => "  simulated",

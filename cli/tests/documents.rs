@@ -113,6 +113,35 @@ fn a_trace_has_every_message_and_the_inner_exit_code() {
     assert_eq!(files(folder.path()), ["t.json", "u.json"], "it never ran");
 }
 
+#[test]
+fn messages_that_were_done_together_are_traced_as_such_and_have_no_rate() {
+    let folder = folder();
+    let (mut shared, mut alone) = (0, 0);
+    // Small messages to the CPU device, and large ones to it, are done both ways.
+    let args = ["trace", "t.json", "--", "soak", "--minutes", "0.01", "--device", "cpu"];
+    done(folder.path(), &args);
+    let text = std::fs::read_to_string(folder.path().join("t.json")).expect("written");
+    let trace: Value = serde_json::from_str(&text).expect("JSON");
+    for event in trace["traceEvents"].as_array().expect("a list").iter().filter(|e| e["ph"] == "X") {
+        let (name, args) = (event["name"].as_str().expect("a name"), &event["args"]);
+        let rate = args.get("gbytes_per_s");
+        match args["together"].as_u64().expect("a count") {
+            n @ 2.. => {
+                shared += 1;
+                assert!(name.ends_with(&format!(" (one of {n} together)")), "{event}");
+                assert_eq!((&args["shared"], rate), (&true.into(), None), "{event}");
+            }
+            _ => {
+                assert!(args.get("shared").is_none() && !name.contains("together"), "{event}");
+                let is_copied = args["path"] != "direct" && args["path"] != "not moved";
+                assert!(rate.is_none() || (is_copied && rate.is_some_and(Value::is_number)), "{event}");
+                alone += u64::from(rate.is_some());
+            }
+        }
+    }
+    assert!(shared > 0 && alone > 0, "{shared} and {alone}");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_no_trace() {

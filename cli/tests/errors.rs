@@ -43,7 +43,7 @@ fn help_and_version_are_data() {
     says(&["batch", "--help"], &["42", "75", "<JOB>\n"]);
     says(&["help", "run"], &["--twin <native|simt>", "--bind", "vec3<T>", "in the order in which"]);
     says(&["check", "--help"], &["a wrong answer and no finding", "--strict"]);
-    says(&["trace", "--help"], &["also where it failed", "After Ctrl-C"]);
+    says(&["trace", "--help"], &["also where it failed", "After Ctrl-C", "`one of N together`", "`shared`"]);
     says(&["bench", "--help"], &["WHARF_DEVICE"]);
     assert!(done(folder.path(), &["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }

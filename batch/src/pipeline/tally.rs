@@ -44,6 +44,9 @@ pub(super) struct Figures {
     pub(super) form: Option<&'static str>,
     pub(super) path_up: Option<wharf::Path>,
     pub(super) path_down: Option<wharf::Path>,
+    /// An upload was done together with other messages.
+    pub(super) together_up: bool,
+    pub(super) together_down: bool,
 }
 
 impl Figures {
@@ -53,11 +56,13 @@ impl Figures {
                 self.upload.add(receipt);
                 self.bytes_up += receipt.bytes;
                 self.path_up = Some(receipt.path);
+                self.together_up |= receipt.together > 1;
             }
             Some(Lane::Download) => {
                 self.download.add(receipt);
                 self.bytes_down += receipt.bytes;
                 self.path_down = Some(receipt.path);
+                self.together_down |= receipt.together > 1;
             }
             Some(Lane::Compute) => {
                 self.kernel.add(receipt);
@@ -91,5 +96,33 @@ impl Tally {
         self.batches += 1;
         self.figures.merge_seconds += began.elapsed().as_secs_f64();
         Ok(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf::Device;
+
+    use super::*;
+
+    #[test]
+    fn what_was_done_together_is_noted_for_its_direction() -> wharf::Result<()> {
+        let device = Device::open("cpu")?;
+        let queue = device.queue("work").open();
+        let buffers = (0..8).map(|_| device.buffer::<u32>(16)).collect::<wharf::Result<Vec<_>>>()?;
+        let mut batch = queue.batch();
+        let mut entries = Vec::new();
+        for buffer in &buffers {
+            entries.push(batch.push(device.upload(buffer).message(vec![1; 16])?)?);
+        }
+        let mut sent = batch.commit()?;
+        let receipts: Vec<Receipt> = entries.into_iter().map(|entry| sent.ticket(entry).wait().receipt).collect();
+        assert!(receipts.iter().any(|receipt| receipt.together > 1), "small ones are done at once: {receipts:?}");
+        for receipt in &receipts {
+            let mut figures = Figures::default();
+            figures.note(receipt);
+            assert_eq!((figures.together_up, figures.together_down), (receipt.together > 1, false));
+        }
+        Ok(())
     }
 }
