@@ -40,7 +40,7 @@ pub(crate) struct Batch {
     #[arg(hide = true)]
     job: Option<String>,
     /// Scale factor of the rows that are made; 1 is 6,001,215 rows.
-    #[arg(long, value_name = "F", default_value_t = 1.0, conflicts_with = "input", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = scale, conflicts_with = "input", allow_negative_numbers = true)]
     scale: f64,
     /// A Parquet file with lineitem's columns, instead of rows that are made.
     #[arg(long, value_name = "FILE.parquet")]
@@ -78,6 +78,12 @@ impl Expected {
     fn is_met(&self, report: &Report) -> bool {
         self.answer == report.answer.to_string()
     }
+}
+
+/// Which numbers are scale factors [`Lineitem::new`] says.
+fn scale(text: &str) -> Result<f64, String> {
+    let (least, most) = (Lineitem::LEAST_SCALE, Lineitem::MOST_SCALE);
+    text.parse().map_err(|_| format!("0, or a number from {least} to {most}, is expected, e.g. 0.1"))
 }
 
 /// `4096`, `64KiB`, `1.5GB`.

@@ -43,6 +43,14 @@ fn minutes(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "a number of minutes over 0 is expected, e.g. 0.5".to_owned())
 }
 
+/// Of an error that names what a device may be called, also the name that only this command knows.
+fn or_faulty(error: wharf::Error) -> Failure {
+    match error {
+        wharf::Error::Unavailable { .. } => Failure::usage(format_args!("{error}; for soak there is also `{FAULTY}`")),
+        error => error.into(),
+    }
+}
+
 /// `90 minutes`, `2.5 minutes`, `36 seconds`: three digits, and none that say nothing.
 fn words(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -89,7 +97,7 @@ impl Soak {
         };
         // A name that is wrong is said before hours have passed.
         for name in named.iter().filter(|name| *name != FAULTY) {
-            Device::open(name)?;
+            Device::open(name).map_err(or_faulty)?;
         }
         let stop = interrupt::listen();
         let time = Duration::from_secs_f64(self.minutes * 60.0 / named.len() as f64);

@@ -134,6 +134,9 @@ fn a_wrong_command_line_is_2() {
     refused(at, 2, &["batch"], &["JOB"]);
     refused(at, 2, &["batch", "q7"], &["q7", "q6"]);
     refused(at, 2, &["batch", "walk", "q6"], &["walk", "run"]);
+    for scale in ["abc", "", "1,5"] {
+        refused(at, 2, &["batch", "q6", "--scale", scale], &["--scale", "0, or a number from 0.0001 to 10000, is"]);
+    }
     refused(at, 2, &["batch", "q6", "--scale", "-1"], &["scale -1"]);
     refused(at, 2, &["batch", "q6", "--scale", "NaN"], &["scale NaN"]);
     refused(at, 2, &["batch", "q6", "--device", "abacus"], &["abacus", "cpu"]);
