@@ -54,8 +54,8 @@ pub(crate) enum Command {
     /// Record a Perfetto trace of any wharf command.
     ///
     /// The exit code is the other command's. The trace is written whenever the other command ran,
-    /// also where it failed. After Ctrl-C, or where the other command's own words are wrong, nothing
-    /// is written.
+    /// also where it failed, and stderr says where and how many messages. After Ctrl-C, or where the other
+    /// command's own words are wrong, nothing is written.
     ///
     /// Messages that the device did together, e.g. in one submission of wgpu, share their start and their finish:
     /// each is shown for the whole time, called `one of N together`, with `shared` among its arguments and
@@ -87,7 +87,17 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Outcome<Command
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Failure::usage(
                 "a command is missing: devices, run, check, kernels, batch, bench, soak or trace; see `wharf help`",
             )),
-            _ => Err(Failure::usage(one_line(&error.render().to_string(), command_of(&args)))),
+            kind => {
+                let command = command_of(&args);
+                let line = one_line(&error.render().to_string(), command);
+                let lacks_command = kind == ErrorKind::UnknownArgument || kind == ErrorKind::MissingRequiredArgument;
+                Err(Failure::usage(match command {
+                    Some("trace") if lacks_command => {
+                        line + "; the command goes behind `--`, as in `wharf trace FILE -- batch q6`"
+                    }
+                    _ => line,
+                }))
+            }
         },
     }
 }

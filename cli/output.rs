@@ -1,7 +1,7 @@
 //! Data goes to stdout, in one piece; files appear whole or not at all.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -25,6 +25,12 @@ pub(crate) fn text(text: &str) -> Outcome {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::silent()),
         Err(e) => Err(Failure::usage(format_args!("stdout: {e}"))),
     }
+}
+
+/// Says a line on stderr that is neither data nor a failure.
+pub(crate) fn note(what: impl fmt::Display) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "wharf: {what}");
 }
 
 /// Prints one JSON document.

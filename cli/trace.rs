@@ -19,8 +19,8 @@ use crate::{
 
 /// Record a trace of another command; the exit code is the other command's.
 ///
-/// The trace is written whenever the other command ran, also where it failed. After Ctrl-C, or
-/// where the other command's own words are wrong, nothing is written.
+/// The trace is written whenever the other command ran, also where it failed, and stderr says where
+/// and how many messages. After Ctrl-C, or where the other command's own words are wrong, nothing is written.
 #[derive(Debug, Args)]
 pub(crate) struct Trace {
     /// The file that is written.
@@ -50,6 +50,10 @@ impl Trace {
         // The inner command's outcome comes first; a trace that cannot be written is told where
         // there is nothing else to tell.
         let written = output::files(&[(self.out.clone(), text)]);
+        if written.is_ok() {
+            let messages = if spans.len() == 1 { "message" } else { "messages" };
+            output::note(format_args!("trace: {}, {} {messages}", self.out.display(), spans.len()));
+        }
         outcome.and(written)
     }
 }

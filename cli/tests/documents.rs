@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::{command, done, files, folder, refused, schema};
+use crate::{command, done, files, folder, refused, schema, wharf};
 
 #[track_caller]
 pub(crate) fn checked(command: &str, text: &str) -> Value {
@@ -67,7 +67,7 @@ fn a_soak_ends_with_1_where_a_download_is_wrong() {
     let wrong: Vec<String> = (60..80).map(|download| format!("corrupt={download}")).collect();
     let device = format!("sim:{}", wrong.join(","));
     let args = ["soak", "--minutes", "0.2", "--device", &device, "--json"];
-    let ended = crate::wharf(folder.path(), &args);
+    let ended = wharf(folder.path(), &args);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("came back with other data"), "{ended:?}");
     let document = checked("soak", &ended.stdout);
@@ -92,12 +92,15 @@ fn bench_verifies_its_data_and_keeps_its_samples() {
 #[test]
 fn a_trace_has_every_message_and_the_inner_exit_code() {
     let folder = folder();
-    done(folder.path(), &["trace", "t.json", "--", "batch", "q6", "--scale", "0.05"]);
+    let ended = wharf(folder.path(), &["trace", "t.json", "--", "batch", "q6", "--scale", "0.05"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     let text = std::fs::read_to_string(folder.path().join("t.json")).expect("written");
     let trace: Value = serde_json::from_str(&text).expect("JSON");
     let events = trace["traceEvents"].as_array().expect("a list");
     let count = |category: &str| events.iter().filter(|e| e["cat"] == category).count();
     assert!(count("upload") >= 4 && count("compute") >= 1 && count("download") >= 1, "{text}");
+    let messages = events.iter().filter(|e| e["ph"] == "X").count();
+    assert_eq!(ended.stderr, format!("wharf: trace: t.json, {messages} messages\n"));
     let whole = |e: &&Value| e["ph"] != "X" || (e["ts"].is_number() && e["dur"].as_f64() >= Some(0.0));
     assert!(events.iter().all(|e| whole(&e)));
     let counters: Vec<_> = events.iter().filter(|e| e["ph"] == "C").collect();
@@ -106,7 +109,10 @@ fn a_trace_has_every_message_and_the_inner_exit_code() {
     assert!(counters.iter().any(|e| level(e, "in driver") > 0), "{counters:?}");
     let last = |name: &str| counters.iter().rfind(|e| e["name"] == name).map(|e| level(e, "credits in use"));
     assert!(counters.iter().all(|e| last(e["name"].as_str().expect("a name")) == Some(0)), "all come back");
-    refused(folder.path(), 42, &["trace", "u.json", "--", "batch", "q6", "--input", "no.parquet"], &["no.parquet"]);
+    let failed = wharf(folder.path(), &["trace", "u.json", "--", "batch", "q6", "--input", "no.parquet"]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(42), ""), "{failed:?}");
+    assert!(failed.stderr.starts_with("wharf: trace: u.json, 0 messages\nwharf: no.parquet: "), "{failed:?}");
+    assert_eq!(failed.stderr.lines().count(), 2, "{failed:?}");
     assert_eq!(files(folder.path()), ["t.json", "u.json"], "it ran, and failed");
     refused(folder.path(), 2, &["trace", "no/u.json", "--", "devices"], &["no/u.json"]);
     refused(folder.path(), 2, &["trace", "v.json", "--", "frobnicate"], &["frobnicate"]);

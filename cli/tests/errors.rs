@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::{Ended, command, done, folder, refused};
+use crate::{Ended, command, done, files, folder, refused, wharf};
 
 #[test]
 fn words_that_are_no_command_are_2() {
@@ -15,7 +15,14 @@ fn words_that_are_no_command_are_2() {
     for minutes in ["0", "-1", "NaN", "long", "1e9"] {
         refused(at, 2, &["soak", "--minutes", minutes], &["--minutes", "over 0"]);
     }
-    refused(at, 2, &["soak", "--minutes", "0.01", "--device", "abacus"], &["abacus", "cpu"]);
+    refused(at, 2, &["soak", "--minutes", "0.01", "--device", "abacus"], &["abacus", "cpu", "there is also `faulty`"]);
+    let behind = "the command goes behind `--`, as in `wharf trace FILE -- batch q6`";
+    for args in [&["trace", "a.json", "batch", "q6"][..], &["trace", "a.json"], &["trace", "batch", "q6", "--json"]] {
+        refused(at, 2, args, &["wharf: ", behind, "see `wharf help trace`"]);
+    }
+    let inner = wharf(at, &["trace", "a.json", "--", "devices", "--frobnicate"]);
+    assert!(inner.stderr.contains("--frobnicate") && !inner.stderr.contains(behind), "{inner:?}");
+    assert_eq!(files(at), [""; 0]);
     refused(at, 2, &["bench", "compare", "a.json", "b.json"], &["bench compare", "reserved"]);
     refused(at, 2, &["bench", "--full"], &["reserved"]);
 }
