@@ -22,7 +22,9 @@ pub(crate) struct Check {
     /// Exit with 1 on portability findings, too.
     #[arg(long)]
     strict: bool,
-    /// Instructions an invocation may take.
+    /// Instructions an invocation may take, of the checker's own, several for a line of WGSL: its additions, loads,
+    /// comparisons, whatever it runs. An invocation that has taken more is given up, with its workgroup, at the
+    /// end of a loop's round; without a loop no kernel is.
     #[arg(long, value_name = "N", default_value_t = Budget::default().max_steps, value_parser = args::at_least_one::<u64>, allow_negative_numbers = true)]
     max_steps: u64,
     /// Print one JSON document.
@@ -117,6 +119,9 @@ impl Check {
         } else {
             let lines: String = findings.iter().map(|f| format!("{}:{f}\n", source.file.display())).collect();
             output::text(&lines)?;
+            if findings.is_empty() {
+                output::note(no_findings(groups, program.workgroup()));
+            }
         }
         self.verdict(&findings)
     }
@@ -131,6 +136,14 @@ impl Check {
         let what = format!("found {} and {}", counted(errors, "error"), counted(portability, "portability problem"));
         Err(Failure::new(FELL_SHORT, what))
     }
+}
+
+/// What was run, and is clean: silence might also be a checker that did nothing.
+fn no_findings(groups: [u32; 3], workgroup: [u32; 3]) -> String {
+    let product = |sides: [u32; 3]| sides.iter().map(|&side| u128::from(side)).product::<u128>();
+    let counted = |n: u128, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let invocations = counted(product(groups) * product(workgroup), "invocation");
+    format!("no findings: {invocations} in {}", counted(product(groups), "workgroup"))
 }
 
 fn document(finding: &Finding) -> FindingDocument<'_> {

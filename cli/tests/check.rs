@@ -24,6 +24,15 @@ fn a_missing_barrier_is_a_race_with_its_place_and_exit_code_1() {
 
     let good = checked("check", &done(folder.path(), &args("good.wgsl")));
     assert_eq!(good["findings"].as_array().map(Vec::len), Some(0));
+    let told = |args: &[&str]| {
+        let ended = wharf(folder.path(), args);
+        assert_eq!((ended.code, ended.stdout.is_empty()), (Some(0), !args.contains(&"--json")), "{ended:?}");
+        ended.stderr
+    };
+    assert_eq!(told(&args("good.wgsl")), "", "the document says it");
+    assert_eq!(told(&args("good.wgsl")[..4]), "wharf: no findings: 64 invocations in 1 workgroup\n");
+    let nothing = [&args("good.wgsl")[..4], &["--groups", "0"]].concat();
+    assert_eq!(told(&nothing), "wharf: no findings: 0 invocations in 0 workgroups\n");
 
     let ended = wharf(folder.path(), &args("bad.wgsl"));
     assert_eq!((ended.code, ended.stderr.lines().count()), (Some(1), 1), "{ended:?}");
@@ -43,6 +52,7 @@ fn relying_on_zeroes_is_portability_and_fails_only_where_strict() {
     let args = ["check", "add.wgsl", "--bind", "x=fresh:u32:4"];
     let text = done(folder.path(), &args);
     assert!(text.starts_with("add.wgsl:2:") && text.contains("uninitialised (portability)"), "{text}");
+    assert_eq!(wharf(folder.path(), &args).stderr, "", "something was found");
     let strict = wharf(folder.path(), &[&args[..], &["--strict"]].concat());
     assert_eq!(strict.code, Some(1));
 }
