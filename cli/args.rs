@@ -89,14 +89,14 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Outcome<Command
             )),
             kind => {
                 let command = command_of(&args);
-                let line = one_line(&error.render().to_string(), command);
                 let lacks_command = kind == ErrorKind::UnknownArgument || kind == ErrorKind::MissingRequiredArgument;
-                Err(Failure::usage(match command {
+                let advice = match command {
                     Some("trace") if lacks_command => {
-                        line + "; the command goes behind `--`, as in `wharf trace FILE -- batch q6`"
+                        "; the command goes behind `--`, as in `wharf trace FILE -- batch q6`"
                     }
-                    _ => line,
-                }))
+                    _ => "",
+                };
+                Err(Failure::usage(one_line(&error.render().to_string(), advice, command)))
             }
         },
     }
@@ -109,8 +109,9 @@ fn command_of(args: &[OsString]) -> Option<&str> {
     cli.get_subcommands().any(|c| c.get_name() == word && !c.is_hide_set()).then_some(word)
 }
 
-/// clap's message without its headline word and usage; of its tips, the words that may have been meant.
-fn one_line(text: &str, command: Option<&str>) -> String {
+/// clap's message without its headline word and usage, and our advice; of clap's tips, the words that may have
+/// been meant.
+fn one_line(text: &str, advice: &str, command: Option<&str>) -> String {
     let what: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let what = what.join(" ");
     let mut line = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
@@ -118,6 +119,7 @@ fn one_line(text: &str, command: Option<&str>) -> String {
     for tip in tips.filter(|tip| tip.contains("similar")) {
         line += &format!("; {tip}");
     }
+    line += advice;
     match command {
         Some(command) => line + &format!("; see `wharf help {command}`"),
         None => line + "; see `wharf help`",

@@ -22,9 +22,9 @@ pub(crate) struct Check {
     /// Exit with 1 on portability findings, too.
     #[arg(long)]
     strict: bool,
-    /// Instructions an invocation may take, of the checker's own, several for a line of WGSL: its additions, loads,
-    /// comparisons, whatever it runs. An invocation that has taken more is given up, with its workgroup, at the
-    /// end of a loop's round; without a loop no kernel is.
+    /// Instructions that an invocation may take in all: each addition, comparison, load and the like of the compiled
+    /// kernel is one, so that a line of WGSL is several. Whether it has taken more is asked at the end of each
+    /// round of a loop.
     #[arg(long, value_name = "N", default_value_t = Budget::default().max_steps, value_parser = args::at_least_one::<u64>, allow_negative_numbers = true)]
     max_steps: u64,
     /// Print one JSON document.
