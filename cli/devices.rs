@@ -124,8 +124,23 @@ are computed for that link and card and labelled so. It is used only where it is
     for (item, what) in Simulation::ITEMS {
         text += &format!("  {item:<15} {what}\n");
     }
-    text + "Operations, allocations and downloads are counted from 1."
+    text + NOTES
 }
+
+/// What the items alone do not say.
+const NOTES: &str = "\
+Operations, allocations and downloads are counted from 1. A large transfer is several operations, one for each of
+its chunks, and each pays the latency.
+
+What is left out is as in sim:gen4x16,a100,latency=6us,duplex=yes,launch=4.5us,engines=2,overlap=yes,cap=512,seed=0
+without a watchdog and without faults. Later items win: of two links or two cards the last counts, and it takes
+back what rate, latency or memory said before it.
+
+The clock is virtual: it counts the device's time and stands still while the host works, so that lose@1ms is
+after 1 ms of the device's time, which a short job may never reach.
+
+oom counts tries for memory. The library makes room and tries again, so that one alone often goes unseen; what
+exhaust says stays: the message fails.";
 
 impl Devices {
     pub(crate) fn run(&self) -> Outcome {

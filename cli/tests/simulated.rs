@@ -26,6 +26,41 @@ fn devices_explains_what_a_description_comes_to() {
     assert!(help.contains("gen5x16") && help.contains("corrupt=5"), "{help}");
 }
 
+/// The help says what is not said, what a chunk pays, whose time counts and which fault stays: it is so.
+#[test]
+fn the_help_of_descriptions_is_true() {
+    let folder = folder();
+    let help = done(folder.path(), &["help", "devices"]);
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let defaults = words.windows(2).find(|pair| pair[0] == "in" && pair[1].starts_with("sim:")).expect("named")[1];
+    let facts = |device: &str| {
+        let document = checked("devices", &done(folder.path(), &["devices", "--device", device, "--json"]));
+        document["devices"][0]["capabilities"].clone()
+    };
+    assert_eq!(facts("sim:"), facts(defaults));
+    assert_ne!(facts("sim:"), facts(&format!("{defaults},cap=8")), "a difference shows");
+    assert_eq!(facts("sim:h100,gen3x4,h200,gen5x16"), facts("sim:gen5x16,h200"));
+    assert_eq!(facts("sim:rate=1GB/s,latency=1ms,memory=1GB,gen5x16,h200"), facts("sim:gen5x16,h200"));
+
+    std::fs::write(folder.path().join("root.wgsl"), ROOT).expect("written");
+    let upload = |numbers: &str, items: &str| {
+        let (bind, device) = (format!("x=iota:f32:{numbers}"), format!("sim:{items}"));
+        wharf(folder.path(), &["run", "root.wgsl", "--bind", &bind, "--groups", "1", "--device", &device, "--json"])
+    };
+    let ms = |numbers| {
+        let document = checked("run", &upload(numbers, "latency=1ms,rate=1TB/s").stdout);
+        (document["times"]["upload"]["median"].as_f64().expect("seconds") * 1e3).floor()
+    };
+    assert_eq!((ms("1024"), ms("4194304")), (1.0, 4.0), "16 MiB go in four chunks");
+    let unseen = upload("1024", "oom=1");
+    assert_eq!((unseen.code, unseen.stderr.as_str()), (Some(0), ""), "tried again: {unseen:?}");
+    let stays = upload("1024", "exhaust=1");
+    assert!(stays.code == Some(3) && stays.stderr.contains("out of memory"), "{stays:?}");
+    let job = ["batch", "q6", "--scale", "0.02", "--no-fallback", "--device"];
+    assert_eq!(wharf(folder.path(), &[&job[..], &["sim:lose@1s"]].concat()).code, Some(0));
+    assert_eq!(wharf(folder.path(), &[&job[..], &["sim:lose@100us"]].concat()).code, Some(75));
+}
+
 #[test]
 fn a_description_that_is_wrong_is_one_line() {
     let folder = folder();
