@@ -6,7 +6,7 @@ mod write;
 
 use std::process::Stdio;
 
-use crate::{command, documents::checked, done, folder, refused};
+use crate::{command, documents::checked, done, folder, refused, run::devices};
 
 #[test]
 fn the_main_job_gives_the_published_answer() {
@@ -83,6 +83,21 @@ fn a_run_that_is_too_short_has_no_overlap_and_a_small_transfer_no_bandwidth() {
     let text = done(folder.path(), &args);
     assert!(text.contains("overlap   not measured: 1 batch\n"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("down") && !line.contains("GB/s")), "{text}");
+}
+
+#[test]
+fn uploads_that_share_their_time_with_kernels_have_no_rate_of_the_run() {
+    let folder = folder();
+    for device in devices(folder.path()) {
+        let args = ["batch", "q6", "--scale", "0.3", "--device", device, "--json"];
+        let document = checked("batch", &done(folder.path(), &args));
+        let shares = document["shares_up"].as_bool().expect("said");
+        assert!(device != "cpu" || !shares, "its lanes do not take turns: {document}");
+        let copies = document["path_up"] != "direct";
+        assert_eq!(document["gbytes_per_s_up"].is_null(), shares || !copies, "{document}");
+        assert_eq!(document["gbytes_per_s_up_alone"].is_null(), !copies, "{document}");
+        assert_eq!(document["placements"][0]["shares_up"], shares);
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn with_scale() -> tempfile::TempDir {
 
 /// The devices to run on: the CPU device always, wgpu where it is there. `WHARF_REQUIRE=cpu,wgpu`
 /// makes a missing one a failure.
-fn devices(folder: &Path) -> Vec<&'static str> {
+pub(crate) fn devices(folder: &Path) -> Vec<&'static str> {
     let required = std::env::var("WHARF_REQUIRE").unwrap_or_default();
     let is_there = |device: &&str| {
         let ended = wharf(folder, &["batch", "q6", "--scale", "0", "--device", device]);
