@@ -67,7 +67,7 @@ pub(crate) const ITEMS: [(&str, &str); 26] = [
     ("never=9", "the end of operation 9 never comes"),
     ("twice=4:1ms", "the end of operation 4 is reported again, so much later"),
     ("lose@20ms", "the device is lost at this time"),
-    ("oom=2", "allocation 2 finds no memory"),
+    ("oom=2", "the second try for memory finds none"),
     ("corrupt=5", "one bit of download 5 arrives changed"),
     ("block@8", "the driver makes its caller wait while 8 operations are unfinished"),
     ("reorder", "operations take one to four times as long, and ends are reported out of order, at random"),
