@@ -184,10 +184,16 @@ fn events() -> wharf::Result<()> {
     let x = device.buffer::<u32>(1000)?;
     let send = || Ok::<_, Error>(device.upload(&x).fill(|i| i as u32)?.wait());
     let mut failures = Vec::new();
-    // Two at once, so that events are not used again.
-    for _ in 0..4 {
-        let (first, second) = (device.upload(&x).fill(|i| i as u32)?, device.clear(&x).send()?);
-        failures.extend([kind(first.wait()), kind(second.wait())].into_iter().filter_map(Result::err));
+    // Many at once, so that events are not used again: unless each happens to be over before the next begins.
+    for _ in 0..100 {
+        let mut tickets = Vec::new();
+        for _ in 0..8 {
+            tickets.extend([device.upload(&x).fill(|i| i as u32)?, device.clear(&x).send()?]);
+        }
+        failures.extend(tickets.into_iter().filter_map(|ticket| kind(ticket.wait()).err()));
+        if !failures.is_empty() {
+            break;
+        }
     }
     assert!(!failures.is_empty(), "the fault was hit");
     let memory = std::env::var("FAULT_IS").as_deref() == Ok("memory");
