@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use smallvec::SmallVec;
 
 use crate::{
-    backend::{Lane, Op, Region, Source},
+    backend::{Lane, Op, Region},
     buffer::Allocation,
     dma::{Access, Engine, Kind, Parcel, Part, Slip, Touch},
     transfer::Placed,
@@ -141,11 +141,10 @@ impl<B> Message<B> {
 impl Drop for Draft {
     fn drop(&mut self) {
         // What was accepted is the engine's.
-        let Some(work) = self.slip.get() else { return };
-        if !matches!(work.op, Some(Op::Upload { src: Source::Block(_), .. })) {
+        if self.slip.get().is_none() {
             return;
         }
-        if let Some(Op::Upload { src: Source::Block(block), .. }) = self.slip.op.take() {
+        if let Some(block) = self.slip.take_block() {
             self.engine.shared.staging.remove(self.slip.staging);
             self.engine.shared.backend.host_free(block);
         }

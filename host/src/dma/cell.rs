@@ -9,7 +9,7 @@ use super::{
     sync::thread::Thread,
 };
 use crate::{
-    backend::{HostBlock, Op, Source, Token},
+    backend::{Op, Source, Token},
     error::TransferError,
     trace::Span,
 };
@@ -128,17 +128,6 @@ impl Cell {
         debug_assert!(self.slip.get().is_none() && self.outcome.is_none() && !self.leaked, "it was taken from");
         self.waiter = if slip.unsignaled { Waiter::Detached } else { Waiter::Nobody };
         (self.message, self.slip, self.lent) = (name, slip, lent);
-    }
-
-    /// The staging memory that the message has filled.
-    pub(super) fn take_block(&mut self) -> Option<HostBlock> {
-        if !matches!(self.slip.op, Some(Op::Upload { src: Source::Block(_), .. })) {
-            return None;
-        }
-        match self.slip.op.take() {
-            Some(Op::Upload { src: Source::Block(block), .. }) => Some(block),
-            _ => unreachable!("just looked at"),
-        }
     }
 
     /// What is told of the message, once resolved.

@@ -149,7 +149,7 @@ impl Core {
                     self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
-                    match cell.take_block() {
+                    match cell.slip.take_block() {
                         // What a lost device may still read is nobody's from here on.
                         Some(_) if in_driver => self.ledger.leaked_buffers += 1,
                         block => self.effects.blocks.extend(block),

@@ -48,8 +48,9 @@ impl DeadLetter {
     }
 
     /// Whether [`DeadLetters::requeue`] can send it again: uploads that still have their buffer or
-    /// were copied when they were made, copies and clears, and launches and replays that never reached the device. What was filled in place went with
-    /// its staging memory, and a launch that ran may have written half of its output.
+    /// were copied when they were made, copies and clears, and launches and replays that never reached the
+    /// device. What was filled in place went with its staging memory, and a launch that ran may have written
+    /// half of its output.
     pub fn can_requeue(&self) -> bool {
         self.slip.get().is_some_and(|work| work.op.is_some())
     }
@@ -218,8 +219,7 @@ impl<'d> DeadLetters<'d> {
     }
 
     fn resend(&self, letter: &mut DeadLetter) -> bool {
-        let Some(Work { kind: Kind::Work(lane), op: Some(op), .. }) = letter.slip.get() else { return false };
-        let (lane, moves) = (*lane, op.moves(&*self.engine.shared.backend));
+        let Some(&Work { kind: Kind::Work(lane), op: Some(_), .. }) = letter.slip.get() else { return false };
         let (queue, bytes) = (lane as usize, if lane == Lane::Compute { 0 } else { letter.error.bytes });
         let mut core = self.engine.shared.lock();
         let machine = &mut core.machine;
@@ -228,8 +228,7 @@ impl<'d> DeadLetters<'d> {
             return false;
         }
         let mut slip = std::mem::take(&mut letter.slip);
-        (slip.queue, slip.bytes, slip.moves) = (queue, bytes, moves);
-        (slip.staging, slip.deadline, slip.unsignaled) = (0, None, false);
+        (slip.bytes, slip.deadline, slip.unsignaled) = (bytes, None, false);
         slip.parcel.get_or_insert_with(|| Parcel::new(()));
         let accepted = core.put(queue, slip, &mut Clock::default(), &self.engine.shared);
         core.cells.get_mut(accepted.cell).expect("just put").waiter = Waiter::Detached;

@@ -208,8 +208,7 @@ impl Engine {
     }
 
     /// Puts the message into its queue; it comes back where it is refused.
-    pub(crate) fn send(&self, slip: Slip, patience: Patience<'_>) -> Result<Accepted, (Refusal, Slip)> {
-        let queue = slip.queue;
+    pub(crate) fn send(&self, queue: QueueId, slip: Slip, patience: Patience<'_>) -> Result<Accepted, (Refusal, Slip)> {
         let mut core = match self.credit(queue, (1, slip.bytes), patience, slip.deadline) {
             Ok(core) => core,
             Err(refusal) => return Err((refusal, slip)),

@@ -61,9 +61,9 @@ fn a_backend_that_panics_is_a_lost_device_and_no_ticket_hangs() {
     let queue = engine.open_queue("work".into(), limits);
     let send = || {
         let mut slip = Slip::blank();
-        (slip.queue, slip.kind, slip.op) = (queue, Kind::Work(Lane::Compute), Some(Op::Nothing));
+        (slip.kind, slip.op) = (Kind::Work(Lane::Compute), Some(Op::Nothing));
         slip.parcel = Some(Parcel::new(vec![7_u8]));
-        let Accepted { cell, id, .. } = engine.send(slip, Patience::Never).map_err(|(refusal, _)| refusal)?;
+        let Accepted { cell, id, .. } = engine.send(queue, slip, Patience::Never).map_err(|(refusal, _)| refusal)?;
         Ok::<_, Refusal>(Ticket::<Vec<u8>>::new(engine.shared.clone(), cell, id))
     };
     let ticket = send().expect("accepted before the first panic");

@@ -18,8 +18,9 @@ use crate::{
 };
 
 impl Core {
-    /// Since when the buffer is idle and may leave the device: see [`Machine::idle_since`](super::machine::Machine::idle_since). A letter that can be
-    /// sent again keeps the buffers that it names.
+    /// Since when the buffer is idle and may leave the device: see
+    /// [`Machine::idle_since`](super::machine::Machine::idle_since). A letter that can be sent again keeps the
+    /// buffers that it names.
     pub(crate) fn idle_since(&self, resource: Token) -> Option<u64> {
         self.machine.idle_since(resource).filter(|_| !self.dead.names(resource))
     }
@@ -47,8 +48,8 @@ impl Core {
 }
 
 impl Engine {
-    /// Accepts the message if `may` says so; it is gone otherwise. Who calls it kicks the device afterwards ([`Engine::kick`]), when no
-    /// lock is held.
+    /// Accepts the message if `may` says so; it is gone otherwise. Who calls it kicks the device afterwards
+    /// ([`Engine::kick`]), when no lock is held.
     ///
     /// # Errors
     /// The queue's refusal.

@@ -97,8 +97,8 @@ impl DmaQueue {
     /// [`Error::Refused`] where the queue is closed or has failed.
     pub fn fence(&self) -> Result<Fence> {
         let mut slip = Slip::blank();
-        (slip.queue, slip.kind, slip.parcel) = (self.id, Kind::Fence, Some(Parcel::new(())));
-        let accepted = self.engine.send(slip, Patience::Forever).map_err(|(why, _)| self.refused(why))?;
+        (slip.kind, slip.parcel) = (Kind::Fence, Some(Parcel::new(())));
+        let accepted = self.engine.send(self.id, slip, Patience::Forever).map_err(|(why, _)| self.refused(why))?;
         let Accepted { cell, token, id } = accepted;
         let shared = self.engine.shared.clone();
         let fence = Fence { state: shared.fences.take(), token, shared: shared.clone(), id };

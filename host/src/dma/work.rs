@@ -10,19 +10,18 @@ use super::{
     MessageId,
     dead::once_more,
     hazard::Accesses,
-    model::{Kind, QueueId},
+    model::Kind,
     parcel::Parcel,
     permit::Permit,
     receipt::{Log, Receipt},
     small::{Small, SmallPool},
 };
-use crate::backend::{HostSpan, Lane, Op, Source, Token};
+use crate::backend::{HostBlock, HostSpan, Lane, Op, Source, Token};
 
 /// A message from where it is described to where its outcome is handed out, but for what the machine keeps
 /// of it. It is long, so it lies in a [`Slip`](super::Slip), and what is known of it is written there.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
-    pub(crate) queue: QueueId,
     pub(crate) kind: Kind,
     pub(crate) bytes: u64,
     /// What it does, until it is submitted; what may be done twice or goes in chunks, until it is resolved.
@@ -61,8 +60,8 @@ impl Work {
     /// Makes it a message that has nothing of the one before; what that one has allocated stays, and its log
     /// until a queue accepts this one.
     pub(super) fn blank(&mut self) {
-        let Self { queue, kind, bytes, op, parcel, staging, small, carries, label, accesses, moves, .. } = self;
-        (*queue, *kind, *bytes, *staging, *carries, *moves) = (0, Kind::default(), 0, 0, false, 0);
+        let Self { kind, bytes, op, parcel, staging, small, carries, label, accesses, moves, .. } = self;
+        (*kind, *bytes, *staging, *carries, *moves) = (Kind::default(), 0, 0, false, 0);
         *op = None;
         *parcel = None;
         *small = None;
@@ -95,6 +94,14 @@ impl Work {
         }
         self.carries = true;
         Source::Carried(HostSpan { ptr: room.as_mut_ptr(), bytes: padded as u64, pinned: false })
+    }
+
+    /// The staging memory that it has filled, where that is still its own.
+    pub(crate) fn take_block(&mut self) -> Option<HostBlock> {
+        match self.op.take_if(|op| matches!(op, Op::Upload { src: Source::Block(_), .. }))? {
+            Op::Upload { src: Source::Block(block), .. } => Some(block),
+            _ => unreachable!("just looked at"),
+        }
     }
 
     /// Whether it uploads what was copied.

@@ -132,8 +132,8 @@ pub(crate) struct HostCopy {
 }
 
 impl HostCopy {
-    /// Room for so many bytes, at least 4 and a multiple of that; `None` where there would be more than `cap` in all, or where
-    /// the host has no more.
+    /// Room for so many bytes, at least 4 and a multiple of that; `None` where there would be more than `cap`
+    /// in all, or where the host has no more.
     pub(super) fn new(bytes: u64, on_host: &Arc<Usage>, cap: u64) -> Option<Self> {
         if on_host.now().saturating_add(bytes) > cap {
             return None;

@@ -228,7 +228,7 @@ impl Memories {
         path
     }
 
-    pub(in crate::backend) fn write_bytes(&self, dst: Region, bytes: &[u8]) {
+    fn write_bytes(&self, dst: Region, bytes: &[u8]) {
         self.bytes_mut(dst).copy_from_slice(bytes);
     }
 

@@ -193,6 +193,21 @@ impl Gpu {
         }
     }
 
+    /// The same for calls that ask for so many bytes: they are tried again where they find no memory and
+    /// `let_go` gives some back.
+    pub(super) fn guard_memory<T>(
+        &self,
+        bytes: u64,
+        let_go: impl FnOnce() -> u64,
+        calls: impl Fn() -> T,
+    ) -> std::result::Result<T, Fault> {
+        let made = match self.guard(&calls) {
+            Err(fault) if fault.is_out_of_memory() && let_go() > 0 => self.guard(&calls),
+            other => other,
+        };
+        made.map_err(|fault| fault.asking(bytes))
+    }
+
     /// Submits. See [`Gpu::turn`].
     pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> SubmissionIndex {
         self.wanted.store(true, Release);

@@ -144,12 +144,7 @@ impl Readbacks {
             usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
             mapped_at_creation: false,
         };
-        let create = || self.gpu.guard(|| self.gpu.device.create_buffer(&descriptor));
-        let made = match create() {
-            Err(fault) if fault.is_out_of_memory() && self.reclaim() > 0 => create(),
-            other => other,
-        };
-        made.map_err(|fault| fault.asking(capacity))
+        self.gpu.guard_memory(capacity, || self.reclaim(), || self.gpu.device.create_buffer(&descriptor))
     }
 
     /// Lets idle pieces go; answers how many bytes.

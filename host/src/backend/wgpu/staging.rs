@@ -204,17 +204,12 @@ impl Staging {
             mapped_at_creation: true,
         };
         let create = || {
-            self.gpu.guard(|| {
-                let buffer = self.gpu.device.create_buffer(&descriptor);
-                let (ptr, offset) = align(mapped(&buffer).expect("the buffer was created mapped"));
-                Block { id, buffer, ptr, offset, capacity, ring: false, mapped: true }
-            })
+            let buffer = self.gpu.device.create_buffer(&descriptor);
+            let (ptr, offset) = align(mapped(&buffer).expect("the buffer was created mapped"));
+            Block { id, buffer, ptr, offset, capacity, ring: false, mapped: true }
         };
-        let made = match create() {
-            Err(fault) if fault.is_out_of_memory() && self.let_go() > 0 => create(),
-            other => other,
-        };
-        made.map_err(|fault| fault.asking(capacity)).inspect(|_| lock(&self.pool).lend(capacity))
+        let made = self.gpu.guard_memory(capacity, || self.let_go(), create);
+        made.inspect(|_| lock(&self.pool).lend(capacity))
     }
 
     /// Lets idle blocks go; answers how many bytes.

@@ -180,8 +180,7 @@ impl DmaQueue {
         if let Err(error) = self.admits(&message.draft) {
             return Err(Refused { error, buffer: message });
         }
-        message.draft.slip.queue = self.id;
-        self.engine.send(message.draft.take(), patience).map_err(|(why, slip)| {
+        self.engine.send(self.id, message.draft.take(), patience).map_err(|(why, slip)| {
             message.draft.slip = slip;
             Refused { error: self.refused(why), buffer: message }
         })

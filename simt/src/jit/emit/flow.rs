@@ -195,6 +195,7 @@ impl Emit<'_, '_> {
         let before = self.mask;
         let (yes, no, join) = (self.block(), self.block(), self.block());
         let cond = self.one_of(cond, Kind::Truth);
+        let leaves = |nodes: &[Node]| matches!(nodes.last(), Some(Node::Exit(_)));
         self.fork(cond, (yes, leaves(accept)), (no, leaves(reject)));
         let mut live = false;
         for (block, nodes) in [(yes, accept), (no, reject)] {
@@ -393,9 +394,4 @@ impl Emit<'_, '_> {
         self.set_mask([zero; 4]);
         self.skip_rest();
     }
-}
-
-/// Whether nodes end by leaving a scope around them.
-fn leaves(nodes: &[Node]) -> bool {
-    matches!(nodes.last(), Some(Node::Exit(_)))
 }
