@@ -212,7 +212,7 @@ impl Core {
     }
 
     /// Tells whoever waits that the message in this cell is resolved.
-    fn tell(&mut self, name: Token) {
+    pub(super) fn tell(&mut self, name: Token) {
         let cell = self.cells.get_mut(name).expect("alive");
         let wake = match std::mem::take(&mut cell.waiter) {
             Waiter::Nobody => return self.ledger.uncollected += 1,

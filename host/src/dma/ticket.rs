@@ -14,7 +14,7 @@ use crossbeam::channel::{self, Receiver, Sender};
 
 use super::{
     MessageId,
-    cell::{Receiver as Receive, ReceiverOf, Resolved, Waiter},
+    cell::{Resolved, Waiter},
     fence::FenceState,
     machine::Explanation,
     model::CancelOutcome,
@@ -255,26 +255,22 @@ impl<B: Send + 'static> Ticket<B> {
         }
     }
 
-    /// Calls `f` with the completion, on the device's callback thread. `f` may send messages and
-    /// may block: only other callbacks wait for it. A panic in it is caught and counted.
+    /// Calls `f` with the completion, on the device's callback thread, in the order in which messages
+    /// resolve: those of a queue in theirs. `f` may send messages and may block: only other callbacks wait
+    /// for it. A panic in it is caught and counted.
     pub fn on_complete(self, f: impl FnOnce(Completion<B>) + Send + 'static) {
         let id = self.id;
-        let receive = Box::new(move |resolved| f(Self::completion(id, resolved)));
-        if let Some((shared, call)) = self.entrust(receive, Waiter::Callback) {
-            shared.call_back(call);
-        }
+        self.leave(Waiter::Callback(Box::new(move |resolved| f(Self::completion(id, resolved)))));
     }
 
     /// Calls `f` on whichever thread tells: for short code of ours that never blocks.
     pub(crate) fn on_resolved(self, f: impl FnOnce(Completion<B>) + Send + 'static) {
         let id = self.id;
-        let receive = Box::new(move |resolved| f(Self::completion(id, resolved)));
-        if let Some((_, ReceiverOf(f, resolved))) = self.entrust(receive, Waiter::Forward) {
-            f(resolved);
-        }
+        self.leave(Waiter::Forward(Box::new(move |resolved| f(Self::completion(id, resolved)))));
     }
 
-    /// Sends the completion to a completion queue, together with `key`.
+    /// Sends the completion to a completion queue, together with `key`: a queue's completions, forwarded in
+    /// the order of its messages, arrive in it.
     pub fn forward<K: Send + 'static>(self, queue: &CompletionQueue<K, B>, key: K) {
         let sender = queue.sender.clone();
         // Where nobody listens any more the completion is dropped with its buffer.
@@ -283,37 +279,27 @@ impl<B: Send + 'static> Ticket<B> {
 
     /// Leaves the outcome to a fence.
     pub(super) fn reach(self, fence: &Arc<FenceState>) {
-        if let Some((shared, resolved)) = self.leave(|| Waiter::Fence(fence.clone())) {
-            fence.set(resolved.result, &shared.callback_panics);
-        }
+        self.leave(Waiter::Fence(fence.clone()));
     }
 
-    /// Leaves the outcome to `receive`; gives it back with the outcome where that is there already.
-    fn entrust(self, receive: Receive, waiter: fn(Receive) -> Waiter) -> Option<(Arc<Shared>, ReceiverOf)> {
-        let mut receive = Some(receive);
-        let (shared, resolved) = self.leave(|| waiter(receive.take().expect("asked once")))?;
-        Some((shared, ReceiverOf(receive.expect("nobody has it"), resolved)))
-    }
-
-    /// Leaves the outcome to `waiter`, where it is not there already.
-    fn leave(mut self, waiter: impl FnOnce() -> Waiter) -> Option<(Arc<Shared>, Resolved)> {
+    /// Leaves the outcome to `waiter`. Also one that is there already takes its turn among what others
+    /// are still to be told, so that a queue's outcomes come in order whoever tells.
+    fn leave(mut self, waiter: Waiter) {
         let shared = self.shared.take().expect(UNASKED);
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
-        let Some(resolved) = cell.take() else {
-            let waiter = waiter();
-            let waits = matches!(waiter, Waiter::Callback(_));
-            let old = std::mem::replace(&mut cell.waiter, waiter);
+        let waits = matches!(waiter, Waiter::Callback(_));
+        let old = std::mem::replace(&mut cell.waiter, waiter);
+        if cell.outcome.is_some() {
+            core.ledger.uncollected -= 1;
+            core.tell(self.cell);
+            drop(core);
+            shared.tell();
+        } else {
             let message = cell.message;
             shared.ring_in(core, |core| waits && core.machine.ring_for(message));
-            drop(old);
-            return None;
-        };
-        core.ledger.deliver();
-        core.ledger.uncollected -= 1;
-        core.cells.free(self.cell);
-        drop(core);
-        Some((shared, resolved))
+        }
+        drop(old);
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::{
 
 use shuttle::{future::block_on, sync::mpsc, thread};
 use wharf::{
-    Buffer, CancelOutcome, Completion, Device, DmaQueue, Doorbell, Error, FailPolicy, FailureKind, Refusal, Refused,
-    Ticket,
+    Buffer, CancelOutcome, Completion, CompletionQueue, Device, DmaQueue, Doorbell, Error, FailPolicy, FailureKind,
+    Refusal, Refused, Ticket,
     models::{Hardware, Script, open},
 };
 
@@ -155,6 +155,26 @@ pub(crate) fn tickets_are_let_go_while_they_resolve(script: Script) {
     assert_eq!(scene.device.dead_letters().take().len(), 1);
 }
 
+/// Completions are passed on in the order of their messages, also those that were there already.
+pub(crate) fn tickets_are_forwarded_while_they_resolve(script: Script) {
+    let scene = Scene::new(script, 4);
+    let sender = {
+        let scene = scene.clone();
+        move || scene.seen(&scene.sent(1).wait())
+    };
+    let ends = CompletionQueue::new();
+    beside(sender, || {
+        (0..2).for_each(|number| scene.sent(0).forward(&ends, number));
+        let (called, calls) = mpsc::channel();
+        scene.sent(0).on_complete(move |done| called.send(done).expect("it is waited for"));
+        scene.seen(&calls.recv().expect("it is called"));
+    });
+    let forwarded: Vec<_> = ends.receiver().try_iter().collect();
+    assert_eq!(forwarded.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1], "told in order");
+    forwarded.iter().for_each(|(_, done)| scene.seen(done));
+    scene.law(4);
+}
+
 /// A message is cancelled while it goes out, or is over.
 pub(crate) fn a_message_is_cancelled_while_it_ends(script: Script) {
     let scene = Scene::new(script, 4);
@@ -280,12 +300,13 @@ pub(crate) fn a_promise_is_kept_while_others_wait(script: Script) {
 pub(crate) type Play = fn(Script);
 
 /// Every scene with its name.
-pub(crate) const SCENES: [(&str, Play); 12] = [
+pub(crate) const SCENES: [(&str, Play); 13] = [
     ("two senders and one credit", two_senders_and_one_credit),
     ("a task and a thread and one credit", a_task_and_a_thread_and_one_credit),
     ("a permit is dropped while a sender waits", a_permit_is_dropped_while_a_sender_waits),
     ("tickets are waited for while they resolve", tickets_are_waited_for_while_they_resolve),
     ("tickets are let go while they resolve", tickets_are_let_go_while_they_resolve),
+    ("tickets are forwarded while they resolve", tickets_are_forwarded_while_they_resolve),
     ("a message is cancelled while it ends", a_message_is_cancelled_while_it_ends),
     ("a late report meets a slot that is used again", a_late_report_meets_a_slot_that_is_used_again),
     ("a queue is closed while a sender waits", a_queue_is_closed_while_a_sender_waits),
