@@ -242,16 +242,16 @@ impl Device {
         });
         let known = &mut pipelines[place].1;
         let prepared = match known.iter().find(|(set, _)| set == overrides) {
-            Some((_, prepared)) => prepared.clone(),
+            Some((_, prepared)) => match prepared.id.get() {
+                Some(id) => return Ok(*id),
+                None => prepared.clone(),
+            },
             None => {
                 known.push((overrides.to_vec(), Arc::default()));
                 known.last().expect("just pushed").1.clone()
             }
         };
         drop(pipelines);
-        if let Some(id) = prepared.id.get() {
-            return Ok(*id);
-        }
         // Others who launch this kernel wait for it; those who launch another go on.
         let _one = prepared.compiling.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(id) = prepared.id.get() {

@@ -32,7 +32,9 @@ pub struct Message<B> {
 
 /// A message without the type of its host buffer.
 pub(crate) struct Draft {
-    pub(crate) engine: Arc<Engine>,
+    /// Whose it is, where that is not known by the first buffer that it keeps: to count owners is a good part
+    /// of what a small message costs.
+    engine: Option<Arc<Engine>>,
     pub(crate) slip: Slip,
     /// Until it is accepted; then the machine keeps them.
     keep: SmallVec<[Arc<Allocation>; 4]>,
@@ -41,9 +43,29 @@ pub(crate) struct Draft {
 impl Draft {
     /// One that does nothing yet.
     pub(crate) fn new(engine: &Arc<Engine>, lane: Lane, bytes: u64) -> Self {
+        Self::blank(Some(engine.clone()), lane, bytes)
+    }
+
+    /// One that does this to a device buffer, by which it is that buffer's device's.
+    pub(crate) fn on(buffer: Placed, access: Access, lane: Lane, bytes: u64) -> Self {
+        let mut draft = Self::blank(None, lane, bytes);
+        draft.touch(buffer, access);
+        draft
+    }
+
+    fn blank(engine: Option<Arc<Engine>>, lane: Lane, bytes: u64) -> Self {
         let mut slip = Slip::blank();
         (slip.kind, slip.bytes) = (Kind::Work(lane), bytes);
-        Self { engine: engine.clone(), slip, keep: SmallVec::new() }
+        Self { engine, slip, keep: SmallVec::new() }
+    }
+
+    /// The engine of its device.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        Self::engine_of(&self.engine, &self.keep)
+    }
+
+    fn engine_of<'a>(own: &'a Option<Arc<Engine>>, keep: &'a [Arc<Allocation>]) -> &'a Arc<Engine> {
+        own.as_ref().unwrap_or_else(|| &keep[0].engine)
     }
 
     /// The message, which owns this from now on.
@@ -86,18 +108,19 @@ impl Draft {
 
     #[inline]
     pub(crate) fn label(&mut self, label: Option<&str>) {
-        self.slip.label = label.map(|label| self.engine.shared.labels.intern(label));
+        self.slip.label = label.map(|label| self.engine().shared.labels.intern(label));
     }
 
     /// What it does.
     pub(crate) fn does(&mut self, op: Op) {
-        self.slip.moves = op.moves(&*self.engine.shared.backend);
+        self.slip.moves = op.moves(&*self.engine().shared.backend);
         self.slip.op = Some(op);
     }
 
     /// Uploads a copy of these bytes, with zeroes behind them up to the end of `dst`.
     pub(crate) fn carries(&mut self, bytes: &[u8], dst: Region) {
-        let src = self.slip.carry(bytes, dst.bytes as usize, &self.engine.shared.small);
+        let Self { engine, slip, keep } = self;
+        let src = slip.carry(bytes, dst.bytes as usize, &Self::engine_of(engine, keep).shared.small);
         (self.slip.moves, self.slip.op) = (dst.bytes, Some(Op::Upload { src, dst }));
     }
 
@@ -145,8 +168,9 @@ impl Drop for Draft {
             return;
         }
         if let Some(block) = self.slip.take_block() {
-            self.engine.shared.staging.remove(self.slip.staging);
-            self.engine.shared.backend.host_free(block);
+            let shared = &self.engine().shared;
+            shared.staging.remove(self.slip.staging);
+            shared.backend.host_free(block);
         }
     }
 }
@@ -154,7 +178,7 @@ impl Drop for Draft {
 impl<B> fmt::Debug for Message<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("device", &self.draft.engine.shared.device)
+            .field("device", &self.draft.engine().shared.device)
             .field("bytes", &self.draft.slip.bytes)
             .field("label", &self.draft.slip.label)
             .finish_non_exhaustive()

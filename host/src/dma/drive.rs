@@ -147,35 +147,42 @@ impl Shared {
     }
 
     /// Gives the backend what may go there now. Answers whether anything moved.
-    pub(super) fn submit(&self, batch: &mut Vec<Command>, clock: Clock) -> bool {
-        let mut moved = self.pump_into(batch, clock);
-        if !batch.is_empty() {
-            moved = true;
-            self.backend.submit(batch, &mut |batch| {
-                self.pump_into(batch, Clock::default());
-            });
+    pub(super) fn submit(&self, batch: &mut Vec<Command>, mut clock: Clock) -> bool {
+        let mut moved = false;
+        loop {
+            let (news, more) = self.pump_into(batch, mem::take(&mut clock));
+            moved |= news || !batch.is_empty();
+            if !batch.is_empty() {
+                self.backend.submit(batch, &mut |batch| {
+                    self.pump_into(batch, Clock::default());
+                });
+            }
+            if !more {
+                return moved;
+            }
         }
-        moved
     }
 
-    /// Appends what may go to the driver now. Answers whether that, or anything else, moved.
-    fn pump_into(&self, batch: &mut Vec<Command>, mut clock: Clock) -> bool {
+    /// Appends what may go to the driver now. Answers whether anything else has moved, and whether there is
+    /// more to append.
+    fn pump_into(&self, batch: &mut Vec<Command>, mut clock: Clock) -> (bool, bool) {
         let mut core = self.lock();
         if let Some(deadline) = core.machine.next_deadline() {
             let now = clock.read(self);
             core.dirty |= deadline <= now;
             core.stage_at(Event::Tick(now), &mut clock, self);
         }
-        if !std::mem::take(&mut core.dirty) {
-            return false;
+        if !mem::take(&mut core.dirty) {
+            return (false, false);
         }
         core.step(Event::Pump, batch, &mut clock, self);
-        let news = !core.effects.is_empty();
+        let (news, more) = (!core.effects.is_empty(), core.machine.is_cut());
+        core.dirty |= more;
         drop(core);
         if news {
             self.tell();
         }
-        news
+        (news, more)
     }
 
     /// Takes the backend's reports in. Answers whether there may be something to submit now.

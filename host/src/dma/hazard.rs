@@ -189,6 +189,19 @@ impl Resource {
         edges: &mut Vec<Edge>,
         alive: impl Fn(Token) -> bool,
     ) -> Option<Arc<TransferError>> {
+        self.users += 1;
+        let after_write = if access.reads() { Cause::ReadAfterWrite } else { Cause::WriteAfterWrite };
+        if let ([last], []) = (&mut self.writers[..], &self.readers[..])
+            && access.writes()
+            && part.covers(last.1)
+        {
+            // One writer after another: what there is most of, in short.
+            let (on, other) = std::mem::replace(last, (token, part));
+            if on != token && alive(on) {
+                edges.push(Edge { on, cause: after_write, buffer: Some(buffer), part: other });
+            }
+            return self.inherit(access, part);
+        }
         let len = self.writers.len() + self.readers.len();
         let grows = access.writes() && part != Part::WHOLE;
         if len >= self.prune_at || (grows && len >= LONG) {
@@ -201,8 +214,6 @@ impl Resource {
                 (access, part) = (Access::ReadWrite, Part::WHOLE);
             }
         }
-        self.users += 1;
-        let after_write = if access.reads() { Cause::ReadAfterWrite } else { Cause::WriteAfterWrite };
         let edges_to = |earlier: &[(Token, Part)], edges: &mut Vec<Edge>, cause| {
             for &(on, other) in earlier {
                 if let Some(part) = other.overlap(part)
@@ -222,6 +233,15 @@ impl Resource {
             self.writers.push((token, part));
         } else {
             self.readers.push((token, part));
+        }
+        self.inherit(access, part)
+    }
+
+    /// The failure that has left some of this part without its data, where that is read; where it is
+    /// overwritten, it is good again.
+    fn inherit(&mut self, access: Access, part: Part) -> Option<Arc<TransferError>> {
+        if self.poison.is_empty() {
+            return None;
         }
         let poisoned = self.poison.iter().find(|(poisoned, _)| poisoned.overlap(part).is_some());
         let inherited = poisoned.filter(|_| access.reads()).map(|(_, error)| error.clone());
@@ -343,5 +363,12 @@ mod tests {
         assert_eq!(inherits(&mut x, Access::Read, 4..8), Some(0), "too many to tell apart");
         assert_eq!(inherits(&mut x, Access::Overwrite, 0..1 << 40), None);
         assert_eq!(inherits(&mut x, Access::Read, 4..8), None);
+        // One writer of little, and failures beside what it wrote.
+        let mut y = Resource::default();
+        y.poison = vec![(part(0..64), error(7))];
+        assert_eq!(touch(&mut y, 1, Access::Overwrite, 8..12), [0; 0]);
+        assert_eq!(inherits(&mut y, Access::ReadWrite, 8..32), Some(7));
+        assert_eq!(inherits(&mut y, Access::Overwrite, 0..64), None);
+        assert_eq!(inherits(&mut y, Access::Read, 32..36), None, "all of it is good again");
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Machine {
     ready: [VecDeque<QueueId>; Priority::COUNT],
     /// The highest place in `ready` that a queue has come to since the pump last looked.
     woken: usize,
+    /// The last pump has stopped before it had submitted all that may be.
+    cut: bool,
     messages: Slab<Message>,
     commands: Slab<Command>,
     resources: Slab<Resource>,
@@ -99,6 +101,7 @@ impl Machine {
             vacant: Vec::new(),
             ready: Default::default(),
             woken: 0,
+            cut: false,
             messages: Slab::new(),
             commands: Slab::new(),
             resources: Slab::new(),

@@ -191,7 +191,7 @@ impl DmaQueue {
 
     /// Says so where this message has no place here, whatever the credits.
     pub(super) fn admits(&self, draft: &Draft) -> Result<()> {
-        self.owned_by(&draft.engine)?;
+        self.owned_by(draft.engine())?;
         let slow = || self.engine.shared.backend.slow(draft.slip.op.as_ref()?);
         if self.strict
             && let Some(why) = slow()

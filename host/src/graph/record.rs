@@ -47,8 +47,8 @@ impl<'d> Recording<'d> {
         for (place, message) in messages.into_iter().enumerate() {
             let what = || format!("message {place} of a graph");
             let draft = message.untyped();
-            if !Arc::ptr_eq(&draft.engine, &self.device.inner.engine) {
-                let (other, own) = (&draft.engine.shared.device, self.device.id());
+            if !Arc::ptr_eq(draft.engine(), &self.device.inner.engine) {
+                let (other, own) = (&draft.engine().shared.device, self.device.id());
                 return Err(Error::argument(what(), format!("is for {other}, the graph is for {own}")));
             }
             match &draft.slip.op {

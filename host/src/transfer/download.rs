@@ -10,7 +10,7 @@ use crate::{
     dma::{Access, Receipt, Refused, Ticket},
     error::{Error, Result},
     host_memory::HostBufferMut,
-    message::Message,
+    message::{Draft, Message},
 };
 
 /// A download that is being described; see [`Device::download`].
@@ -71,10 +71,10 @@ impl<'a, T: Element> Download<'a, T> {
             }
         };
         let op = if region.bytes == 0 { Op::Nothing } else { Op::Download { src: region, dst } };
-        let mut message = Message::new(&self.device.inner.engine, Lane::Download, region.bytes, op, buffer);
-        message.draft.touch(from, Access::Read);
-        self.route.describe(&mut message.draft);
-        Ok(message)
+        let mut draft = Draft::on(from, Access::Read, Lane::Download, region.bytes);
+        draft.does(op);
+        self.route.describe(&mut draft);
+        Ok(draft.owning(buffer))
     }
 
     /// Downloads into a new vector.

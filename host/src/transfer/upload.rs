@@ -71,8 +71,7 @@ impl<'a, T: Element> Upload<'a, T> {
         };
         let region = to.region;
         let bytes = size_of_val(buffer.as_slice()) as u64;
-        let engine = &self.device.inner.engine;
-        let mut draft = Draft::new(engine, Lane::Upload, bytes);
+        let mut draft = Draft::on(to, Access::Overwrite, Lane::Upload, bytes);
         if bytes == 0 {
             draft.does(Op::Nothing);
         } else if bytes as usize <= INLINE_BYTES {
@@ -86,12 +85,11 @@ impl<'a, T: Element> Upload<'a, T> {
                 Ok(block) => block,
                 Err(error) => return Err(Refused { error, buffer }),
             };
-            engine.shared.staging.add(block.bytes);
+            draft.engine().shared.staging.add(block.bytes);
             block.as_mut_slice()[..bytes as usize].copy_from_slice(bytemuck::cast_slice(buffer.as_slice()));
             draft.slip.staging = block.bytes;
             draft.does(Op::Upload { src: Source::Block(block), dst: region });
         }
-        draft.touch(to, Access::Overwrite);
         self.route.describe(&mut draft);
         Ok(draft.owning(buffer))
     }
@@ -122,22 +120,20 @@ impl<'a, T: Element> Upload<'a, T> {
     pub fn copy_message(self, data: &[T]) -> Result<Message<()>> {
         let to = self.place(data.len())?;
         let region = to.region;
-        let engine = &self.device.inner.engine;
         let bytes: &[u8] = bytemuck::cast_slice(data);
         let len = bytes.len();
-        let mut draft = Draft::new(engine, Lane::Upload, region.bytes);
+        let mut draft = Draft::on(to, Access::Overwrite, Lane::Upload, region.bytes);
         if len == 0 {
             draft.does(Op::Nothing);
         } else if len <= INLINE_BYTES || len <= self.route.queue(self.device, Lane::Upload).inline_max {
             draft.carries(bytes, region);
         } else {
             let mut block = self.device.inner.backend.host_alloc(region.bytes)?;
-            engine.shared.staging.add(block.bytes);
+            draft.engine().shared.staging.add(block.bytes);
             block.as_mut_slice()[..len].copy_from_slice(bytes);
             draft.slip.staging = block.bytes;
             draft.does(Op::Upload { src: Source::Block(block), dst: region });
         }
-        draft.touch(to, Access::Overwrite);
         self.route.describe(&mut draft);
         Ok(draft.owning(()))
     }

@@ -42,15 +42,20 @@ impl Brief {
 
 /// How long reports are left to those who send or wait.
 const GRACE: Duration = Duration::from_micros(5);
-/// Reports that are not left to anybody after such as nobody took.
+/// Reports at most that are not left to anybody after such as nobody took.
 const SKIPPED: u32 = 64;
 
-/// The time that others have for a lane's reports. Where they let it pass, the next reports get none.
+/// The time that others have for a lane's reports. Where they let it pass, the next reports get none: one at
+/// first, for a thread may be kept from coming once, and twice as many each time that nobody comes again. For
+/// two threads that take reports in by turns are in each other's way.
 #[derive(Debug, Default)]
 pub(super) struct Grace {
     /// When the oldest report was made that may still be there.
     since: Option<Instant>,
+    /// Reports to come that get no time.
     skip: u32,
+    /// As many as that were the last time; none since somebody came.
+    skipped: u32,
 }
 
 impl Grace {
@@ -64,9 +69,11 @@ impl Grace {
         self.since.is_some()
     }
 
-    /// All were taken in.
+    /// All were taken in, by others where there was time for that.
     pub(super) fn end(&mut self) {
-        self.since = None;
+        if self.since.take().is_some() {
+            self.skipped = 0;
+        }
     }
 
     /// Whether nobody is waited for any more at this time, or whatever the time; if so, it ends.
@@ -80,7 +87,10 @@ impl Grace {
             }
             Some(now) => {
                 let late = now.saturating_duration_since(since) >= GRACE;
-                self.skip = if late { SKIPPED } else { 0 };
+                if late {
+                    self.skipped = (2 * self.skipped).clamp(1, SKIPPED);
+                    self.skip = self.skipped;
+                }
                 late
             }
         };
@@ -140,13 +150,28 @@ mod tests {
         assert!(grace.is_running() && !grace.is_over(Some(start + GRACE / 2)));
         assert!(grace.is_over(Some(start + GRACE)), "it counts from the oldest report");
         assert!(!grace.is_running(), "and is over once");
-        // Nobody came: the next are not left to anybody, as often as is said, whatever the time.
-        for turn in 0..SKIPPED {
+        // Nobody came: the next is not left to anybody, whatever the time, then two, then four.
+        for skipped in [1, 2, 4, 8, 16, 32, SKIPPED, SKIPPED] {
+            for turn in 0..skipped {
+                grace.begin(start);
+                assert!(grace.is_over(Some(start)), "turn {turn} of {skipped}");
+            }
             grace.begin(start);
-            assert!(grace.is_over(Some(start)), "turn {turn}");
+            assert!(!grace.is_over(Some(start)), "then somebody may come again");
+            assert!(grace.is_over(Some(start + GRACE)));
         }
+        (0..SKIPPED).for_each(|_| {
+            grace.begin(start);
+            assert!(grace.is_over(Some(start)));
+        });
         grace.begin(start);
-        assert!(!grace.is_over(Some(start)), "then somebody may come again");
+        grace.end();
+        grace.begin(start);
+        assert!(grace.is_over(Some(start + GRACE)), "somebody came, and then did not");
+        grace.begin(start);
+        assert!(grace.is_over(Some(start)), "once");
+        grace.begin(start);
+        assert!(!grace.is_over(Some(start)), "and no more often");
     }
 
     #[test]

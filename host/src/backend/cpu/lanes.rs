@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam::utils::CachePadded;
+
 use super::brief::{Brief, Grace, MOMENT};
 use crate::backend::{Command, Event, Op, Ring, Source, Token};
 
@@ -35,16 +37,16 @@ pub(super) enum Run {
 
 pub(super) struct Lanes {
     run: Run,
-    books: Mutex<Books>,
+    books: CachePadded<Mutex<Books>>,
     /// A lane that sleeps has something to do.
     work: [Condvar; 3],
     /// Whoever waits for a report has one.
     reported: Condvar,
     /// Grows when a lane that looks about should look into the books.
-    news: AtomicU32,
+    news: CachePadded<AtomicU32>,
     /// There are events in the books: who finds it unset need not look. Written under the lock, and what it
     /// is about is only ever read there.
-    told: AtomicBool,
+    told: CachePadded<AtomicBool>,
     ring: OnceLock<Ring>,
 }
 
@@ -108,11 +110,11 @@ impl Lanes {
     pub(super) fn new(run: Run) -> Self {
         Self {
             run,
-            books: Mutex::default(),
+            books: CachePadded::default(),
             work: Default::default(),
             reported: Condvar::new(),
-            news: AtomicU32::new(0),
-            told: AtomicBool::new(false),
+            news: CachePadded::default(),
+            told: CachePadded::default(),
             ring: OnceLock::new(),
         }
     }

@@ -43,19 +43,32 @@ impl Machine {
         after
     }
 
-    /// Submits what may be, queues of higher priority first, those of equal priority by turns.
+    /// Submits what may be, queues of higher priority first, those of equal priority by turns. Where small
+    /// messages join, it stops at as many as fill a command, so that the device has that while the others are
+    /// looked at.
     pub(super) fn pump(&mut self, actions: &mut Vec<Action>) {
         self.shut = [Priority::COUNT; 3];
+        let most = if self.max_joined > 1 { actions.len() + self.max_joined as usize } else { usize::MAX };
         let mut place = 0;
         while place < Priority::COUNT {
             self.woken = Priority::COUNT;
-            self.go_round(place, actions);
+            self.go_round(place, most, actions);
+            self.cut = actions.len() >= most;
+            if self.cut {
+                return;
+            }
             place = if self.woken < place { self.woken } else { place + 1 };
         }
     }
 
-    /// Gives each queue of one priority its turns, until none moves or a higher one is woken.
-    fn go_round(&mut self, place: usize, actions: &mut Vec<Action>) {
+    /// Whether the last pump has left what it might have submitted: then another one does.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Gives each queue of one priority its turns, until none moves, a higher one is woken, or there are `most`
+    /// actions.
+    fn go_round(&mut self, place: usize, most: usize, actions: &mut Vec<Action>) {
         let mut left = self.ready[place].len();
         while left > 0 {
             let queue = self.ready[place].pop_front().expect("as many as were counted");
@@ -63,7 +76,7 @@ impl Machine {
                 Progress::Moved => {
                     self.ready[place].push_back(queue);
                     left = self.ready[place].len();
-                    if self.woken < place {
+                    if self.woken < place || actions.len() >= most {
                         return;
                     }
                 }

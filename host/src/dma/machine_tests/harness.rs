@@ -171,8 +171,20 @@ impl Harness {
     pub(super) fn event(&mut self, event: Event) {
         let mut actions = Vec::new();
         self.machine.step(event, &mut actions);
-        self.machine.step(Event::Pump, &mut actions);
-        for action in actions {
+        self.carry_out(&mut actions);
+        loop {
+            self.machine.step(Event::Pump, &mut actions);
+            let is_cut = self.machine.is_cut();
+            assert!(!is_cut || actions.len() >= MAX_JOINED, "what is cut has submitted something");
+            self.carry_out(&mut actions);
+            if !is_cut {
+                break;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
             match action {
                 Action::Submit(submit) => self.submitted(&submit),
                 Action::Resolve { token, result, in_driver } => {
