@@ -231,7 +231,7 @@ impl Run {
             clear.wait().ok()?;
         }
         times.upload(uploads)?;
-        let mut launch = device.launch(kernel).groups(groups).label(kernel.name());
+        let mut launch = device.launch(kernel).groups(groups);
         for Bound { slot, contents, buffer, .. } in bound {
             launch = match (contents, buffer) {
                 (_, Some(buffer)) => launch.bind_as(&slot.name, buffer),

@@ -48,6 +48,7 @@ mod work;
 pub(crate) use core::Core;
 pub(crate) use engine::Engine;
 pub(crate) use hazard::{Access, Part, Resource, Touch};
+pub(crate) use label::Label;
 pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
 pub(crate) use slip::Slip;

@@ -239,7 +239,7 @@ pub struct TransferError {
     pub queue: Arc<str>,
     /// The message.
     pub id: MessageId,
-    /// The user's label on the message, if any.
+    /// The user's label on the message, or the kernel's name where a launch has none.
     pub label: Option<Arc<str>>,
     /// Bytes that the message moves.
     pub bytes: u64,

@@ -6,9 +6,10 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -36,6 +37,7 @@ pub struct Kernel {
     linear: bool,
     trusted: bool,
     number: OnceLock<u64>,
+    lasting_name: OnceLock<&'static Arc<str>>,
     module: OnceLock<Result<Arc<Module>>>,
     shape: OnceLock<Shape>,
 }
@@ -113,6 +115,7 @@ impl Kernel {
             linear: false,
             trusted: false,
             number: OnceLock::new(),
+            lasting_name: OnceLock::new(),
             module: OnceLock::new(),
             shape: OnceLock::new(),
         }
@@ -254,6 +257,21 @@ impl Kernel {
     pub(crate) fn number(&self) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         *self.number.get_or_init(|| NEXT.fetch_add(1, Relaxed))
+    }
+
+    /// The name as messages are called by it. It lasts as long as the process, once for all kernels that have it, so
+    /// that a message need not count who holds it.
+    pub(crate) fn lasting_name(&self) -> &'static Arc<str> {
+        static KNOWN: Mutex<BTreeSet<&'static Arc<str>>> = Mutex::new(BTreeSet::new());
+        self.lasting_name.get_or_init(|| {
+            let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = Arc::<str>::from(self.name());
+            known.get(&name).copied().unwrap_or_else(|| {
+                let name: &'static Arc<str> = Box::leak(Box::new(name));
+                known.insert(name);
+                name
+            })
+        })
     }
 
     /// Whether a launch may be folded into y; see [`Kernel::with_linear_ids`].

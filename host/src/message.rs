@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::{
     backend::{Lane, Op, Region},
     buffer::Allocation,
-    dma::{Access, Engine, Kind, Parcel, Part, Slip, Touch},
+    dma::{Access, Engine, Kind, Label, Parcel, Part, Slip, Touch},
     transfer::Placed,
 };
 
@@ -108,7 +108,7 @@ impl Draft {
 
     #[inline]
     pub(crate) fn label(&mut self, label: Option<&str>) {
-        self.slip.label = label.map(|label| self.engine().shared.labels.intern(label));
+        self.slip.label = label.map_or(Label::None, |label| Label::User(self.engine().shared.labels.intern(label)));
     }
 
     /// What it does.
@@ -180,7 +180,7 @@ impl<B> fmt::Debug for Message<B> {
         f.debug_struct("Message")
             .field("device", &self.draft.engine().shared.device)
             .field("bytes", &self.draft.slip.bytes)
-            .field("label", &self.draft.slip.label)
+            .field("label", &self.draft.slip.label.told())
             .finish_non_exhaustive()
     }
 }

@@ -47,7 +47,8 @@ macro_rules! routed {
                 self
             }
 
-            /// A name that errors, traces and drivers show.
+            /// A name that errors, traces and drivers show. A launch without one is called as its kernel there, each
+            /// step of a plan as its own.
             pub fn label(mut self, label: &'a str) -> Self {
                 self.route.label = Some(label);
                 self

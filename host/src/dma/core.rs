@@ -193,7 +193,7 @@ impl Core {
             op,
             quiet: matches!(cell.waiter, Waiter::Detached),
             given: now,
-            label: work.label.clone(),
+            label: work.label.of_user(),
         }
     }
 
@@ -261,7 +261,7 @@ impl Core {
             bytes: work.bytes,
             moves: work.moves,
             accesses: &work.accesses,
-            label: work.label.clone(),
+            label: &work.label,
             deadline: work.deadline,
             unsignaled: work.unsignaled,
             joins: work.carries(),

@@ -14,6 +14,7 @@ use proptest::{
 
 use super::{
     hazard::{Access, Cause, Part, Touch},
+    label::Label,
     machine::Machine,
     model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority},
     slab::Fault,
@@ -82,7 +83,7 @@ const DEEP: Limits = Limits { depth: 20_000, policy: FailPolicy::Continue, ..Lim
 
 fn upload(queue: usize, bytes: u64) -> Offer<'static> {
     let kind = Kind::Work(Lane::Upload);
-    let (label, deadline) = (None, None);
+    let (label, deadline) = (&Label::None, None);
     Offer { queue, kind, bytes, moves: bytes, accesses: &[], label, deadline, unsignaled: false, joins: false }
 }
 

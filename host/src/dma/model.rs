@@ -5,6 +5,7 @@ use std::{collections::VecDeque, ops::Range, sync::Arc, time::Instant};
 use super::{
     doorbell::{Bell, Doorbell},
     hazard::{Edge, Touch},
+    label::Label,
 };
 use crate::{
     backend::{Lane, Token},
@@ -120,7 +121,7 @@ pub(crate) struct Offer<'a> {
     /// the lane nothing by the byte.
     pub(crate) moves: u64,
     pub(crate) accesses: &'a [Touch],
-    pub(crate) label: Option<Arc<str>>,
+    pub(crate) label: &'a Label,
     /// When it is cancelled by itself.
     pub(crate) deadline: Option<Instant>,
     /// Nobody is told of it.
@@ -238,7 +239,7 @@ pub(super) struct Message {
     pub(super) joins: bool,
     /// The message that travels behind it in the same command.
     pub(super) next: Option<Token>,
-    pub(super) label: Option<Arc<str>>,
+    pub(super) label: Label,
     pub(super) state: State,
     pub(super) edges: Vec<Edge>,
     pub(super) accesses: Vec<Touch>,
@@ -265,7 +266,7 @@ impl Message {
         (*id, *queue, *kind) = (number, of, Some(what));
         (*bytes, *moves, *sent, *done) = (0, 0, 0, 0);
         (*torn, *commands, *last) = (false, 0, Token::default());
-        (*label, *state) = (None, State::Waiting);
+        (*label, *state) = (Label::None, State::Waiting);
         let Self { edges, accesses, dependants, unsent, unended, across, doom, timed, unsignaled, .. } = self;
         edges.clear();
         accesses.clear();

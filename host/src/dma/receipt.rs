@@ -21,7 +21,7 @@ pub struct Receipt {
     pub device: Arc<str>,
     /// The queue.
     pub queue: Arc<str>,
-    /// The user's label.
+    /// The user's label, or the kernel's name where a launch has none.
     pub label: Option<Arc<str>>,
     /// What it did; `None` for a fence.
     pub lane: Option<Lane>,

@@ -111,7 +111,7 @@ mod tests {
     use std::{sync::Arc, thread};
 
     use super::*;
-    use crate::dma::{Parcel, small::SmallPool};
+    use crate::dma::{Label, Parcel, small::SmallPool};
 
     #[test]
     fn a_slip_comes_again_blank_and_lets_go_of_what_it_held() {
@@ -119,14 +119,14 @@ mod tests {
         let mut slip = Slip::blank();
         let address = &raw const *slip;
         slip.parcel = Some(Parcel::new(held.clone()));
-        (slip.bytes, slip.tag, slip.unsignaled, slip.label) = (5, 7, true, Some("x".into()));
+        (slip.bytes, slip.tag, slip.unsignaled, slip.label) = (5, 7, true, Label::User("x".into()));
         let _ = slip.carry(&[1; 100], 100, &pool);
         assert!(!slip.is_plain());
         drop(slip);
         assert_eq!(Arc::strong_count(&held), 1);
         let again = Slip::blank();
         assert_eq!(&raw const *again, address);
-        assert!(again.parcel.is_none() && again.label.is_none() && again.is_plain());
+        assert!(again.parcel.is_none() && again.label.told().is_none() && again.is_plain());
         assert_eq!((again.bytes, again.tag, again.unsignaled), (0, 0, false));
     }
 

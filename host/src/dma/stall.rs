@@ -33,7 +33,11 @@ impl fmt::Display for Stall {
         write!(f, "queue `{}` for {:.1} s: ", self.queue, self.since.as_secs_f64())?;
         for (place, why) in self.chain.iter().enumerate() {
             let then = if place > 0 { "; " } else { "" };
-            write!(f, "{then}message {} {}", why.message, why.waits)?;
+            write!(f, "{then}message {}", why.message)?;
+            if let Some(label) = &why.label {
+                write!(f, " (`{label}`)")?;
+            }
+            write!(f, " {}", why.waits)?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::{
     MessageId,
     dead::once_more,
     hazard::Accesses,
+    label::Label,
     model::Kind,
     parcel::Parcel,
     permit::Permit,
@@ -35,7 +36,7 @@ pub(crate) struct Work {
     room: Vec<u8>,
     /// What it uploads lies in one of these two.
     carries: bool,
-    pub(crate) label: Option<Arc<str>>,
+    pub(crate) label: Label,
     /// What it does to which device buffers.
     pub(crate) accesses: Accesses,
     /// Bytes that its lane moves.
@@ -65,7 +66,7 @@ impl Work {
         *op = None;
         *parcel = None;
         *small = None;
-        *label = None;
+        *label = Label::None;
         accesses.clear();
         (self.deadline, self.tag, self.unsignaled) = (None, 0, false);
     }
@@ -162,7 +163,7 @@ impl Work {
             tag: self.tag,
             device: self.device.clone().expect(ACCEPTED),
             queue: self.queue_name.clone().expect(ACCEPTED),
-            label: self.label.clone(),
+            label: self.label.told(),
             lane,
             path: log.path,
             why: log.why,

@@ -40,6 +40,7 @@ impl Launch<'_> {
         let message = |op| {
             let mut message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
             self.route.describe(&mut message.draft);
+            message.draft.slip.label.or_name_of(kernel);
             message
         };
         if groups.contains(&0) {

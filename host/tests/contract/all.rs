@@ -37,6 +37,7 @@ macro_rules! contract {
                 tickets_are_futures_callbacks_and_channels
                 a_panic_in_a_callback_stops_nothing
                 dropped_tickets_detach_and_their_failures_are_kept
+                a_launch_is_called_as_its_kernel_where_nobody_says_otherwise
                 waiting_has_a_timeout_and_gives_the_ticket_back
                 a_fence_carries_the_failure_before_it
                 who_has_seen_a_fence_has_the_completions_before_it

@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use wharf::{CompletionQueue, Error, FailPolicy, FailureKind, Refusal, Result};
+use wharf::{CompletionQueue, Error, FailPolicy, FailureKind, Lane, Refusal, Result, Ticket};
 
 use super::rig::Rig;
 
@@ -156,6 +156,44 @@ pub(crate) fn dropped_tickets_detach_and_their_failures_are_kept(rig: &Rig) -> R
     assert_eq!(letters[0].error.label.as_deref(), Some("the bad one"));
     let stats = device.stats();
     assert_eq!((stats.detached_ok, stats.dead_lettered, stats.in_flight), (1, 1, 0));
+    Ok(())
+}
+
+pub(crate) fn a_launch_is_called_as_its_kernel_where_nobody_says_otherwise(rig: &Rig) -> Result<()> {
+    let device = rig.open();
+    let (x, y) = (device.buffer::<f32>(64)?, device.buffer::<f32>(64)?);
+    let (name, launch) = (rig.saxpy.name(), || rig.add(&device, &x, &y, 1.0));
+    let called = |ticket: Ticket<()>| ticket.wait().receipt.label;
+    assert_eq!(called(launch().run()?).as_deref(), Some(name));
+    assert_eq!(called(launch().label("mine").run()?).as_deref(), Some("mine"));
+    assert_eq!(called(launch().groups([0; 3]).run()?).as_deref(), Some(name), "without work, too");
+    assert_eq!(called(device.clear(&y).send()?), None, "it launches nothing, in the memory of one that did");
+    let steps = || device.launch(rig.thrice).bind(&x).bind(&y).arg("a", 1.0_f32);
+    for (plan, label) in [(steps(), name), (steps().label("mine"), "mine")] {
+        for step in plan.messages()? {
+            assert_eq!(called(device.own_queue(Lane::Compute).send(step)?).as_deref(), Some(label));
+        }
+    }
+
+    // Who is held back, who fails and who is not asked for is told of by that name.
+    let gated = device.queue("gated").policy(FailPolicy::Continue).open();
+    let (fence, signal) = device.promise();
+    gated.wait_for(&fence)?;
+    let asked = launch().on(&gated).run()?;
+    drop(launch().on(&gated).run()?);
+    let words = format!("(`{name}`)");
+    let why = asked.explain().expect("unresolved");
+    assert_eq!(why.label.as_deref(), Some(name));
+    assert!(why.to_string().contains(&words), "{why}");
+    let stalls = device.stalled(Duration::ZERO);
+    let stall = stalls.iter().find(|stall| &*stall.queue == "gated").expect("it has messages");
+    assert!(stall.to_string().contains(&format!("message {} {words} waits for", asked.id())), "{stall}");
+    signal.fail("the cable is out");
+    let error = asked.wait().result.expect_err("its fence has failed");
+    assert_eq!((error.label.as_deref(), error.to_string().matches(name).count()), (Some(name), 1), "{error}");
+    device.drain();
+    let letters = device.dead_letters().take();
+    assert_eq!((letters.len(), letters[0].error.label.as_deref()), (1, Some(name)));
     Ok(())
 }
 

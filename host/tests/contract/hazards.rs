@@ -132,7 +132,7 @@ pub(crate) fn who_waits_for_whom_is_told_to_the_end(rig: &Rig) -> Result<()> {
     assert_eq!(chain[2].label.as_deref(), Some("the sensor"));
     let words = of("down").to_string();
     let tail = format!(
-        "message {} waits for {}: it reads `totals`, which that one writes; message {} waits for {}: its queue waits for that fence; message {} waits for its signal",
+        "message {} waits for {}: it reads `totals`, which that one writes; message {} waits for {}: its queue waits for that fence; message {} (`the sensor`) waits for its signal",
         last.id(),
         clear.id(),
         clear.id(),

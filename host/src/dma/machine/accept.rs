@@ -21,7 +21,7 @@ impl Machine {
         message.begin(id, offer.queue, offer.kind);
         (message.bytes, message.moves, message.timed) = (offer.bytes, offer.moves, offer.deadline.is_some());
         (message.unsignaled, message.joins) = (offer.unsignaled, offer.joins);
-        message.label.clone_from(&offer.label);
+        message.label.clone_from(offer.label);
         // They are few: one by one costs less than what is made for many.
         for &touch in offer.accesses {
             message.accesses.push(touch);

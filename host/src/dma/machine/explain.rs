@@ -59,7 +59,7 @@ pub struct Explanation {
     pub message: MessageId,
     /// Its queue; `promise` for the fence of one.
     pub queue: Arc<str>,
-    /// The user's label.
+    /// The user's label, or the kernel's name where a launch has none.
     pub label: Option<Arc<str>>,
     /// The unresolved messages that it comes after, besides those of its own queue, and why.
     pub after: Vec<Dependency>,
@@ -122,7 +122,7 @@ impl Machine {
         Some(Explanation {
             message: MessageId(message.id),
             queue: self.queues.get(message.queue).map_or_else(|| PROMISE.into(), |queue| queue.name.clone()),
-            label: message.label.clone(),
+            label: message.label.told(),
             after,
             waits: self.wait_of(token)?,
         })

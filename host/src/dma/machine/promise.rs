@@ -10,6 +10,7 @@ use crate::{
     backend::Token,
     dma::{
         MessageId,
+        label::Label,
         model::{Action, Kind, QueueId, State},
     },
     error::{FailureKind, TransferError},
@@ -22,7 +23,7 @@ impl Machine {
         let id = self.next_id;
         let message = self.messages.get_mut(token).expect("just taken");
         message.begin(id, QueueId::MAX, Kind::Promise);
-        message.label = label;
+        message.label = label.map_or(Label::None, Label::User);
         self.next_id += 1;
         self.promises.push(token);
         (token, MessageId(id))
@@ -37,14 +38,14 @@ impl Machine {
                 device: self.device.clone(),
                 queue: PROMISE.into(),
                 id: MessageId(message.id),
-                label: message.label.clone(),
+                label: message.label.told(),
                 bytes: 0,
                 bytes_done: 0,
             })
         };
         let result = result.map_err(error);
         message.state = State::Over(result.clone());
-        message.label = None;
+        message.label = Label::None;
         if let Err(error) = &result {
             self.spread(token, error);
         }

@@ -8,6 +8,7 @@ use crate::{
     dma::{
         MessageId,
         hazard::Touch,
+        label::Label,
         model::{Action, Command, FailPolicy, Kind, Message, QueueId, State},
     },
     error::{FailureKind, TransferError},
@@ -69,7 +70,7 @@ impl Machine {
             device: self.device.clone(),
             queue: self.queues[message.queue].name.clone(),
             id: MessageId(message.id),
-            label: message.label.clone(),
+            label: message.label.told(),
             bytes,
             // The last grain may be longer than what the user sent.
             bytes_done: message.done.min(bytes),
@@ -187,7 +188,7 @@ impl Machine {
         queue.bytes -= message.bytes;
         let retired = queue.retired;
         let (number, bytes) = (message.id, message.bytes);
-        message.label = None;
+        message.label = Label::None;
         message.doom = None;
         if std::mem::take(&mut message.timed) {
             self.deadlines.forget();

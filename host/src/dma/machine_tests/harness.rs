@@ -15,6 +15,7 @@ use crate::{
     dma::{
         doorbell::Doorbell,
         hazard::{Access, Part, Touch},
+        label::Label,
         machine::Machine,
         model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId},
         slab::Fault,
@@ -304,7 +305,7 @@ impl Harness {
         let before = self.machine.level(id);
         // As on a device: what is small goes one way.
         let joins = kind == Kind::Work(Lane::Upload) && bytes <= 8 && moves == bytes;
-        let offer = Offer { queue: id, kind, bytes, moves, accesses, label: None, deadline, unsignaled, joins };
+        let offer = Offer { queue: id, kind, bytes, moves, accesses, label: &Label::None, deadline, unsignaled, joins };
         match self.machine.accept(&offer) {
             Ok((token, _)) => {
                 let lane = if let Kind::Work(lane) = kind { Some(lane) } else { None };
