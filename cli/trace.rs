@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Instant};
 use clap::Args;
 use serde_json::{Value, json};
 use wharf::{
-    Lane, Path, Receipt,
+    Lane, Receipt,
     trace::{self, Span},
 };
 
@@ -127,13 +127,11 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
         "error": span.error.as_ref().map(|e| e.to_string()),
     });
     let mut name = label.as_deref().unwrap_or(kind).to_owned();
-    // The interval is all of theirs: nobody's own rate follows from it.
-    let is_shared = *together > 1;
-    let is_copied = !matches!(path, Path::Direct | Path::None);
-    if is_shared {
+    if span.receipt.shares_its_time() {
         name += &format!(" (one of {together} together)");
         args["shared"] = true.into();
-    } else if let Some(rate) = span.receipt.gbytes_per_s().filter(|_| is_copied) {
+    }
+    if let Some(rate) = span.receipt.gbytes_per_s() {
         args["gbytes_per_s"] = rate.into();
     }
     Some(json!({

@@ -131,9 +131,8 @@ impl Placement {
 
     /// A path without a copy has no bandwidth, nor has a message that is over before it is begun.
     fn rate(&self, all_bytes: u64, bytes: u64, seconds: f64, path: wharf::Path) -> Option<f64> {
-        let copies = !matches!(path, wharf::Path::Direct | wharf::Path::None);
         let is_large = self.per_batch(all_bytes) >= Self::FEWEST_BYTES;
-        (copies && is_large && seconds > 0.0).then(|| bytes as f64 / seconds / 1e9)
+        (path.is_copied() && is_large && seconds > 0.0).then(|| bytes as f64 / seconds / 1e9)
     }
 }
 

@@ -28,12 +28,12 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Opt
         false => format!("rows      {rows} in {seconds:.3} s, {:.2} million rows/s\n", report.rows_per_s() / 1e6),
     };
     let moved = |bytes: u64, rates: [Option<f64>; 2], path: wharf::Path, shares: bool| {
-        let rate = match (rates, path) {
-            ([_, Some(alone)], _) if shares => {
+        let rate = match rates {
+            [_, Some(alone)] if shares => {
                 format!("{alone:.2} GB/s alone (in the run done together with other messages)")
             }
-            ([Some(in_run), Some(alone)], _) => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
-            (_, wharf::Path::Direct | wharf::Path::None) => "no copy".to_owned(),
+            [Some(in_run), Some(alone)] => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
+            _ if !path.is_copied() => "no copy".to_owned(),
             _ => "in pieces too small for a bandwidth".to_owned(),
         };
         let label = if last.simulated { ", simulated" } else { "" };

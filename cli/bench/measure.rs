@@ -102,13 +102,11 @@ impl Samples {
 
     fn into_transfer(self, direction: &'static str, bytes: u64) -> Transfer {
         let median = quantile(&sorted(&self.seconds), 0.5);
-        // A path without a copy has no bandwidth.
-        let copies = !matches!(self.path, Path::Direct | Path::None);
         Transfer {
             direction,
             path: self.path.to_string(),
             bytes,
-            gbytes_per_s: (copies && median > 0.0).then(|| bytes as f64 / median / 1e9),
+            gbytes_per_s: (self.path.is_copied() && median > 0.0).then(|| bytes as f64 / median / 1e9),
             verified: self.verified,
             samples: self.seconds,
         }

@@ -56,13 +56,13 @@ impl Figures {
                 self.upload.add(receipt);
                 self.bytes_up += receipt.bytes;
                 self.path_up = Some(receipt.path);
-                self.together_up |= receipt.together > 1;
+                self.together_up |= receipt.shares_its_time();
             }
             Some(Lane::Download) => {
                 self.download.add(receipt);
                 self.bytes_down += receipt.bytes;
                 self.path_down = Some(receipt.path);
-                self.together_down |= receipt.together > 1;
+                self.together_down |= receipt.shares_its_time();
             }
             Some(Lane::Compute) => {
                 self.kernel.add(receipt);
@@ -117,11 +117,11 @@ mod tests {
         }
         let mut sent = batch.commit()?;
         let receipts: Vec<Receipt> = entries.into_iter().map(|entry| sent.ticket(entry).wait().receipt).collect();
-        assert!(receipts.iter().any(|receipt| receipt.together > 1), "small ones are done at once: {receipts:?}");
+        assert!(receipts.iter().any(Receipt::shares_its_time), "small ones are done at once: {receipts:?}");
         for receipt in &receipts {
             let mut figures = Figures::default();
             figures.note(receipt);
-            assert_eq!((figures.together_up, figures.together_down), (receipt.together > 1, false));
+            assert_eq!((figures.together_up, figures.together_down), (receipt.shares_its_time(), false));
         }
         Ok(())
     }

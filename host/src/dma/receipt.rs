@@ -113,9 +113,17 @@ impl Receipt {
         self.device_seconds.or_else(|| Some(self.duration()?.as_secs_f64()))
     }
 
-    /// Bytes moved per second, in units of 10^9; `None` where nothing was moved or no time passed.
+    /// Whether its time is that of others, too: they were [done together](Receipt::together), and what each of
+    /// them took is not known.
+    pub fn shares_its_time(&self) -> bool {
+        self.together > 1
+    }
+
+    /// Bytes copied per second, in units of 10^9; `None` where nothing [was copied](Path::is_copied), where the
+    /// message [shared its time](Receipt::shares_its_time) with others, and where no time passed.
     pub fn gbytes_per_s(&self) -> Option<f64> {
-        let seconds = self.seconds().filter(|&s| s > 0.0 && self.bytes > 0)?;
+        let is_own = self.path.is_copied() && self.bytes > 0 && !self.shares_its_time();
+        let seconds = self.seconds().filter(|&s| is_own && s > 0.0)?;
         Some(self.bytes as f64 / seconds / 1e9)
     }
 
@@ -125,6 +133,8 @@ impl Receipt {
     }
 }
 
+/// `cpu, 4096 bytes staged, 2.0 us, 2.05 GB/s`: the device, the form, the way of the bytes, the time and the rate,
+/// what there is of them; `2.0 us as one of 4 together` where the time is not its own.
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.device)?;
@@ -139,11 +149,22 @@ impl fmt::Display for Receipt {
         }
         if let Some(seconds) = self.seconds() {
             write!(f, ", {:.1} us", seconds * 1e6)?;
+            if self.shares_its_time() {
+                write!(f, " as one of {} together", self.together)?;
+            }
         }
         if let Some(rate) = self.gbytes_per_s() {
             write!(f, ", {rate:.2} GB/s")?;
         }
         Ok(())
+    }
+}
+
+impl Path {
+    /// Whether the bytes were copied, so that there is a rate at which that was done. Where the block itself
+    /// became the device's memory there is none, nor where nothing moved.
+    pub fn is_copied(self) -> bool {
+        !matches!(self, Self::None | Self::Direct)
     }
 }
 
@@ -159,5 +180,66 @@ impl fmt::Display for Path {
             Self::Direct => "direct",
             Self::Device => "on the device",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 4096 bytes in two microseconds.
+    fn receipt(path: Path, together: u32) -> Receipt {
+        let accepted = Instant::now();
+        Receipt {
+            id: MessageId(7),
+            tag: 0,
+            device: "cpu".into(),
+            queue: "upload".into(),
+            label: None,
+            lane: Some(Lane::Upload),
+            path,
+            why: None,
+            form: None,
+            bytes: 4096,
+            chunks: 1,
+            together,
+            accepted,
+            submitted: Some(accepted),
+            started: Some(accepted),
+            finished: Some(accepted + Duration::from_micros(2)),
+            delivered: Some(accepted + Duration::from_micros(3)),
+            device_seconds: None,
+        }
+    }
+
+    #[test]
+    fn who_was_copied_alone_and_in_some_time_has_a_rate() {
+        for path in [Path::Inline, Path::Pinned, Path::Filled, Path::Staged, Path::Host] {
+            assert_eq!(receipt(path, 1).gbytes_per_s(), Some(2.048), "{path}");
+            assert_eq!(receipt(path, 2).gbytes_per_s(), None, "{path}, together with another");
+        }
+        assert_eq!(receipt(Path::Direct, 1).gbytes_per_s(), None, "nothing was copied");
+        assert_eq!(receipt(Path::None, 1).gbytes_per_s(), None, "it was not moved");
+        assert_eq!(Receipt { bytes: 0, ..receipt(Path::Staged, 1) }.gbytes_per_s(), None);
+        let at_once = receipt(Path::Staged, 1);
+        assert_eq!(Receipt { finished: at_once.started, ..at_once }.gbytes_per_s(), None);
+        let on_its_clock = Receipt { device_seconds: Some(1e-6), ..receipt(Path::Staged, 1) };
+        assert_eq!(on_its_clock.gbytes_per_s(), Some(4.096), "the device's clock comes first");
+    }
+
+    #[test]
+    fn it_is_told_in_words() {
+        let told = |receipt: Receipt| receipt.to_string();
+        assert_eq!(told(receipt(Path::Staged, 1)), "cpu, 4096 bytes staged, 2.0 us, 2.05 GB/s");
+        assert_eq!(told(receipt(Path::Staged, 4)), "cpu, 4096 bytes staged, 2.0 us as one of 4 together");
+        assert_eq!(told(receipt(Path::Direct, 1)), "cpu, 4096 bytes direct, 2.0 us");
+        assert_eq!(told(receipt(Path::Direct, 2)), "cpu, 4096 bytes direct, 2.0 us as one of 2 together");
+        let launch = Receipt { bytes: 0, form: Some("native twin: forced"), ..receipt(Path::None, 1) };
+        assert_eq!(told(launch), "cpu, native twin: forced, 2.0 us");
+        let why = Some("its buffer is pageable");
+        let slow = Receipt { why, finished: None, ..receipt(Path::Staged, 1) };
+        assert_eq!(told(slow), "cpu, 4096 bytes staged (its buffer is pageable)");
+        let waits = Receipt { submitted: None, started: None, finished: None, ..receipt(Path::None, 0) };
+        assert_eq!(told(waits), "cpu");
     }
 }
