@@ -18,6 +18,7 @@ use wharf_batch::{
 use crate::{
     devices,
     exit::{FELL_SHORT, Failure, INTERRUPTED, Outcome, PERMANENT, TRY_AGAIN},
+    faults::Telling,
     interrupt, output,
 };
 
@@ -119,6 +120,7 @@ impl Batch {
             Some(_) => None,
         };
         let device = devices::open_with(self.device.as_deref(), self.twin)?;
+        let _at_the_end = Telling::of(&device);
         let file = self.input.as_ref().map(ParquetFile::open).transpose().map_err(failure)?;
         let source: &dyn Source = match (&made, &file) {
             (Some(made), _) => made,

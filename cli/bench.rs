@@ -11,6 +11,7 @@ use wharf::Device;
 use crate::{
     devices,
     exit::{FELL_SHORT, Failure, Outcome},
+    faults::Telling,
     output,
 };
 
@@ -98,7 +99,9 @@ impl Bench {
         if let Some(file) = &file {
             output::check(file)?;
         }
-        let devices = self.devices()?.iter().map(figures).collect::<Outcome<Vec<_>>>()?;
+        let devices = self.devices()?;
+        let _at_the_end: Vec<_> = devices.iter().map(Telling::of).collect();
+        let devices = devices.iter().map(figures).collect::<Outcome<Vec<_>>>()?;
         // Without a word the quick one is meant: there is no other yet.
         let document = Document { schema: output::SCHEMA, command: "bench", mode: "quick", devices };
         if let Some(file) = file {

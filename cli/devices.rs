@@ -140,7 +140,8 @@ The clock is virtual: it counts the device's time and stands still while the hos
 after 1 ms of the device's time, which a short job may never reach.
 
 oom counts tries for memory. The library makes room and tries again, so that one alone often goes unseen; what
-exhaust says stays: the message fails.";
+exhaust says stays: the message fails. Commands say at their end, on stderr, which faults did not happen and which
+tries for memory another one made good.";
 
 impl Devices {
     pub(crate) fn run(&self) -> Outcome {

@@ -31,6 +31,11 @@ pub(crate) fn listen() -> &'static AtomicBool {
     &STOP
 }
 
+/// Whether Ctrl-C has asked a command that [`listen`]s to stop.
+pub(crate) fn is_asked() -> bool {
+    STOP.load(SeqCst)
+}
+
 /// Writes files: Ctrl-C waits until they are whole.
 pub(crate) fn hold<T>(write: impl FnOnce() -> T) -> T {
     let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);

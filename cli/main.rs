@@ -7,6 +7,7 @@ mod bench;
 mod devices;
 mod environment;
 mod exit;
+mod faults;
 mod interrupt;
 mod kernels;
 mod output;

@@ -25,6 +25,7 @@ use self::{
 use crate::{
     args, devices,
     exit::{DEVICE, Failure, Outcome},
+    faults::Telling,
     output,
 };
 
@@ -174,6 +175,7 @@ impl Run {
             output::check(&output.path)?;
         }
         let device = devices::open_with(self.device.as_deref(), self.twin)?;
+        let _at_the_end = Telling::of(&device);
         bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
         let limit = device.capabilities().max_binding_bytes.min(device.capabilities().max_buffer_bytes);
         let sizes = memory::check(&device, &entry.bindings, &specs, &outputs, limit)?;

@@ -9,6 +9,7 @@ use wharf_kernels::soak::{self, Report};
 
 use crate::{
     exit::{FELL_SHORT, Failure, INTERRUPTED, Outcome},
+    faults::Telling,
     interrupt, output,
 };
 
@@ -107,9 +108,11 @@ impl Soak {
             // One thread, so that what a faulty device does follows from the seed.
             let threads = if name == FAULTY { 1 } else { 2 };
             let options = soak::Options { time, seed: self.seed, threads, stop };
+            let at_the_end = Telling::of_several();
+            // What a faulty device's script has not come to means nothing: it is another each time.
             let open = |number: u64| match name.as_str() {
                 FAULTY => soak::faulty(self.seed.wrapping_add(number)),
-                name => Device::open(name),
+                name => at_the_end.next(|| Device::open(name)),
             };
             devices.push(Entry::of(name.clone(), soak::run(&open, &options)?));
             if stop.load(Relaxed) {

@@ -53,12 +53,42 @@ fn the_help_of_descriptions_is_true() {
     };
     assert_eq!((ms("1024"), ms("4194304")), (1.0, 4.0), "16 MiB go in four chunks");
     let unseen = upload("1024", "oom=1");
-    assert_eq!((unseen.code, unseen.stderr.as_str()), (Some(0), ""), "tried again: {unseen:?}");
+    let told = "wharf: sim:oom=1: tries for memory that another try made good: oom=1\n";
+    assert_eq!((unseen.code, unseen.stderr.as_str()), (Some(0), told), "{unseen:?}");
     let stays = upload("1024", "exhaust=1");
     assert!(stays.code == Some(3) && stays.stderr.contains("out of memory"), "{stays:?}");
     let job = ["batch", "q6", "--scale", "0.02", "--no-fallback", "--device"];
     assert_eq!(wharf(folder.path(), &[&job[..], &["sim:lose@1s"]].concat()).code, Some(0));
     assert_eq!(wharf(folder.path(), &[&job[..], &["sim:lose@100us"]].concat()).code, Some(75));
+}
+
+#[test]
+fn faults_that_nobody_has_met_are_told_of_in_one_line() {
+    let folder = folder();
+    std::fs::write(folder.path().join("root.wgsl"), ROOT).expect("written");
+    let root = ["run", "root.wgsl", "--bind", "x=iota:f32:1024", "--groups", "1", "--out", "x=x.npy"];
+    let q6 = ["batch", "q6", "--scale", "0.01"];
+    let says = |args: &[&str], device: &str, code: i32, expected: &str| {
+        let ended = wharf(folder.path(), &[args, &["--device", device]].concat());
+        let notes: Vec<_> =
+            ended.stderr.lines().filter(|line| line.starts_with(&format!("wharf: {device}: "))).collect();
+        let expected = if expected.is_empty() { vec![] } else { vec![format!("wharf: {device}: {expected}")] };
+        assert_eq!((ended.code, notes), (Some(code), expected.iter().map(String::as_str).collect()), "{ended:?}");
+    };
+    for args in [&root[..], &q6] {
+        says(args, "sim:", 0, "");
+        says(args, "sim:late=1:1us", 0, "");
+        says(args, "sim:fail=900,lose@3600s", 0, "faults that did not happen: fail=900, lose@3600s");
+        let both = "faults that did not happen: fail=900; tries for memory that another try made good: oom=1";
+        says(args, "sim:oom=1,fail=900", 0, both);
+        says(&[&["trace", "out.json", "--"], args].concat(), "sim:oom=1,fail=900", 0, both);
+    }
+    // Also where another fault of the script has ended it.
+    says(&root, "sim:fail=1,fail=900", 3, "faults that did not happen: fail=900");
+    // Each opening of a soak has the script; on none of them the last one comes.
+    let soak = ["soak", "--minutes", "0.01"];
+    says(&soak, "sim:gen5x16,late=3:1us,fail=1000000000", 0, "faults that did not happen: fail=1000000000");
+    says(&["bench", "--quick"], "sim:memory=3MB,corrupt=100000", 0, "faults that did not happen: corrupt=100000");
 }
 
 #[test]

@@ -323,6 +323,11 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
         let _ = pools;
     }
 
+    /// What has come of the faults that it was told to have, where it was told of any.
+    fn scripted_faults(&self) -> Vec<sim::ScriptedFault> {
+        Vec::new()
+    }
+
     /// Compiles a kernel; may take long. `overrides` are complete and checked.
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId>;
 

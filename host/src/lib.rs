@@ -69,5 +69,5 @@ pub use kernel::{Grid, Kernel, Need, Operand, Plan, Scratch, Step};
 pub use launch::{Job, Launch, Launchable, Value};
 pub use message::Message;
 pub use options::{Options, Progress, Twin};
-pub use sim::{Faults, Simulation};
+pub use sim::{Faults, ScriptedFault, Simulation};
 pub use transfer::{Copy, Download, Downloaded, Fill, Upload};

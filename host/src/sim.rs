@@ -9,7 +9,7 @@ use crate::{
     options::{Options, Progress},
 };
 
-pub use crate::backend::sim::Faults;
+pub use crate::backend::sim::{Faults, ScriptedFault};
 
 /// A simulated device and its virtual clock. Results are real, times are computed.
 ///
@@ -57,6 +57,26 @@ pub use crate::backend::sim::Faults;
 pub struct Simulation {
     device: Device,
     sim: Arc<Sim>,
+}
+
+impl Device {
+    /// What has come of the faults that a simulated device was told to have, each item of its script once: whether it
+    /// has happened, so that a test knows that it tests what it says. None of other devices.
+    ///
+    /// ```
+    /// use wharf::Device;
+    ///
+    /// let device = Device::open("sim:fail=1,fail=900,oom=1")?;
+    /// let x = device.buffer::<u32>(1)?; // the second try finds memory
+    /// assert!(device.clear(&x).send()?.wait().result.is_err());
+    /// let told = device.scripted_faults();
+    /// let counts: Vec<_> = told.iter().map(|fault| (fault.item.as_str(), fault.happened, fault.absorbed)).collect();
+    /// assert_eq!(counts, [("fail=1", 1, 0), ("fail=900", 0, 0), ("oom=1", 1, 1)]);
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    pub fn scripted_faults(&self) -> Vec<ScriptedFault> {
+        self.inner.backend.scripted_faults()
+    }
 }
 
 impl Simulation {

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{BackendKind, CompletionQueue, Device, Doorbell, Error, FailureKind, Options, Path};
+use wharf::{
+    BackendKind, CompletionQueue, Device, Doorbell, Error, FailPolicy, FailureKind, Options, Path, Simulation,
+};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -51,6 +53,70 @@ fn the_card_has_as_much_memory_as_its_description_says() -> wharf::Result<()> {
     assert!(matches!(error, Error::OutOfMemory { limit_bytes: Some(1_048_576), .. }), "{error}");
     drop(half);
     device.buffer::<u8>(1 << 20).map(drop)
+}
+
+/// Every kind of fault, where it happens and where the program is over before.
+#[test]
+fn it_tells_which_faults_of_its_script_have_happened() -> wharf::Result<()> {
+    let told = |device: &Device| -> Vec<_> {
+        device.scripted_faults().into_iter().map(|fault| (fault.item, fault.happened, fault.absorbed)).collect()
+    };
+    let run = |script: &str| -> wharf::Result<Device> {
+        let device = Device::open(&format!("sim:watchdog=1s,{script}"))?;
+        let queue = device.queue("work").policy(FailPolicy::Continue).open();
+        let x = device.buffer::<u32>(64)?;
+        let work = || -> wharf::Result<()> {
+            for _ in 0..4 {
+                drop(device.clear(&x).on(&queue).send()?.wait());
+                drop(device.download(&x).on(&queue).send()?.wait());
+            }
+            drop(device.upload(&x).on(&queue).send(vec![7; 64])?.wait());
+            Ok(())
+        };
+        let is_lost = work().is_err();
+        assert_eq!(is_lost, script.contains("lose@1us"), "{script}: only a lost device refuses");
+        device.drain();
+        Ok(device)
+    };
+    // 9 operations, the last an upload, 4 downloads; one allocation.
+    for (happens, does_not) in [
+        ("fail=9", "fail=10"),
+        ("exhaust=9", "exhaust=10"),
+        ("late=9:1ms", "late=10:1ms"),
+        ("never=9", "never=10"),
+        ("overtaken=9", "overtaken=10"),
+        ("twice=1", "twice=10"),
+        ("twice=1:1us", "twice=10:1us"),
+        ("corrupt=4", "corrupt=5"),
+    ] {
+        let device = run(&format!("{happens},{does_not}"))?;
+        let expected = [(happens.to_owned(), 1, 0), (does_not.to_owned(), 0, 0)];
+        let told = told(&device);
+        assert!(told.len() == 2 && expected.iter().all(|fault| told.contains(fault)), "{told:?}");
+    }
+    assert_eq!(told(&run("lose@1us")?), [("lose@1us".to_owned(), 1, 0)]);
+    assert_eq!(told(&run("lose@3600s")?), [("lose@3600s".to_owned(), 0, 0)]);
+    assert_eq!(told(&run("reorder")?), [("reorder".to_owned(), 9, 0)]);
+    assert_eq!(told(&run("oom=1,oom=2,oom=4")?)[..2], [("oom=1".to_owned(), 1, 1), ("oom=2".to_owned(), 1, 1)]);
+    assert_eq!(told(&run("oom=1,oom=2,oom=4")?)[2], ("oom=4".to_owned(), 0, 0));
+    assert_eq!(told(&run("block@8")?), [("block@8".to_owned(), 0, 0)], "there was one at a time");
+    assert_eq!(told(&Device::open("cpu")?), []);
+
+    let sim = Simulation::open("block@2")?;
+    let x = sim.device().buffer::<u32>(64)?;
+    let tickets: Vec<_> = (0..6).map(|_| sim.device().clear(&x).send()).collect::<Result<_, _>>()?;
+    tickets.into_iter().for_each(|ticket| ticket.wait().result.expect("it only takes longer"));
+    assert!(sim.device().scripted_faults()[0].happened > 0 && sim.blocked_seconds() > 0.0);
+
+    // Nothing is absorbed where there is no room for all the tries.
+    let full = Device::open_with("sim:memory=1MiB,oom=2", Options::new().evict_bytes(0))?;
+    let half = full.buffer::<u8>(600 << 10)?;
+    full.buffer::<u8>(600 << 10).expect_err("it is full");
+    assert_eq!(told(&full), [("oom=2".to_owned(), 1, 0)]);
+    drop(half);
+    full.buffer::<u8>(600 << 10)?;
+    assert_eq!(told(&full), [("oom=2".to_owned(), 1, 0)], "the card was full, whatever the script says");
+    Ok(())
 }
 
 #[test]

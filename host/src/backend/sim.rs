@@ -44,7 +44,8 @@ mod time;
 use by_token::ByToken;
 use clock::Clock;
 pub(crate) use description::{Description, ITEMS};
-pub use faults::Faults;
+pub use faults::{Faults, ScriptedFault};
+use faults::{Item, Outcomes};
 use held::Held;
 use model::{Engines, Model};
 use play::Planned;
@@ -88,8 +89,8 @@ struct State {
     model: Model,
     /// Commands that have not ended.
     commands: ByToken<Planned>,
-    /// Ends that will be reported again: when, and whose.
-    repeats: BinaryHeap<Reverse<(Time, Token)>>,
+    /// Ends that will be reported again: when, whose, the operation's number, and how much later.
+    repeats: BinaryHeap<Reverse<(Time, Token, u64, Time)>>,
     reports: Vec<Event>,
     /// Ends that wait for others to be reported first.
     held: Vec<Held>,
@@ -100,6 +101,7 @@ struct State {
     sizes: HashMap<MemId, u64>,
     in_use: u64,
     counts: Counts,
+    outcomes: Outcomes,
     random: u64,
 }
 
@@ -163,6 +165,7 @@ impl Sim {
             sizes: HashMap::new(),
             in_use: 0,
             counts: Counts::default(),
+            outcomes: Outcomes::of(&description.faults),
             random: *seed,
         };
         Ok(Self {
@@ -210,7 +213,15 @@ impl Sim {
         let in_use_bytes = state.in_use;
         let limit_bytes = Some(self.description.card.memory_bytes).filter(|_| on_device);
         let full = limit_bytes.is_some_and(|limit| in_use_bytes + bytes > limit);
-        if full || self.description.faults.out_of_memory.contains(&state.counts.allocations) {
+        let number = state.counts.allocations;
+        let is_scripted = self.description.faults.out_of_memory.contains(&number);
+        if full && is_scripted {
+            // It would have found none anyway.
+            state.outcomes.note(Item::OutOfMemory(number));
+        } else if is_scripted {
+            state.outcomes.starve(Item::OutOfMemory(number), (bytes, on_device));
+        }
+        if full || is_scripted {
             let device = BackendKind::Sim.to_string();
             return Err(Error::OutOfMemory {
                 device,
@@ -220,6 +231,7 @@ impl Sim {
                 evicted_bytes: None,
             });
         }
+        state.outcomes.feed((bytes, on_device));
         Ok(())
     }
 }
@@ -262,6 +274,10 @@ impl Backend for Sim {
         pools.push(self.memories.pool());
     }
 
+    fn scripted_faults(&self) -> Vec<ScriptedFault> {
+        self.lock().outcomes.report()
+    }
+
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
         // What is measured on this machine must not choose: every run takes the same form.
         let program = Program::new(kernel, overrides, self.twin, None)?;
@@ -275,9 +291,12 @@ impl Backend for Sim {
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
         let mut state = self.lock();
         state.model.idle(self.clock.now());
+        let full = |state: &State| self.description.faults.block.is_some_and(|n| state.model.unfinished() >= n);
         for command in batch.drain(..) {
             let before = state.model.now();
-            let full = |state: &State| self.description.faults.block.is_some_and(|n| state.model.unfinished() >= n);
+            if let Some(item) = self.description.faults.block.map(Item::Block).filter(|_| full(&state)) {
+                state.outcomes.note(item);
+            }
             while full(&state)
                 && let Some(next) = self.next(&state)
             {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Description, Sim, State, Time,
-    faults::Fault,
+    faults::{Fault, Item},
     held::Held,
     model::{Job, Span},
     pool,
@@ -20,10 +20,13 @@ use crate::{
 /// A command and what will go wrong with it.
 #[derive(Debug)]
 pub(super) struct Planned {
+    /// As its script counts.
+    number: u64,
     pub(super) op: Op,
     pub(super) after: After,
     fails: Option<FailureKind>,
-    corrupt: bool,
+    /// The number of the download, where it arrives changed.
+    corrupt: Option<u64>,
     twice: Option<Time>,
     /// Its end is reported behind another's.
     overtaken: bool,
@@ -69,13 +72,15 @@ impl Sim {
         state.counts.operations += 1;
         let number = state.counts.operations;
         state.counts.downloads += u64::from(matches!(op, Op::Download { .. }));
-        let corrupt = matches!(op, Op::Download { .. }) && faults.corrupt.contains(&state.counts.downloads);
+        let nth = Some(state.counts.downloads).filter(|_| matches!(op, Op::Download { .. }));
+        let corrupt = nth.filter(|nth| faults.corrupt.contains(nth));
         let mut takes = self.takes(&op);
         if faults.reorder {
             takes = takes.times(1.0 + 3.0 * unit(&mut state.random));
+            state.outcomes.note(Item::Reorder);
         }
         let overtaken = faults.reorder && unit(&mut state.random) < 0.5;
-        let mut planned = Planned { op, after, fails: None, corrupt, twice: None, overtaken };
+        let mut planned = Planned { number, op, after, fails: None, corrupt, twice: None, overtaken };
         for fault in faults.of(number) {
             match *fault {
                 Fault::Fail => {
@@ -92,7 +97,10 @@ impl Sim {
                 }
                 Fault::Overtaken => planned.overtaken = true,
                 Fault::Late(by) => takes = takes + by,
-                Fault::Never => takes = Time::NEVER,
+                Fault::Never => {
+                    takes = Time::NEVER;
+                    state.outcomes.note(Item::Operation(number, Fault::Never));
+                }
                 Fault::Twice(later) => planned.twice = Some(later),
             }
         }
@@ -102,7 +110,7 @@ impl Sim {
 
     /// When something happens next, if anything will.
     pub(super) fn next(&self, state: &State) -> Option<Time> {
-        let repeat = state.repeats.peek().map(|Reverse((time, _))| *time);
+        let repeat = state.repeats.peek().map(|Reverse((time, ..))| *time);
         let lost = self.description.faults.lose.filter(|_| !state.lost);
         let next = [state.model.next(), repeat, lost, self.bite(state)].into_iter().flatten().min();
         // What waits for another's report is told when there will be no other.
@@ -125,8 +133,9 @@ impl Sim {
         let Some(_) = next else { return false };
         if let Some(span) = ended {
             self.end(state, span);
-        } else if state.repeats.peek().is_some_and(|Reverse((time, _))| *time <= now) {
-            let Reverse((_, token)) = state.repeats.pop().expect("just seen");
+        } else if state.repeats.peek().is_some_and(|Reverse((time, ..))| *time <= now) {
+            let Reverse((_, token, number, later)) = state.repeats.pop().expect("just seen");
+            state.outcomes.note(Item::Operation(number, Fault::Twice(later)));
             Held::release_own(&mut state.held, token, &mut state.reports);
             let span = Span { token, started: now, ended: now };
             state.reports.push(Event::Done(self.done(span, Ok((Path::None, None)))));
@@ -136,6 +145,9 @@ impl Sim {
         } else if self.description.faults.lose.is_none_or(|at| state.lost || at > now) {
             state.reports.extend(state.held.drain(..).map(Held::report));
         } else {
+            if let Some(at) = self.description.faults.lose {
+                state.outcomes.note(Item::Lose(at));
+            }
             Self::lose(state, "as its script of faults says");
         }
         true
@@ -146,6 +158,12 @@ impl Sim {
         let planned = state.commands.remove(span.token).expect("what runs was planned");
         Held::release(&mut state.held, &planned, &mut state.reports);
         let held = planned.overtaken.then(|| Held::of(&planned.op));
+        // A second report is one when it comes, and what never ends does not come here.
+        for &fault in self.description.faults.of(planned.number) {
+            if !matches!(fault, Fault::Twice(_) | Fault::Never) {
+                state.outcomes.note(Item::Operation(planned.number, fault));
+            }
+        }
         let outcome = match planned.fails {
             Some(kind) => {
                 if let Op::Upload { src: Source::Block(block), .. } = planned.op {
@@ -154,8 +172,13 @@ impl Sim {
                 Err(kind)
             }
             // A native twin may panic on its data: that is this message's failure and nobody else's.
-            None => panic::catch_unwind(AssertUnwindSafe(|| self.perform(planned.op, planned.corrupt)))
-                .unwrap_or_else(|cause| Err(FailureKind::Backend(cpu::words_of(&*cause).into()))),
+            None => {
+                if let Some(nth) = planned.corrupt {
+                    state.outcomes.note(Item::Corrupt(nth));
+                }
+                panic::catch_unwind(AssertUnwindSafe(|| self.perform(planned.op, planned.corrupt.is_some())))
+                    .unwrap_or_else(|cause| Err(FailureKind::Backend(cpu::words_of(&*cause).into())))
+            }
         };
         let done = self.done(span, outcome);
         match held {
@@ -166,7 +189,7 @@ impl Sim {
             }
         }
         if let Some(later) = planned.twice {
-            state.repeats.push(Reverse((span.ended + later, span.token)));
+            state.repeats.push(Reverse((span.ended + later, span.token, planned.number, later)));
         }
     }
 

@@ -25,6 +25,15 @@ impl Time {
         self.0 as f64 / 1e12
     }
 
+    /// As descriptions spell it: `20ms`, in the largest unit of which it is a whole number.
+    pub(crate) fn spelt(self) -> String {
+        let units = [("s", 1_000_000_000_000), ("ms", 1_000_000_000), ("us", 1_000_000)];
+        match units.iter().find(|(_, picoseconds)| self.0.is_multiple_of(*picoseconds)) {
+            Some((unit, picoseconds)) => format!("{}{unit}", self.0 / picoseconds),
+            None => format!("{}ns", self.0 as f64 / 1e3),
+        }
+    }
+
     /// Stretched by `factor`.
     pub(crate) fn times(self, factor: f64) -> Self {
         Self((self.0 as f64 * factor) as u64)
