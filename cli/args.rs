@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Messages that the device did together, e.g. in one submission of wgpu, share their start and their finish:
     /// each is shown for the whole time, called `one of N together`, with `shared` among its arguments and
     /// without `gbytes_per_s`. That is left out, too, where nothing was copied.
+    ///
+    /// A batch is filled and merged by the host: its trace has tracks for these, beside the devices', and the batch's
+    /// number is the `tag` of all that belongs to it. What is done outside the run, to measure, has `tag` 0.
     Trace(Trace),
     /// Reserved.
     #[command(hide = true)]

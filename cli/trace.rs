@@ -2,13 +2,13 @@
 //!
 //! Source: "Trace Event Format" (the Chromium project), complete events.
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, thread::ThreadId, time::Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
 use wharf::{
     Lane, Receipt,
-    trace::{self, Span},
+    trace::{self, HostSpan, Span},
 };
 
 use crate::{
@@ -45,8 +45,8 @@ impl Trace {
         if matches!(&outcome, Err(failure) if failure.code == INTERRUPTED) {
             return outcome;
         }
-        let spans = trace::take();
-        let text = serde_json::to_vec(&document(&spans, began)).expect("plain data");
+        let (spans, host) = (trace::take(), trace::take_host());
+        let text = serde_json::to_vec(&document(&spans, &host, began)).expect("plain data");
         // The inner command's outcome comes first; a trace that cannot be written is told where
         // there is nothing else to tell.
         let written = output::files(&[(self.out.clone(), text)]);
@@ -58,8 +58,8 @@ impl Trace {
     }
 }
 
-/// One process for each device, one track for each of its lanes.
-fn document(spans: &[Span], began: Instant) -> Value {
+/// One process for each device, one track for each of its lanes; one for the host, if it has stages.
+fn document(spans: &[Span], host: &[HostSpan], began: Instant) -> Value {
     let mut devices: BTreeMap<&str, usize> = BTreeMap::new();
     let mut events = Vec::new();
     for span in spans {
@@ -79,6 +79,7 @@ fn document(spans: &[Span], began: Instant) -> Value {
         events.extend(event(span, pid, began));
     }
     events.extend(counters(spans, &devices, began));
+    events.extend(stages(host, devices.len() + 1, began));
     json!({ "traceEvents": events, "displayTimeUnit": "ms", "otherData": { "schema": output::SCHEMA } })
 }
 
@@ -144,6 +145,44 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
         "dur": us(end) - us(start),
         "args": args,
     }))
+}
+
+/// What the host did between messages: one track for each stage, and one more for each further thread that does it,
+/// as what stands on one track must not overlap.
+fn stages(host: &[HostSpan], pid: usize, began: Instant) -> Vec<Value> {
+    let mut events = Vec::new();
+    let mut tracks: Vec<(&str, ThreadId)> = Vec::new();
+    if !host.is_empty() {
+        events.push(json!({
+            "name": "process_name", "ph": "M", "pid": pid, "tid": 0, "args": { "name": "host" },
+        }));
+    }
+    for span in host {
+        let track = (span.name, span.thread);
+        let tid = tracks.iter().position(|known| *known == track).unwrap_or_else(|| {
+            let name = match tracks.iter().filter(|(name, _)| *name == span.name).count() {
+                0 => span.name.to_owned(),
+                others => format!("{} {}", span.name, others + 1),
+            };
+            events.push(json!({
+                "name": "thread_name", "ph": "M", "pid": pid, "tid": tracks.len(), "args": { "name": name },
+            }));
+            tracks.push(track);
+            tracks.len() - 1
+        });
+        let us = |at: Instant| at.saturating_duration_since(began).as_secs_f64() * 1e6;
+        events.push(json!({
+            "name": span.name,
+            "cat": "host",
+            "ph": "X",
+            "pid": pid,
+            "tid": tid,
+            "ts": us(span.began),
+            "dur": us(span.ended) - us(span.began),
+            "args": { "tag": span.tag, "device": &*span.device },
+        }));
+    }
+    events
 }
 
 /// For each queue how many of its messages were accepted and not delivered, which is how many credits are in

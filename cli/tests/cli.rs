@@ -10,6 +10,7 @@ mod recovery;
 mod run;
 mod schema;
 mod simulated;
+mod traces;
 
 use std::{
     path::Path,

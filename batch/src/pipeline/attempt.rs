@@ -1,7 +1,7 @@
 //! One device's part of a run: from the rows that are left to the last batch that it gives back.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -47,6 +47,7 @@ pub(super) fn stream(
         pass: Pass::without(source, &tally.committed),
         steps: CompletionQueue::new(),
         batches: CompletionQueue::new(),
+        last: AtomicU64::new(tally.last),
         stop: AtomicBool::new(false),
     };
     let mut free = Some(free);
@@ -72,7 +73,7 @@ pub(super) fn stream(
                 recv(shared.batches.receiver()) -> batch => {
                     let (batch, done) = batch.expect("we hold the sending end");
                     resolved += 1;
-                    let merged = tally.merge(batch, done);
+                    let merged = tally.merge(device, batch, done);
                     (options.progress)(tally.rows);
                     merged.map(|slot| drop(free.as_ref().map(|free| free.send(slot))))
                 },
@@ -96,13 +97,14 @@ pub(super) fn stream(
             }
         }
     });
+    tally.last = shared.last.load(Relaxed);
     device.drain();
     for ((), done) in shared.steps.receiver().try_iter() {
         tally.figures.note(&done.receipt);
     }
     // What a worker that failed had sent, and was not counted on.
     for (batch, done) in shared.batches.receiver().try_iter() {
-        if let Err(error) = tally.merge(batch, done) {
+        if let Err(error) = tally.merge(device, batch, done) {
             first_error.get_or_insert(error);
         }
     }

@@ -39,14 +39,17 @@ impl Slot {
     }
 
     /// Has the reader write the next rows straight into staging memory, and sends them. Gives what
-    /// they are and the four uploads; where there are no rows, none is sent.
+    /// they are and the four uploads; where there are no rows, none is sent. `number` is the batch's, as of all its
+    /// messages.
     pub(super) fn fill(
         &self,
         device: &Device,
         reader: &mut Reader<'_>,
-        is_filled: impl FnOnce(),
+        number: u64,
+        is_filled: impl FnOnce(usize),
     ) -> Result<(Filled, Option<[Ticket<()>; 4]>)> {
-        let reserve = |i: usize| device.upload(&self.columns[i]).label(crate::columns::NAMES[i]).reserve(self.rows);
+        let name = |i: usize| crate::columns::NAMES[i];
+        let reserve = |i| device.upload(&self.columns[i]).label(name(i)).tag(number).reserve(self.rows);
         let [mut a, mut b, mut c, mut d] = [reserve(0)?, reserve(1)?, reserve(2)?, reserve(3)?];
         let filled = reader.fill(&mut Columns {
             shipdate: &mut a,
@@ -54,7 +57,7 @@ impl Slot {
             quantity: &mut c,
             extendedprice: &mut d,
         })?;
-        is_filled();
+        is_filled(filled.rows);
         if filled.rows == 0 {
             return Ok((filled, None));
         }
@@ -63,15 +66,15 @@ impl Slot {
     }
 
     /// Launches the kernel over the first `rows` rows.
-    pub(super) fn launch(&self, device: &Device, query: &Query, rows: usize) -> Result<Ticket<()>> {
+    pub(super) fn launch(&self, device: &Device, query: &Query, number: u64, rows: usize) -> Result<Ticket<()>> {
         let [a, b, c, d] = &self.columns;
-        let launch = device.launch(kernel()).bind(a).bind(b).bind(c).bind(d).bind(&self.partial);
+        let launch = device.launch(kernel()).tag(number).bind(a).bind(b).bind(c).bind(d).bind(&self.partial);
         Ok(query.arguments(launch, rows).groups([self.groups, 1, 1]).run()?)
     }
 
     /// Asks for the partial sums.
-    pub(super) fn download(&mut self, device: &Device) -> Result<Ticket<Vec<u32>>> {
+    pub(super) fn download(&mut self, device: &Device, number: u64) -> Result<Ticket<Vec<u32>>> {
         let words = std::mem::take(&mut self.words);
-        Ok(device.download(&self.partial).into(words).map_err(wharf::Error::from)?)
+        Ok(device.download(&self.partial).tag(number).into(words).map_err(wharf::Error::from)?)
     }
 }

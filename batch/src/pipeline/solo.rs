@@ -13,6 +13,9 @@ use crate::{
     source::{Pass, Reader, Source},
 };
 
+/// The number of batches that are none of the run's.
+const NONE: u64 = 0;
+
 /// Batches that are measured; the first is left out where there are more.
 const MEASURED: usize = 6;
 
@@ -58,7 +61,7 @@ fn batches(device: &Device, source: &dyn Source, query: &Query, budget: Budget, 
     for _ in 0..most {
         let began = Instant::now();
         let mut filled = began;
-        let (batch, uploads) = slot.fill(device, &mut reader, || filled = Instant::now())?;
+        let (batch, uploads) = slot.fill(device, &mut reader, NONE, |_| filled = Instant::now())?;
         let Some(uploads) = uploads else { break };
         if batch.rows < budget.rows && samples.len() > 1 {
             break;
@@ -71,10 +74,10 @@ fn batches(device: &Device, source: &dyn Source, query: &Query, budget: Budget, 
         }
         let upload = stage.seconds();
         let mut stage = Stage::from(Instant::now(), device);
-        stage.wait(slot.launch(device, query, batch.rows)?)?;
+        stage.wait(slot.launch(device, query, NONE, batch.rows)?)?;
         let kernel = stage.seconds();
         let mut stage = Stage::from(Instant::now(), device);
-        slot.words = stage.wait(slot.download(device)?)?;
+        slot.words = stage.wait(slot.download(device, NONE)?)?;
         let download = stage.seconds();
         let began = Instant::now();
         std::hint::black_box(Revenue::of_partials(&slot.words));

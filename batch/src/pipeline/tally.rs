@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use wharf::{Completion, Lane, Receipt};
+use wharf::{Completion, Device, Lane, Receipt, trace};
 
 use super::{busy::Busy, slot::Slot};
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) slot: Slot,
+    /// In the order in which they were begun, from 1; who finds no more rows leaves a gap.
+    pub(super) number: u64,
     pub(super) filled: Filled,
 }
 
@@ -27,6 +29,8 @@ pub(super) struct Tally {
     pub(super) revenue: Revenue,
     pub(super) rows: u64,
     pub(super) batches: u64,
+    /// The number of the last that was begun.
+    pub(super) last: u64,
     /// Of the device that the run is on.
     pub(super) figures: Figures,
 }
@@ -85,24 +89,24 @@ impl Figures {
 
 impl Tally {
     /// Merges one batch, once, and gives its slot back. A batch that failed leaves no trace.
-    pub(super) fn merge(&mut self, batch: Batch, done: Completion<Vec<u32>>) -> Result<Slot> {
+    pub(super) fn merge(&mut self, device: &Device, batch: Batch, done: Completion<Vec<u32>>) -> Result<Slot> {
         self.figures.note(&done.receipt);
         let began = Instant::now();
-        let Batch { mut slot, filled } = batch;
+        let Batch { mut slot, number, filled } = batch;
+        let stage = trace::stage(device, "merge", number);
         slot.words = done.ok()?;
         self.committed.commit(&filled.spans)?;
         self.revenue += Revenue::of_partials(&slot.words);
         self.rows += filled.rows as u64;
         self.batches += 1;
         self.figures.merge_seconds += began.elapsed().as_secs_f64();
+        stage.end();
         Ok(slot)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use wharf::Device;
-
     use super::*;
 
     #[test]

@@ -1,12 +1,12 @@
 //! A thread that fills batches and sends them on their way.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Instant,
 };
 
 use crossbeam::channel::Receiver;
-use wharf::{CompletionQueue, Device};
+use wharf::{CompletionQueue, Device, trace};
 
 use super::{slot::Slot, tally::Batch};
 use crate::{
@@ -24,6 +24,8 @@ pub(super) struct Shared<'a> {
     pub(super) steps: CompletionQueue<(), ()>,
     /// Completions of downloads: the batches' results.
     pub(super) batches: CompletionQueue<Batch, Vec<u32>>,
+    /// The number of the last batch that was begun: the tag of its messages.
+    pub(super) last: AtomicU64,
     pub(super) stop: AtomicBool,
 }
 
@@ -42,20 +44,27 @@ impl<'a> Worker<'a> {
     /// A worker that fails has sent batches that nobody counts; the run has failed then, and the
     /// device is drained before it ends.
     pub(super) fn work(&mut self, free: &Receiver<Slot>) -> Result<(u64, f64)> {
-        let Shared { device, query, steps, batches, stop, .. } = self.shared;
+        let Shared { device, query, steps, batches, last, stop, .. } = self.shared;
         let (mut sent, mut fill_seconds) = (0, 0.0);
         while !stop.load(Relaxed) {
             let Ok(mut slot) = free.recv() else { break };
+            let number = 1 + last.fetch_add(1, Relaxed);
+            let stage = trace::stage(device, "fill", number);
             let began = Instant::now();
-            let is_filled = || fill_seconds += began.elapsed().as_secs_f64();
-            let (filled, uploads) = slot.fill(device, &mut self.reader, is_filled)?;
+            let is_filled = |rows| {
+                fill_seconds += began.elapsed().as_secs_f64();
+                if rows > 0 {
+                    stage.end();
+                }
+            };
+            let (filled, uploads) = slot.fill(device, &mut self.reader, number, is_filled)?;
             let Some(uploads) = uploads else { break };
             for upload in uploads {
                 upload.forward(steps, ());
             }
-            slot.launch(device, query, filled.rows)?.forward(steps, ());
-            let answer = slot.download(device)?;
-            answer.forward(batches, Batch { slot, filled });
+            slot.launch(device, query, number, filled.rows)?.forward(steps, ());
+            let answer = slot.download(device, number)?;
+            answer.forward(batches, Batch { slot, number, filled });
             sent += 1;
         }
         Ok((sent, fill_seconds))
