@@ -64,10 +64,10 @@ fn document(spans: &[Span], host: &[HostSpan], began: Instant) -> Value {
     let mut events = Vec::new();
     for span in spans {
         let next = devices.len() + 1;
-        let pid = *devices.entry(&span.receipt.device).or_insert_with(|| {
+        let pid = *devices.entry(span.receipt.device()).or_insert_with(|| {
             events.push(json!({
                 "name": "process_name", "ph": "M", "pid": next, "tid": 0,
-                "args": { "name": &*span.receipt.device },
+                "args": { "name": span.receipt.device() },
             }));
             for (tid, name) in TRACKS.iter().enumerate() {
                 events.push(json!({
@@ -86,23 +86,8 @@ fn document(spans: &[Span], host: &[HostSpan], began: Instant) -> Value {
 const TRACKS: [&str; 4] = ["fences", "upload", "compute", "download"];
 
 fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
-    let Receipt {
-        id,
-        tag,
-        chunks,
-        together,
-        why,
-        lane,
-        label,
-        path,
-        form,
-        bytes,
-        queue,
-        accepted,
-        submitted,
-        started,
-        ..
-    } = &span.receipt;
+    let Receipt { id, tag, chunks, together, why, lane, path, form, bytes, accepted, submitted, started, .. } =
+        &span.receipt;
     let (tid, kind) = match lane {
         None => (0, "fence"),
         Some(Lane::Upload) => (1, "upload"),
@@ -115,7 +100,7 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
     let mut args = json!({
         "id": id.number(),
         "tag": tag,
-        "queue": &**queue,
+        "queue": span.receipt.queue(),
         "bytes": bytes,
         "path": path.to_string(),
         "why": why,
@@ -127,7 +112,7 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
         "device_seconds": span.receipt.device_seconds,
         "error": span.error.as_ref().map(|e| e.to_string()),
     });
-    let mut name = label.as_deref().unwrap_or(kind).to_owned();
+    let mut name = span.receipt.label().unwrap_or(kind).to_owned();
     if span.receipt.shares_its_time() {
         name += &format!(" (one of {together} together)");
         args["shared"] = true.into();
@@ -191,7 +176,7 @@ fn counters(spans: &[Span], devices: &BTreeMap<&str, usize>, began: Instant) -> 
     type Changes = BTreeMap<Instant, (i64, i64)>;
     let mut changes: BTreeMap<(usize, &str), Changes> = BTreeMap::new();
     for Span { receipt, .. } in spans {
-        let of = changes.entry((devices[&*receipt.device], &receipt.queue)).or_default();
+        let of = changes.entry((devices[receipt.device()], receipt.queue())).or_default();
         let mut change = |at: Option<Instant>, accepted, submitted| {
             let sum = at.map(|at| of.entry(at).or_default());
             sum.into_iter().for_each(|sum| *sum = (sum.0 + accepted, sum.1 + submitted));

@@ -1,14 +1,18 @@
 //! The driver's books: the machine, what it does not know of its messages, and who is to be told.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 use super::{
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::Ring,
     machine::Machine,
-    model::{Action, CancelOutcome, Event, Offer, QueueId, Submit},
+    model::{Action, CancelOutcome, Event, Limits, Offer, QueueId, Submit},
     permit::Waiting,
     promise::Promises,
+    receipt::Address,
     shared::Shared,
     slab::Slab,
     slip::Slip,
@@ -25,6 +29,8 @@ pub(crate) struct Core {
     pub(super) cells: Slab<Cell>,
     /// The cell of each of the machine's messages, by slot.
     pub(super) cell_of: Vec<Token>,
+    /// Where messages to each of the machine's queues are sent.
+    addresses: Vec<Arc<Address>>,
     /// The device memory of each of the machine's buffers, by slot.
     pub(super) mem_of: Vec<MemId>,
     pub(crate) dead: Ring,
@@ -94,6 +100,7 @@ impl Core {
             machine,
             cells: Slab::new(),
             cell_of: Vec::new(),
+            addresses: Vec::new(),
             mem_of: Vec::new(),
             dead: Ring::default(),
             ledger: Ledger::default(),
@@ -110,6 +117,16 @@ impl Core {
             alarm: None,
             waiting: 0,
         }
+    }
+
+    pub(super) fn open_queue(&mut self, device: &Arc<str>, name: Arc<str>, limits: Limits) -> QueueId {
+        let address = Arc::new(Address { device: device.clone(), queue: name.clone() });
+        let id = self.machine.open_queue(name, limits);
+        match self.addresses.get_mut(id) {
+            Some(old) => *old = address,
+            None => self.addresses.push(address),
+        }
+        id
     }
 
     /// Takes one event. What is to be submitted goes to `batch`, the rest to `effects`.
@@ -275,7 +292,7 @@ impl Core {
             self.cell_of.resize(slot + 1, name);
         }
         self.cell_of[slot] = name;
-        work.accept(id, now, &shared.device, self.machine.name(queue));
+        work.accept(id, now, &self.addresses[queue]);
         self.cells.get_mut(name).expect("just taken").fill(token, slip);
         self.ledger.accept();
         self.unresolved += 1;

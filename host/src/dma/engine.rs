@@ -120,7 +120,7 @@ impl Engine {
     }
 
     pub(crate) fn open_queue(&self, name: Arc<str>, limits: Limits) -> QueueId {
-        self.shared.lock().machine.open_queue(name, limits)
+        self.shared.lock().open_queue(&self.shared.device, name, limits)
     }
 
     /// A name for a buffer's accesses.

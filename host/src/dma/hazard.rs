@@ -364,8 +364,7 @@ mod tests {
         assert_eq!(inherits(&mut x, Access::Overwrite, 0..1 << 40), None);
         assert_eq!(inherits(&mut x, Access::Read, 4..8), None);
         // One writer of little, and failures beside what it wrote.
-        let mut y = Resource::default();
-        y.poison = vec![(part(0..64), error(7))];
+        let mut y = Resource { poison: vec![(part(0..64), error(7))], ..Resource::default() };
         assert_eq!(touch(&mut y, 1, Access::Overwrite, 8..12), [0; 0]);
         assert_eq!(inherits(&mut y, Access::ReadWrite, 8..32), Some(7));
         assert_eq!(inherits(&mut y, Access::Overwrite, 0..64), None);

@@ -27,12 +27,20 @@ impl Label {
         }
     }
 
-    /// The word, for whoever is told of the message.
+    /// The word, for whoever is told of the message and keeps it.
     pub(crate) fn told(&self) -> Option<Arc<str>> {
+        self.text().cloned()
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        self.text().map(|text| &**text)
+    }
+
+    fn text(&self) -> Option<&Arc<str>> {
         match self {
             Self::None => None,
-            Self::User(label) => Some(label.clone()),
-            Self::Kernel(name) => Some(Arc::clone(name)),
+            Self::User(label) => Some(label),
+            Self::Kernel(name) => Some(name),
         }
     }
 

@@ -158,10 +158,6 @@ impl Machine {
         }
     }
 
-    pub(crate) fn name(&self, queue: QueueId) -> &Arc<str> {
-        &self.queues[queue].name
-    }
-
     /// A new buffer, which users know by this name.
     pub(crate) fn register(&mut self, name: Arc<str>) -> Token {
         let token = self.resources.take();

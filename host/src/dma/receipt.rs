@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::MessageId;
+use super::{MessageId, label::Label};
 use crate::backend::{Done, Lane, Path};
 
 /// The path and the times of one message.
@@ -17,12 +17,8 @@ pub struct Receipt {
     pub id: MessageId,
     /// The user's number for it; 0 unless one was given.
     pub tag: u64,
-    /// The device, e.g. `cpu` or `wgpu:0`.
-    pub device: Arc<str>,
-    /// The queue.
-    pub queue: Arc<str>,
-    /// The user's label, or the kernel's name where a launch has none.
-    pub label: Option<Arc<str>>,
+    pub(super) address: Arc<Address>,
+    pub(super) label: Label,
     /// What it did; `None` for a fence.
     pub lane: Option<Lane>,
     /// Which way the bytes took.
@@ -51,6 +47,14 @@ pub struct Receipt {
     pub delivered: Option<Instant>,
     /// Seconds on the device's own clock, where it has one.
     pub device_seconds: Option<f64>,
+}
+
+/// The names of a device and of one of its queues: one text for all messages of that queue, as to count the
+/// owners of two costs a message as much as all else that its receipt says.
+#[derive(Debug)]
+pub(crate) struct Address {
+    pub(crate) device: Arc<str>,
+    pub(crate) queue: Arc<str>,
 }
 
 /// What becomes of a message, written down as it happens: its receipt is made of this where somebody wants
@@ -103,6 +107,21 @@ impl Log {
 }
 
 impl Receipt {
+    /// The device, e.g. `cpu` or `wgpu:0`.
+    pub fn device(&self) -> &str {
+        &self.address.device
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &str {
+        &self.address.queue
+    }
+
+    /// The user's label, or the kernel's name where a launch has none.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_str()
+    }
+
     /// From start (where known, else submission) to finish.
     pub fn duration(&self) -> Option<Duration> {
         Some(self.finished?.saturating_duration_since(self.started.or(self.submitted)?))
@@ -137,7 +156,7 @@ impl Receipt {
 /// what there is of them; `2.0 us as one of 4 together` where the time is not its own.
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.device)?;
+        f.write_str(self.device())?;
         if let Some(form) = self.form {
             write!(f, ", {form}")?;
         }
@@ -193,9 +212,8 @@ mod tests {
         Receipt {
             id: MessageId(7),
             tag: 0,
-            device: "cpu".into(),
-            queue: "upload".into(),
-            label: None,
+            address: Arc::new(Address { device: "cpu".into(), queue: "upload".into() }),
+            label: Label::None,
             lane: Some(Lane::Upload),
             path,
             why: None,

@@ -14,7 +14,7 @@ use super::{
     model::Kind,
     parcel::Parcel,
     permit::Permit,
-    receipt::{Log, Receipt},
+    receipt::{Address, Log, Receipt},
     small::{Small, SmallPool},
 };
 use crate::backend::{HostBlock, HostSpan, Lane, Op, Source, Token};
@@ -48,10 +48,8 @@ pub(crate) struct Work {
     /// It has no ticket: its outcome is told by the next message of its queue that has one.
     pub(crate) unsignaled: bool,
     pub(super) log: Log,
-    /// The names of its device and its queue, or of those of the message before it in this memory: they seldom
-    /// change, and to count their owners costs as much as to write down all else.
-    device: Option<Arc<str>>,
-    queue_name: Option<Arc<str>>,
+    /// Where it is sent, or the message before it in this memory was.
+    address: Option<Arc<Address>>,
 }
 
 /// Bytes that a message carries in memory of its own.
@@ -128,12 +126,10 @@ impl Work {
     }
 
     /// A queue accepts it.
-    pub(super) fn accept(&mut self, id: MessageId, now: Instant, device: &Arc<str>, queue: &Arc<str>) {
+    pub(super) fn accept(&mut self, id: MessageId, now: Instant, address: &Arc<Address>) {
         self.log.begin(id, now);
-        for (known, name) in [(&mut self.device, device), (&mut self.queue_name, queue)] {
-            if !known.as_ref().is_some_and(|known| Arc::ptr_eq(known, name)) {
-                *known = Some(name.clone());
-            }
+        if !self.address.as_ref().is_some_and(|known| Arc::ptr_eq(known, address)) {
+            self.address = Some(address.clone());
         }
     }
 
@@ -161,9 +157,8 @@ impl Work {
         Receipt {
             id: MessageId(log.id),
             tag: self.tag,
-            device: self.device.clone().expect(ACCEPTED),
-            queue: self.queue_name.clone().expect(ACCEPTED),
-            label: self.label.told(),
+            address: self.address.clone().expect(ACCEPTED),
+            label: self.label.clone(),
             lane,
             path: log.path,
             why: log.why,

@@ -14,7 +14,8 @@ use crate::{
     error::{Error, Result},
     grid,
     kernel::{Grid, Kernel},
-    message::Message,
+    message::{Draft, Message},
+    transfer::Placed,
     uniform::Uniform,
 };
 
@@ -37,14 +38,15 @@ impl Launch<'_> {
         };
         let groups = grid::within_limits(kernel, groups, self.device.capabilities())?;
         grid::check_needs(kernel, &storage, &bound, &uniform, groups)?;
-        let message = |op| {
-            let mut message = Message::new(&self.device.inner.engine, Lane::Compute, 0, op, ());
-            self.route.describe(&mut message.draft);
-            message.draft.slip.label.or_name_of(kernel);
-            message
+        let draft = || Draft::new(&self.device.inner.engine, Lane::Compute, 0);
+        let message = |mut draft: Draft, op| {
+            draft.does(op);
+            self.route.describe(&mut draft);
+            draft.slip.label.or_name_of(kernel);
+            draft.owning(())
         };
         if groups.contains(&0) {
-            return Ok(message(Op::Nothing));
+            return Ok(message(draft(), Op::Nothing));
         }
         launch.storage.clear();
         for (slot, bound) in storage.iter().zip(&bound) {
@@ -53,12 +55,15 @@ impl Launch<'_> {
         }
         let pipeline = self.device.pipeline(kernel, &self.overrides)?;
         (launch.pipeline, launch.groups, launch.uniform) = (pipeline, groups, uniform.bytes);
-        let mut message = message(Op::Launch(launch));
-        for (slot, bound) in storage.iter().zip(&bound) {
+        let mut touches = storage.iter().zip(&bound).map(|(slot, bound)| {
             let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
-            message.draft.touch_again(&bound.allocation, access, whole_grains(bound.region()));
-        }
-        Ok(message)
+            (&bound.allocation, access, whole_grains(bound.region()))
+        });
+        let mut draft = touches.next().map_or_else(draft, |(allocation, access, region)| {
+            Draft::on(Placed { allocation: allocation.clone(), region }, access, Lane::Compute, 0)
+        });
+        touches.for_each(|(allocation, access, region)| draft.touch_again(allocation, access, region));
+        Ok(message(draft, Op::Launch(launch)))
     }
 
     /// The bound buffers in the order of the kernel's storage bindings.

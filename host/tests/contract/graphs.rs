@@ -74,7 +74,7 @@ pub(crate) fn a_replay_is_one_message_and_one_submission(rig: &Rig) -> Result<()
     let before = device.stats().accepted;
     for _ in 0..5 {
         let done = graph.replay().label("forty steps").run()?.wait();
-        assert_eq!((done.receipt.form, done.receipt.label.as_deref()), (Some(rig.replay_form), Some("forty steps")));
+        assert_eq!((done.receipt.form, done.receipt.label()), (Some(rig.replay_form), Some("forty steps")));
         done.ok()?;
     }
     assert_eq!(device.stats().accepted, before + 5);
