@@ -115,7 +115,7 @@ impl Device {
     /// Where there is no memory at first, takes back what is idle, then waits for what is on its way back, then
     /// evicts to the host.
     pub(crate) fn find(&self, bytes: u64, name: Option<&str>) -> Result<MemId> {
-        let alloc = || self.inner.backend.alloc(bytes, name);
+        let alloc = || self.inner.engine.shared.memory.alloc(bytes, name);
         match alloc() {
             Err(Error::OutOfMemory { .. }) => {}
             other => return other,
@@ -148,7 +148,7 @@ impl Device {
             } else {
                 PAUSE
             };
-            self.inner.engine.shared.pause(Some(pause));
+            self.inner.engine.shared.pause_before_a_look(pause);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     backend::{self, Backend, Capabilities, HostSpan, Lane, PipelineId, Pool},
     buffer::{Allocation, Buffer, Element},
     dma::{DeadLetters, DmaQueue, Engine, Fence, QueueOptions, Signal, Stall},
-    error::{Error, Result},
+    error::{BackendKind, Error, Result},
     evict::Evictor,
     grid,
     host_memory::Pinned,
@@ -35,6 +35,8 @@ pub struct Device {
 pub(crate) struct Inner {
     pub(crate) id: Arc<str>,
     pub(crate) engine: Arc<Engine>,
+    /// The backend's, but for the bound on memory.
+    capabilities: Capabilities,
     pub(crate) backend: Arc<dyn Backend>,
     /// The queues of messages that name none, one for each lane.
     queues: [DmaQueue; 3],
@@ -105,7 +107,16 @@ impl Device {
         let id: Arc<str> = id.into();
         let engine = Arc::new(Engine::new(id.clone(), backend.clone(), options)?);
         let queue = |name| QueueOptions::new(&engine, name).policy(crate::FailPolicy::Continue).open();
-        let evicts = !backend.capabilities().unified_memory && options.evict_bytes > 0;
+        let mut capabilities = backend.capabilities().clone();
+        if let Some(bound) = options.memory_bytes {
+            capabilities.memory_bytes = Some(capabilities.memory_bytes.map_or(bound, |bytes| bytes.min(bound)));
+        }
+        let evicts = options.evict_bytes > 0
+            && match capabilities.backend {
+                // Its buffers are host memory like any other.
+                BackendKind::Cpu => false,
+                _ => !capabilities.unified_memory || options.memory_bytes.is_some(),
+            };
         let queues = [queue("upload"), queue("compute"), queue("download")];
         let evictor = evicts.then(|| Evictor::new(&engine, options.evict_bytes));
         Ok(Self {
@@ -113,6 +124,7 @@ impl Device {
                 evictor,
                 id,
                 engine,
+                capabilities,
                 backend,
                 queues,
                 pipelines: Mutex::default(),
@@ -131,7 +143,7 @@ impl Device {
 
     /// What it can do.
     pub fn capabilities(&self) -> &Capabilities {
-        self.inner.backend.capabilities()
+        &self.inner.capabilities
     }
 
     /// `len` zeroed elements of device memory.
@@ -141,8 +153,9 @@ impl Device {
     /// and what is used together must fit. A buffer stays while an unresolved message, a message or a
     /// [`Fill`](crate::Fill) that is not sent, a [`Graph`](crate::Graph) or a [`Hold`](crate::Hold) has it, and where a
     /// failed message has left it without its data. [`Options::evict_bytes`] bounds it or turns it off,
-    /// [`Device::pools`] and [`Stats`] say what was moved, and so does an event of the feature `tracing`. A device whose
-    /// memory is the host's evicts nothing.
+    /// [`Options::memory_bytes`] has the device do with less memory than it has,
+    /// [`Device::pools`] and [`Stats`] say what was moved, and so does an event of the feature `tracing`. The CPU device
+    /// evicts nothing, and a GPU that shares the host's memory only under [`Options::memory_bytes`].
     ///
     /// While memory is sought, a call waits for what makes room: also one that describes a message on an evicted
     /// buffer, which fails with [`Error::OutOfMemory`] where there is none; its contents are as they were. No contents

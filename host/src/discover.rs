@@ -145,11 +145,13 @@ impl Device {
     /// Like [`Device::open`], otherwise than by default.
     ///
     /// # Errors
-    /// As [`Device::open`]; [`Error::Argument`] where the device cannot have [`Progress::Manual`].
+    /// As [`Device::open`]; [`Error::Argument`] where the device cannot have [`Progress::Manual`], and where no buffer
+    /// fits [`Options::memory_bytes`].
     ///
     /// [`Progress::Manual`]: crate::Progress::Manual
     pub fn open_with(name: &str, options: impl Into<Options>) -> Result<Self> {
         let options = options.into();
+        options.check()?;
         let unavailable = |reason: String| Error::Unavailable { device: name.to_owned(), reason };
         let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
         let Some(door) = DOORS.iter().find(|door| door.kind.to_string() == kind) else {

@@ -52,6 +52,8 @@ pub(crate) use label::Label;
 pub(crate) use model::Kind;
 pub(crate) use parcel::Parcel;
 pub(crate) use slip::Slip;
+#[cfg(wharf_models)]
+pub(crate) use sync::{Bug, has};
 pub(crate) use sync::{Mutex, MutexGuard};
 pub(crate) use work::{Accepted, Patience};
 

@@ -39,7 +39,7 @@ use out::{is_free, went_out};
 pub(crate) use residence::Residence;
 use residence::{HostCopy, Returning, Where};
 
-/// What a device evicts with; one that shares its memory with the host, or was told not to, has none.
+/// What a device evicts with; one whose buffers are host memory, or that was told not to, has none.
 pub(crate) struct Evictor {
     queue: DmaQueue,
     /// Host memory for contents, in bytes at most.
@@ -155,7 +155,7 @@ impl Evictor {
         // What follows may run the user's code: the last reference to a buffer may be among these.
         drop(all);
         let some = leaving > 0 || !started.is_empty() || !freed.is_empty();
-        freed.into_iter().for_each(|mem| engine.shared.backend.free(mem));
+        freed.into_iter().for_each(|mem| engine.shared.memory.free(mem));
         for (allocation, bytes, Accepted { cell, id, .. }) in started {
             let counts = self.counts.clone();
             let ticket = Ticket::<HostCopy>::new(engine.shared.clone(), cell, id);

@@ -29,6 +29,7 @@ mod allocate;
 mod backend;
 mod buffer;
 mod device;
+mod device_memory;
 mod discover;
 mod dma;
 mod error;

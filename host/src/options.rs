@@ -2,6 +2,11 @@
 
 use std::{thread, time::Duration};
 
+use crate::{
+    allocate::LEAST_BYTES,
+    error::{Error, Result},
+};
+
 /// Which form of a kernel the CPU device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Twin {
@@ -48,6 +53,7 @@ pub struct Options {
     pub(crate) spin: Duration,
     pub(crate) stall_warn: Option<Duration>,
     pub(crate) evict_bytes: u64,
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 impl Options {
@@ -55,7 +61,14 @@ impl Options {
     pub fn new() -> Self {
         let alone = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         let spin = if alone { Duration::ZERO } else { Duration::from_micros(20) };
-        Self { twin: Twin::default(), progress: Progress::default(), spin, stall_warn: None, evict_bytes: u64::MAX }
+        Self {
+            twin: Twin::default(),
+            progress: Progress::default(),
+            spin,
+            stall_warn: None,
+            evict_bytes: u64::MAX,
+            memory_bytes: None,
+        }
     }
 
     /// Which form of kernels the CPU device runs. Other devices have one form only.
@@ -91,6 +104,39 @@ impl Options {
         self
     }
 
+    /// The most device memory that buffers of this device may take together, scratch of plans among them: to leave the
+    /// rest of a card to others, or to see how a program does on a smaller one. As much as there is unless said
+    /// otherwise; where the card has less, that counts. [`Capabilities::memory_bytes`](crate::Capabilities::memory_bytes)
+    /// says it.
+    ///
+    /// A buffer takes its bytes in whole 16s, at least 16, from its allocation until the last message on it is over;
+    /// imported data that is not copied takes none. What the library and the driver need besides is not counted:
+    /// staging memory, which [`Device::pools`](crate::Device::pools) shows, uniforms, code. An allocation
+    /// that would pass the bound is treated as one for which a card has no more memory: room is made for it, other
+    /// buffers are evicted ([`Device::buffer`](crate::Device::buffer)), and else it is refused with
+    /// [`Error::OutOfMemory`], whose `limit_bytes` is the bound.
+    ///
+    /// A GPU that shares the host's memory evicts only within such a bound. The CPU device never does, as nothing would
+    /// be gained: what would pass the bound is refused. Under a bound below 16, which no buffer fits, no device opens.
+    ///
+    /// ```
+    /// use wharf::{Device, Error, Options};
+    ///
+    /// let device = Device::open_with("cpu", Options::new().memory_bytes(1 << 20))?;
+    /// let half = device.buffer::<u8>(1 << 19)?;
+    /// let Err(Error::OutOfMemory { requested_bytes, in_use_bytes, limit_bytes, .. }) = device.buffer::<u8>(1 << 20)
+    /// else {
+    ///     panic!("half of it is taken");
+    /// };
+    /// assert_eq!((requested_bytes, in_use_bytes, limit_bytes), (1 << 20, 1 << 19, Some(1 << 20)));
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    #[must_use]
+    pub fn memory_bytes(mut self, most: u64) -> Self {
+        self.memory_bytes = Some(most);
+        self
+    }
+
     /// Warns subscribers of `tracing` (a feature) of a queue whose oldest message has been accepted for
     /// longer than this: once for each such message, with what it waits for, as
     /// [`Device::stalled`](crate::Device::stalled) tells it. Not done unless said. A thread looks now and
@@ -99,6 +145,18 @@ impl Options {
     pub fn stall_warn(mut self, after: Duration) -> Self {
         self.stall_warn = Some(after);
         self
+    }
+
+    /// # Errors
+    /// [`Error::Argument`] where no device can be so.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.memory_bytes {
+            Some(bytes) if bytes < LEAST_BYTES => {
+                let reason = format!("no buffer fits {bytes} bytes of device memory: the smallest takes {LEAST_BYTES}");
+                Err(Error::argument("memory_bytes", reason))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

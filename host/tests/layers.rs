@@ -55,6 +55,15 @@ fn a_backend_does_not_know_devices_and_queues() {
     }
 }
 
+/// Else it would pass the bound, or stay in its books.
+#[test]
+fn device_memory_has_one_door() {
+    for call in ["backend.alloc(", "backend.free("] {
+        assert_eq!(mentions("host/src", call, &["src/backend", "src/device_memory.rs"]), [""; 0]);
+        assert!(!mentions("host/src", call, &[]).is_empty(), "the search finds what is there");
+    }
+}
+
 #[test]
 fn host_names_no_kernel() {
     assert_eq!(mentions("host/src", "wharf_kernels", &[]), [""; 0]);

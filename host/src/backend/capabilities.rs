@@ -32,7 +32,8 @@ pub struct Capabilities {
     pub max_buffer_bytes: u64,
     /// Offsets of storage bindings must be multiples of this.
     pub storage_alignment: u64,
-    /// Bytes of device memory in all, where the driver tells.
+    /// Bytes of device memory in all, where the driver tells; of a device that was opened with a bound
+    /// ([`Options::memory_bytes`](crate::Options::memory_bytes)) no more than that.
     pub memory_bytes: Option<u64>,
     /// Smallest and largest subgroup; (1, 1) where there are none.
     pub subgroup_sizes: (u32, u32),

@@ -203,8 +203,8 @@ impl Sim {
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)[id.0 as usize].clone()
     }
 
-    /// Whether there is memory for one more allocation.
-    fn room(&self, bytes: u64, on_device: bool) -> Result<()> {
+    /// Whether there is memory for one more allocation; the lock with which to take it.
+    fn room(&self, bytes: u64, on_device: bool) -> Result<MutexGuard<'_, State>> {
         let mut state = self.lock();
         if state.lost {
             return Err(Error::device(BackendKind::Sim, "allocate", "the device is lost"));
@@ -232,7 +232,7 @@ impl Sim {
             });
         }
         state.outcomes.feed((bytes, on_device));
-        Ok(())
+        Ok(state)
     }
 }
 
@@ -242,9 +242,8 @@ impl Backend for Sim {
     }
 
     fn alloc(&self, bytes: u64, _label: Option<&str>) -> Result<MemId> {
-        self.room(bytes, true)?;
+        let mut state = self.room(bytes, true)?;
         let mem = self.memories.alloc(bytes)?;
-        let mut state = self.lock();
         state.in_use += bytes;
         state.sizes.insert(mem, bytes);
         Ok(mem)
@@ -258,7 +257,7 @@ impl Backend for Sim {
     }
 
     fn host_alloc(&self, bytes: u64) -> Result<HostBlock> {
-        self.room(bytes, false)?;
+        drop(self.room(bytes, false)?);
         self.memories.host_alloc(bytes)
     }
 

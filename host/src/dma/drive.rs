@@ -230,7 +230,7 @@ impl Shared {
             self.backend.host_free(block);
         }
         for mem in effects.mems.drain(..) {
-            self.backend.free(mem);
+            self.memory.free(mem);
         }
         if std::mem::take(&mut effects.settled) {
             self.settled.notify_all();

@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, MemId, Ring, Token},
+    device_memory::DeviceMemory,
     error::{Error, Refusal},
     options::{Options, Progress},
 };
@@ -81,6 +82,7 @@ impl Engine {
             core: Mutex::new(Core::new(Machine::new(device.clone(), most, backend.joins()))),
             driver: Baton::default(),
             teller: Baton::default(),
+            memory: DeviceMemory::new(&device, backend.clone(), options.memory_bytes),
             device,
             backend,
             pump: Condvar::new(),

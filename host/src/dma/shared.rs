@@ -25,7 +25,7 @@ use super::{
         thread,
     },
 };
-use crate::backend::Backend;
+use crate::{backend::Backend, device_memory::DeviceMemory};
 
 /// Who drives a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,7 @@ pub(super) const MANUAL_WAIT: Duration = Duration::from_millis(1);
 pub(crate) struct Shared {
     pub(crate) device: Arc<str>,
     pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) memory: DeviceMemory,
     pub(super) mode: Mode,
     pub(super) core: Mutex<Core>,
     /// How long a thread that waits looks about before it sleeps.
@@ -138,6 +139,16 @@ impl Shared {
             thread::park_timeout(most);
         } else {
             thread::park();
+        }
+    }
+
+    /// Lets others go on for so long, before the caller looks for what nobody tells it of. With manual progress the
+    /// thread does what there is to do instead.
+    pub(crate) fn pause_before_a_look(&self, time: Duration) {
+        if self.mode == Mode::Manual {
+            self.pause(Some(time));
+        } else {
+            thread::sleep(time);
         }
     }
 

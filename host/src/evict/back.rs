@@ -163,7 +163,7 @@ impl Device {
                 // Another thread was faster.
                 Ok(mem) => {
                     drop(state);
-                    self.inner.backend.free(mem);
+                    allocation.engine.shared.memory.free(mem);
                 }
                 Err(error) if is_out => return Err(self.with_usage(error)),
                 Err(_) => {}

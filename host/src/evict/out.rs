@@ -89,6 +89,6 @@ fn leave(counts: &Counts, allocation: &Allocation, done: Completion<HostCopy>) {
     allocation.in_use.remove(allocation.charged);
     // Counted by the time that somebody else finds the memory.
     counts.evictions.fetch_add(1, Relaxed);
-    engine.shared.backend.free(mem);
+    engine.shared.memory.free(mem);
     engine.say_of(name, allocation.bytes, "evicted");
 }

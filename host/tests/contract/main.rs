@@ -1,6 +1,9 @@
 //! The contract of the queues on the CPU device, on a simulated one, and on the first adapter that wgpu
 //! sees.
 
+#[cfg(feature = "wgpu")]
+#[path = "../common/adapter.rs"]
+mod adapter;
 #[path = "all.rs"]
 mod contract;
 mod kernels;

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use wharf::{Buffer, Device, Launch, Options, Progress, Simulation};
 
+#[cfg(feature = "wgpu")]
+use crate::adapter;
 use crate::{
     contract::rig::{Held, Rig},
     kernels::{OPEN, PANICS, SAXPY, STAYS, THRICE},
@@ -118,15 +120,8 @@ mod wgpu {
     }
 }
 
-/// The rig, or nothing where the machine has no adapter and `WHARF_REQUIRE` does not ask for one.
+/// The rig, or nothing where the machine has no adapter.
 #[cfg(feature = "wgpu")]
 pub(crate) fn wgpu() -> Option<Rig> {
-    match Device::open("wgpu") {
-        Ok(_) => Some(wgpu::rig()),
-        Err(e) if e.is_unavailable() && !std::env::var("WHARF_REQUIRE").unwrap_or_default().contains("wgpu") => {
-            eprintln!("SKIP {e}");
-            None
-        }
-        Err(e) => panic!("{e}"),
-    }
+    adapter::is_there().then(wgpu::rig)
 }
