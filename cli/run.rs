@@ -5,6 +5,7 @@ mod check;
 mod memory;
 mod npy;
 mod numbers;
+mod print;
 mod spec;
 mod times;
 mod values;
@@ -19,6 +20,7 @@ use wharf_simt::{Access, Entry, Slot};
 pub(crate) use self::check::Check;
 use self::{
     bindings::{Bound, Contents, Output},
+    print::Printed,
     spec::Spec,
     times::Times,
 };
@@ -47,6 +49,10 @@ pub(crate) struct Run {
     /// Times to run; the inputs are restored each time.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = args::at_least_one::<u32>, allow_negative_numbers = true)]
     repeat: u32,
+    /// Print the first N values of each binding that the kernel can write, as the last run left them: elements of an
+    /// array, vectors whole; of a structure the numbers that it is made of, each with its path.
+    #[arg(long, value_name = "N", value_parser = args::at_least_one::<u64>, allow_negative_numbers = true)]
+    print: Option<u64>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -146,6 +152,7 @@ struct Document<'a> {
     repeat: u32,
     bindings: Vec<BindingDocument<'a>>,
     outputs: Vec<OutputDocument<'a>>,
+    printed: Vec<Printed<'a>>,
     times: &'a Times,
 }
 
@@ -174,6 +181,9 @@ impl Run {
         for output in &outputs {
             output::check(&output.path)?;
         }
+        if self.print.is_some() {
+            print::check(&entry.bindings)?;
+        }
         let device = devices::open_with(self.device.as_deref(), self.twin)?;
         let _at_the_end = Telling::of(&device);
         bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
@@ -188,6 +198,10 @@ impl Run {
         for _ in 0..self.repeat {
             results = self.once(&device, &kernel, &bound, groups, &sets, &outputs, &mut times)?;
         }
+        let printed = match self.print {
+            Some(most) => print::first(&device, &bound, most)?,
+            None => Vec::new(),
+        };
         let files: Vec<_> = outputs.iter().zip(&results).map(|(output, bytes)| output.file(bytes)).collect();
         output::files(&files)?;
         let document = Document {
@@ -204,6 +218,7 @@ impl Run {
             repeat: self.repeat,
             bindings: bound.iter().map(|b| b.document()).collect(),
             outputs: outputs.iter().zip(&files).map(|(o, (path, bytes))| o.document(path, bytes.len())).collect(),
+            printed,
             times: &times,
         };
         if self.json { output::json(&document) } else { output::text(&table(&document)) }
@@ -273,6 +288,9 @@ fn table(document: &Document<'_>) -> String {
     }
     for OutputDocument { name, file, bytes } in &document.outputs {
         text += &format!("{name} -> {file} ({bytes} bytes)\n");
+    }
+    for printed in &document.printed {
+        text += &format!("{printed}\n");
     }
     text
 }

@@ -16,7 +16,7 @@ use crate::exit::{Failure, Outcome};
 pub(crate) struct Plain {
     pub(crate) element: Element,
     /// Bytes from one element to the next.
-    stride: u64,
+    pub(crate) stride: u64,
     /// Elements, where the type says.
     len: Option<u64>,
     /// Whether it is an array at all.

@@ -94,6 +94,32 @@ fn a_kernel_runs_and_its_outputs_are_written_and_can_be_bound_again() {
 }
 
 #[test]
+fn the_first_values_of_what_a_kernel_writes_are_printed() {
+    for device in devices(folder().path()) {
+        let folder = with_scale();
+        let at = folder.path();
+        let args = |more: &[&'static str]| [&RIGHT[..], &["--device", device, "--repeat", "2"], more].concat();
+        let text = crate::done(at, &args(&["--print", "3"]));
+        let printed: Vec<_> = text.lines().filter(|line| line.contains(" = ")).collect();
+        assert_eq!(printed, ["y = 1.0, 3.0, 5.0, ... (3 of 100)"], "{device}: x and params are not written");
+        let document = checked("run", &crate::done(at, &args(&["--print", "18446744073709551615", "--json"])));
+        let expected: Vec<f64> = (0..100).map(|i| f64::from(i) * 2.0 + 1.0).collect();
+        let printed = serde_json::json!([{ "name": "y", "type": "array<f32>", "of": 100, "values": expected }]);
+        assert_eq!(document["printed"], printed);
+        let document = checked("run", &crate::done(at, &args(&["--json"])));
+        assert_eq!(document["printed"], serde_json::json!([]), "nobody asked");
+        assert_eq!(files(at), ["scale.wgsl"]);
+    }
+    let folder = with_scale();
+    refused(folder.path(), 2, &[&RIGHT[..], &["--print", "0"]].concat(), &["--print", "a whole number from 1"]);
+    let reads =
+        "@group(0) @binding(0) var<storage, read> x: array<f32>; @compute @workgroup_size(1) fn f() { let y = x[0]; }";
+    fs::write(folder.path().join("reads.wgsl"), reads).expect("written");
+    let args = ["run", "reads.wgsl", "--bind", "x=iota:f32:4", "--print", "1"];
+    refused(folder.path(), 2, &args, &["--print", "writes no binding"]);
+}
+
+#[test]
 fn vectors_travel_without_their_padding_and_atomics_as_integers() {
     for device in devices(folder().path()) {
         let folder = folder();

@@ -19,9 +19,18 @@ struct Interval {
 /// Sums of microseconds are rounded.
 const NEARLY: f64 = 1e-3;
 
-/// A run and its trace: its JSON document, its intervals by their tag, the tracks' names.
+/// A run and its trace.
+struct Traced {
+    /// What the run printed.
+    document: Value,
+    /// By their tag.
+    intervals: BTreeMap<u64, Vec<Interval>>,
+    /// The tracks' names.
+    tracks: BTreeMap<(u64, u64), String>,
+}
+
 #[track_caller]
-fn traced(args: &[&str]) -> (Value, BTreeMap<u64, Vec<Interval>>, BTreeMap<(u64, u64), String>) {
+fn traced(args: &[&str]) -> Traced {
     let folder = folder();
     let ended = wharf(folder.path(), &[&["trace", "t.json", "--", "batch", "q6", "--json"], args].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -49,7 +58,7 @@ fn traced(args: &[&str]) -> (Value, BTreeMap<u64, Vec<Interval>>, BTreeMap<(u64,
             _ => {}
         }
     }
-    (checked("batch", &ended.stdout), intervals, tracks)
+    Traced { document: checked("batch", &ended.stdout), intervals, tracks }
 }
 
 /// The interval from the first beginning to the last end of those of a batch that `belongs` picks, and how many.
@@ -62,7 +71,8 @@ fn all(batch: &[Interval], belongs: impl Fn(&Interval) -> bool) -> (f64, f64, us
 #[test]
 fn each_batch_is_filled_goes_up_is_computed_comes_down_and_is_merged_in_this_order() {
     for device in ["cpu", "sim:", "sim:engines=1,overlap=no"] {
-        let (document, mut intervals, tracks) = traced(&["--scale", "0.05", "--memory", "4MiB", "--device", device]);
+        let Traced { document, mut intervals, tracks } =
+            traced(&["--scale", "0.05", "--memory", "4MiB", "--device", device]);
         let outside = intervals.remove(&0).expect("what is measured outside the run");
         assert!(outside.iter().all(|interval| interval.category != "host"), "{device}: {outside:?}");
         let batches = document["batches"].as_u64().expect("a count");
@@ -90,7 +100,8 @@ fn each_batch_is_filled_goes_up_is_computed_comes_down_and_is_merged_in_this_ord
 
 #[test]
 fn a_batch_that_was_lost_with_its_device_is_not_merged_and_its_number_is_not_given_again() {
-    let (document, mut intervals, _) = traced(&["--scale", "0.05", "--memory", "4MiB", "--device", "sim:lose@300us"]);
+    let Traced { document, mut intervals, .. } =
+        traced(&["--scale", "0.05", "--memory", "4MiB", "--device", "sim:lose@300us"]);
     intervals.remove(&0);
     assert_eq!(document["device"], "cpu", "it went on there");
     let stages = |batch: &[Interval], name: &str| {
