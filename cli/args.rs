@@ -134,3 +134,25 @@ pub(crate) fn at_least_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Re
     let number = text.parse().ok().filter(|n| *n >= T::from(1));
     number.ok_or_else(|| format!("a whole number from 1 to 2^{} - 1 is expected", 8 * size_of::<T>()))
 }
+
+/// `4096`, `64KiB`, `1.5GB`.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 10] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1_000),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+    ];
+    let unit = UNITS.iter().find_map(|(unit, by)| Some((text.strip_suffix(unit)?.trim_end(), *by)));
+    let (number, by) = unit.unwrap_or((text, 1));
+    let number = number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    number
+        .map(|n| (n * by as f64) as u64)
+        .ok_or_else(|| "a size is expected, e.g. 64MiB, in B, KiB, MiB, GiB, TiB, kB, MB, GB or TB".to_owned())
+}

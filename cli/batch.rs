@@ -16,7 +16,7 @@ use wharf_batch::{
 };
 
 use crate::{
-    devices,
+    args, devices,
     exit::{FELL_SHORT, Failure, INTERRUPTED, Outcome, PERMANENT, TRY_AGAIN},
     faults::Telling,
     interrupt, output,
@@ -49,12 +49,14 @@ pub(crate) struct Batch {
     /// The device, e.g. cpu, wgpu:0, cuda:0 or sim:gen5x16,h200; the best one unless said otherwise.
     #[arg(long, value_name = "D")]
     device: Option<String>,
+    #[command(flatten)]
+    bound: devices::Bound,
     /// On the device cpu, run only this form of the kernel; unless said otherwise the one that was measured
     /// to be faster.
     #[arg(long, value_name = "native|simt", value_enum, hide_possible_values = true)]
     twin: Option<devices::Form>,
     /// Staging memory it may hold, e.g. 64MiB; 256MiB unless said otherwise.
-    #[arg(long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
+    #[arg(long, value_name = "BYTES", value_parser = args::bytes, allow_hyphen_values = true)]
     memory: Option<u64>,
     /// Also time the kernel on the CPU device beside a plain loop and rayon, from columns in memory.
     #[arg(long)]
@@ -87,28 +89,6 @@ fn scale(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| format!("0, or a number from {least} to {most}, is expected, e.g. 0.1"))
 }
 
-/// `4096`, `64KiB`, `1.5GB`.
-fn bytes(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 10] = [
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-        ("kB", 1_000),
-        ("KB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-        ("B", 1),
-    ];
-    let unit = UNITS.iter().find_map(|(unit, by)| Some((text.strip_suffix(unit)?.trim_end(), *by)));
-    let (number, by) = unit.unwrap_or((text, 1));
-    let number = number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    number
-        .map(|n| (n * by as f64) as u64)
-        .ok_or_else(|| "a size is expected, e.g. 64MiB, in B, KiB, MiB, GiB, TiB, kB, MB, GB or TB".to_owned())
-}
-
 impl Batch {
     pub(crate) fn run(&self) -> Outcome {
         self.check_job()?;
@@ -119,7 +99,7 @@ impl Batch {
             None => Some(Lineitem::new(self.scale).map_err(|e| Failure::usage(format_args!("--{e}")))?),
             Some(_) => None,
         };
-        let device = devices::open_with(self.device.as_deref(), self.twin)?;
+        let device = devices::open_with(self.device.as_deref(), self.bound, self.twin)?;
         let _at_the_end = Telling::of(&device);
         let file = self.input.as_ref().map(ParquetFile::open).transpose().map_err(failure)?;
         let source: &dyn Source = match (&made, &file) {

@@ -31,6 +31,8 @@ pub(crate) struct Bench {
     /// otherwise the one that WHARF_DEVICE names, else the CPU device and all GPUs, but no software adapters.
     #[arg(long = "device", value_name = "D")]
     devices: Vec<String>,
+    #[command(flatten)]
+    bound: devices::Bound,
     /// A folder for bench.json.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -124,16 +126,16 @@ impl Bench {
     /// software adapters none.
     fn devices(&self) -> Outcome<Vec<Device>> {
         if !self.devices.is_empty() {
-            return self.devices.iter().map(|name| devices::open(Some(name))).collect();
+            return self.devices.iter().map(|name| devices::open(Some(name), self.bound)).collect();
         }
         if devices::named().is_some() {
-            return Ok(vec![devices::open(None)?]);
+            return Ok(vec![devices::open(None, self.bound)?]);
         }
         let found = Device::discover();
         let real = found
             .iter()
             .filter(|f| f.kind == wharf::BackendKind::Cpu || f.capabilities.as_ref().is_some_and(|c| !c.software));
-        real.map(|found| devices::open(Some(&found.id))).collect()
+        real.map(|found| devices::open(Some(&found.id), self.bound)).collect()
     }
 }
 

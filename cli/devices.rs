@@ -2,9 +2,10 @@
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wharf::{BackendKind, Capabilities, Device, Found, Simulation, Twin};
+use wharf::{BackendKind, Capabilities, Device, Error, Found, Options, Simulation, Twin};
 
 use crate::{
+    args,
     exit::{Failure, Outcome},
     output,
 };
@@ -16,6 +17,8 @@ pub(crate) struct Devices {
     /// Only this device: one of the list, or a simulated one.
     #[arg(long, value_name = "D")]
     device: Option<String>,
+    #[command(flatten)]
+    bound: Bound,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -145,9 +148,12 @@ tries for memory another one made good.";
 
 impl Devices {
     pub(crate) fn run(&self) -> Outcome {
+        if self.device.is_none() && self.bound.bytes.is_some() {
+            return Err(Failure::usage("--device-memory says how one device is opened: --device names it"));
+        }
         let best = Device::best();
         let devices: Vec<Entry> = match &self.device {
-            Some(name) => vec![Entry::from(&open(Some(name))?)],
+            Some(name) => vec![Entry::from(&open(Some(name), self.bound)?)],
             None => Device::survey().into_iter().map(Entry::from).collect(),
         };
         let legend = match (&best, named()) {
@@ -203,18 +209,51 @@ pub(crate) fn named() -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
+/// How much memory a device is to make do with.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Bound {
+    /// The most device memory that buffers may take together, e.g. 512MiB; what was not used for the longest time
+    /// then makes room for the rest. As much as there is unless said otherwise.
+    #[arg(long = "device-memory", value_name = "BYTES", value_parser = args::bytes, allow_hyphen_values = true)]
+    bytes: Option<u64>,
+}
+
+impl Bound {
+    /// Opens the device of this name, or the best one, with so much.
+    pub(crate) fn open(self, name: Option<&str>, twin: Twin) -> wharf::Result<Device> {
+        let options = Options::new().twin(twin);
+        let options = self.bytes.map_or(options, |bytes| options.memory_bytes(bytes));
+        let device = match name {
+            Some(name) => Device::open_with(name, options),
+            None => Device::best_with(options),
+        };
+        device.map_err(|error| match error {
+            Error::Argument { what, reason } if what == "memory_bytes" => {
+                Error::Argument { what: "--device-memory".to_owned(), reason }
+            }
+            error => error,
+        })
+    }
+
+    /// Refuses less than `least` bytes.
+    pub(crate) fn at_least(self, least: u64) -> Outcome {
+        match self.bytes {
+            Some(bytes) if bytes < least => Err(Failure::usage(format_args!(
+                "--device-memory: {least} bytes at least are needed, {bytes} are given"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The device of this name, or the best one.
-pub(crate) fn open(name: Option<&str>) -> Outcome<Device> {
-    open_with(name, None)
+pub(crate) fn open(name: Option<&str>, bound: Bound) -> Outcome<Device> {
+    open_with(name, bound, None)
 }
 
 /// Like [`open`]; `twin` is for the CPU device, and no other device may be meant.
-pub(crate) fn open_with(name: Option<&str>, twin: Option<Form>) -> Outcome<Device> {
-    let options = twin.map_or(Twin::Any, Form::twin);
-    let device = match name {
-        Some(name) => Device::open_with(name, options)?,
-        None => Device::best_with(options)?,
-    };
+pub(crate) fn open_with(name: Option<&str>, bound: Bound, twin: Option<Form>) -> Outcome<Device> {
+    let device = bound.open(name, twin.map_or(Twin::Any, Form::twin))?;
     if twin.is_some() && device.capabilities().backend != BackendKind::Cpu {
         let id = device.id();
         return Err(Failure::usage(format_args!("--twin is for the device cpu: on {id} a kernel has one form only")));

@@ -39,6 +39,8 @@ pub(crate) struct Run {
     /// The device, e.g. cpu, wgpu:0, cuda:0 or sim:gen5x16,h200; the best one unless said otherwise.
     #[arg(long, value_name = "D")]
     device: Option<String>,
+    #[command(flatten)]
+    bound: devices::Bound,
     /// On the device cpu, run only this form of the kernel; unless said otherwise the one that was measured
     /// to be faster.
     #[arg(long, value_name = "native|simt", value_enum, hide_possible_values = true)]
@@ -184,7 +186,7 @@ impl Run {
         if self.print.is_some() {
             print::check(&entry.bindings)?;
         }
-        let device = devices::open_with(self.device.as_deref(), self.twin)?;
+        let device = devices::open_with(self.device.as_deref(), self.bound, self.twin)?;
         let _at_the_end = Telling::of(&device);
         bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
         let limit = device.capabilities().max_binding_bytes.min(device.capabilities().max_buffer_bytes);

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, fmt::Write, sync::atomic::Ordering::Relaxed, ti
 
 use clap::Args;
 use serde::Serialize;
-use wharf::Device;
+use wharf::{Device, Twin};
 use wharf_kernels::soak::{self, Report};
 
 use crate::{
+    devices,
     exit::{FELL_SHORT, Failure, INTERRUPTED, Outcome},
     faults::Telling,
     interrupt, output,
@@ -18,7 +19,9 @@ const FAULTY: &str = "faulty";
 
 const AFTER: &str = "\
 Exit codes: 0 nothing was violated; 1 something was: a message lost, doubled or with wrong data, or memory that
-grows; 2 wrong usage, or no such device; 130 Ctrl-C.";
+grows; 2 wrong usage, or no such device; 130 Ctrl-C.
+
+--device-memory is for the devices but `faulty`: it is as its seed has it.";
 
 /// Send random messages for a long time, on sound devices and on one with faults, and check all of them.
 #[derive(Debug, Args)]
@@ -31,6 +34,8 @@ pub(crate) struct Soak {
     /// that there are unless said otherwise.
     #[arg(long, value_name = "D")]
     device: Vec<String>,
+    #[command(flatten)]
+    bound: devices::Bound,
     /// What the random choices follow from.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -96,9 +101,11 @@ impl Soak {
         } else {
             self.device.clone()
         };
+        self.bound.at_least(soak::LEAST_DEVICE_BYTES)?;
+        let open = |name: &str| self.bound.open(Some(name), Twin::Any);
         // A name that is wrong is said before hours have passed.
         for name in named.iter().filter(|name| *name != FAULTY) {
-            Device::open(name).map_err(or_faulty)?;
+            open(name).map_err(or_faulty)?;
         }
         let stop = interrupt::listen();
         let time = Duration::from_secs_f64(self.minutes * 60.0 / named.len() as f64);
@@ -110,11 +117,11 @@ impl Soak {
             let options = soak::Options { time, seed: self.seed, threads, stop };
             let at_the_end = Telling::of_several();
             // What a faulty device's script has not come to means nothing: it is another each time.
-            let open = |number: u64| match name.as_str() {
+            let open_again = |number: u64| match name.as_str() {
                 FAULTY => soak::faulty(self.seed.wrapping_add(number)),
-                name => at_the_end.next(|| Device::open(name)),
+                name => at_the_end.next(|| open(name)),
             };
-            devices.push(Entry::of(name.clone(), soak::run(&open, &options)?));
+            devices.push(Entry::of(name.clone(), soak::run(&open_again, &options)?));
             if stop.load(Relaxed) {
                 break;
             }

@@ -99,6 +99,10 @@ fn description(seed: u64) -> String {
     text
 }
 
+/// Device memory that every round can do with, however many threads there are: see
+/// [`wharf::Options::memory_bytes`].
+pub const LEAST_DEVICE_BYTES: u64 = 1 << 20;
+
 /// Runs rounds on devices that `open` gives, by the number of the device, until the time is over or
 /// something is violated.
 ///

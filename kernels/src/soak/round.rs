@@ -60,13 +60,17 @@ pub(super) struct Round<'d> {
 pub(super) fn run(device: &Device, seed: u64) -> Result<Tally, Violation> {
     let (mut tally, mut random) = (Tally::default(), Random::new(seed));
     // Two and two of one length, so that they can be copied.
-    let lengths = [0, 1].map(|_| length(&mut random));
+    let mut lengths = [0, 1].map(|_| length(&mut random));
     let mut buffers = Vec::new();
     while buffers.len() <= BUFFERS {
         match device.buffer(lengths.get(buffers.len() / 2).copied().unwrap_or(1)) {
             Ok(buffer) => buffers.push(buffer),
-            // Scripted: the next one is there, unless the device is not.
-            Err(error) => tally.refused(&error)?,
+            // Scripted, or there is no more: others may need what this round has, which makes do with less.
+            Err(error) => {
+                tally.refused(&error)?;
+                buffers.clear();
+                lengths = lengths.map(|words| words.div_ceil(2));
+            }
         }
         if tally.is_device_lost {
             return Ok(tally);
