@@ -1,13 +1,16 @@
-//! A device that does nothing, and says that it did.
+//! A device that moves bytes and nothing else, and watches over its memory.
 
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, OnceLock, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use super::sync::{Condvar, Mutex};
+use super::{
+    memory::Memories,
+    sync::{Condvar, Mutex},
+};
 use crate::{
     BackendKind, Capabilities, Error, FailureKind, Kernel, Result,
     backend::{Backend, Command, Done, Event, HostBlock, MemId, Path, PipelineId, Ring, Token},
@@ -22,6 +25,8 @@ pub struct Script {
     pub at_once: bool,
     /// This command fails.
     pub fails: Option<u64>,
+    /// Bytes that buffers may take: [`Options::memory_bytes`](crate::Options::memory_bytes).
+    pub memory_bytes: Option<u64>,
     /// This command is reported once more, when the next one has been submitted and is not done.
     pub twice: Option<u64>,
 }
@@ -31,7 +36,6 @@ pub struct Hardware {
     script: Script,
     capabilities: Capabilities,
     works: Arc<Works>,
-    memories: AtomicU64,
 }
 
 struct Works {
@@ -45,7 +49,8 @@ struct Works {
 
 #[derive(Default)]
 struct State {
-    commands: VecDeque<Token>,
+    memories: Memories,
+    commands: VecDeque<Command>,
     reports: Vec<Event>,
     /// What is reported once more.
     again: Option<Token>,
@@ -57,7 +62,7 @@ struct State {
 impl Hardware {
     pub(super) fn new(script: Script) -> Self {
         let works = Arc::new(Works {
-            state: Mutex::default(),
+            state: Mutex::new(State { memories: Memories::new(script.memory_bytes), ..State::default() }),
             work: Condvar::new(),
             news: Condvar::new(),
             ring: OnceLock::new(),
@@ -66,12 +71,25 @@ impl Hardware {
             let (works, script) = (works.clone(), script.clone());
             shuttle::thread::spawn(move || works.run(&script));
         }
-        Self { script, capabilities: capabilities(), works, memories: AtomicU64::new(1) }
+        Self { script, capabilities: capabilities(), works }
     }
 
     /// Commands that it has done: no more messages than these can have gone well.
     pub fn done(&self) -> u64 {
         self.works.state.lock().expect("no panic").done
+    }
+
+    /// Bytes of device memory that are out, and what was done wrong with them first, if anything was.
+    pub fn memory(&self) -> (u64, Option<String>) {
+        let state = self.works.state.lock().expect("no panic");
+        (state.memories.in_use(), state.memories.violation().map(str::to_owned))
+    }
+
+    /// Does it under the lock. A violation is kept, as the engine takes a panic of a thread of its own for a
+    /// device that is lost, and panics when nobody has the lock.
+    fn with_memory<T>(&self, act: impl FnOnce(&mut Memories) -> Result<T, String>) -> T {
+        let done = act(&mut self.works.state.lock().expect("no panic").memories);
+        done.unwrap_or_else(|violation| panic!("{violation}"))
     }
 }
 
@@ -81,8 +99,8 @@ impl Works {
         let mut state = self.state.lock().expect("no panic");
         loop {
             match state.commands.pop_front() {
-                Some(token) => {
-                    state.finish(token, script);
+                Some(command) => {
+                    state.finish(&command, script);
                     drop(state);
                     self.news.notify_one();
                     if let Some(ring) = self.ring.get() {
@@ -98,8 +116,10 @@ impl Works {
 }
 
 impl State {
-    fn finish(&mut self, token: Token, script: &Script) {
+    fn finish(&mut self, command: &Command, script: &Script) {
+        let token = command.token;
         self.done += 1;
+        self.memories.end(&command.op, script.fails != Some(self.done));
         let result = if script.fails == Some(self.done) { Err(FailureKind::Backend("broke".into())) } else { Ok(()) };
         self.reports.push(report(token, result));
         self.again = Some(token).filter(|_| script.twice == Some(self.done));
@@ -126,11 +146,13 @@ impl Backend for Hardware {
         &self.capabilities
     }
 
-    fn alloc(&self, _: u64, _: Option<&str>) -> Result<MemId> {
-        Ok(MemId(self.memories.fetch_add(1, Relaxed)))
+    fn alloc(&self, bytes: u64, _: Option<&str>) -> Result<MemId> {
+        Ok(self.with_memory(|memories| memories.alloc(bytes)))
     }
 
-    fn free(&self, _: MemId) {}
+    fn free(&self, mem: MemId) {
+        self.with_memory(|memories| memories.free(mem));
+    }
 
     fn host_alloc(&self, _: u64) -> Result<HostBlock> {
         Err(Error::argument("a model", "has no staging memory"))
@@ -143,15 +165,16 @@ impl Backend for Hardware {
     }
 
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+        batch.iter().for_each(|command| self.with_memory(|memories| memories.begin(&command.op)));
         let mut state = self.works.state.lock().expect("no panic");
         for command in batch.drain(..) {
             if let Some(again) = state.again.take() {
                 state.reports.push(report(again, Ok(())));
             }
             if self.script.at_once {
-                state.finish(command.token, &self.script);
+                state.finish(&command, &self.script);
             } else {
-                state.commands.push_back(command.token);
+                state.commands.push_back(command);
             }
         }
         drop(state);
@@ -169,6 +192,10 @@ impl Backend for Hardware {
 
     fn report_to(&self, ring: Ring) -> bool {
         self.script.helped && self.works.ring.set(ring).is_ok()
+    }
+
+    fn abandon(&self, _: &str) {
+        self.works.state.lock().expect("no panic").memories.abandon();
     }
 
     fn wake(&self) {

@@ -1,7 +1,8 @@
-//! The engine for a model checker: its locks, signals and threads are the checker's, its device does nothing but
-//! report.
+//! The engine for a model checker: its locks, signals and threads are the checker's, its device only moves bytes, and
+//! watches over its memory.
 
 mod hardware;
+mod memory;
 pub(crate) mod sync;
 
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use crate::{Device, Options};
 
 /// Opens a device that does what the script says.
 pub fn open(script: Script) -> (Device, Arc<Hardware>) {
-    let hardware = Arc::new(Hardware::new(script));
     let options = Options::new().spin(std::time::Duration::ZERO);
+    let options = script.memory_bytes.map_or(options, |bytes| options.memory_bytes(bytes));
+    let hardware = Arc::new(Hardware::new(script));
     let device = Device::new("model", hardware.clone(), &options).expect("it can be driven so");
     (device, hardware)
 }

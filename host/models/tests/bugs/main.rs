@@ -2,6 +2,9 @@
 
 #[path = "../engine/explore.rs"]
 mod explore;
+#[path = "../engine/scarce.rs"]
+#[expect(dead_code, reason = "the other scenes are the models' own")]
+mod scarce;
 #[path = "../engine/scenes.rs"]
 #[expect(dead_code, reason = "the other scenes are the models' own")]
 mod scenes;
@@ -55,6 +58,12 @@ fn a_thread_that_forgets_that_it_was_woken_is_found() {
 #[test]
 fn a_baton_that_is_put_down_without_looking_is_found() {
     assert!(shows(Bug::Blind, scenes::tickets_are_waited_for_while_they_resolve, true));
+}
+
+#[test]
+fn an_allocation_that_looks_and_takes_in_two_steps_is_found() {
+    assert!(shows(Bug::LooksThenTakes, scarce::two_threads_allocate_where_one_finds_room, false));
+    assert!(shows(Bug::LooksThenTakes, scarce::two_threads_allocate_where_one_finds_room, true));
 }
 
 #[test]

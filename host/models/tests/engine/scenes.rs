@@ -67,7 +67,7 @@ impl Scene {
 }
 
 /// Runs `a` and `b` beside each other.
-fn beside(a: impl FnOnce() + Send + 'static, b: impl FnOnce()) {
+pub(crate) fn beside(a: impl FnOnce() + Send + 'static, b: impl FnOnce()) {
     let other = thread::spawn(a);
     b();
     other.join().expect("it does not panic");
