@@ -6,6 +6,9 @@ mod held;
 mod programs;
 mod working_set;
 
+#[cfg(feature = "wgpu")]
+#[path = "../common/adapter.rs"]
+mod adapter;
 #[path = "../common/hop.rs"]
 mod hop;
 
@@ -17,11 +20,25 @@ use std::{
 use wharf::{Buffer, Device, Options, PoolUse, Progress, Stats};
 
 const KIB: usize = 1 << 10;
-/// Words of a quarter of the card.
+const CARD: u64 = 1 << 20;
+/// Words of a quarter of the card, and of three.
 const QUARTER: usize = 64 * KIB;
+const LARGE: usize = 3 * QUARTER;
 
-/// Cards of 1 MiB: driven by their own threads, and by hand.
-fn cards(faults: &str) -> [Device; 2] {
+/// Cards of 1 MiB: simulated ones, driven by their own threads and by hand, one that has more and must not use it, and
+/// the same on wgpu, where there is an adapter.
+fn cards() -> Vec<Device> {
+    let mut cards = Vec::from(faulty(""));
+    cards.push(card("sim", Options::new().memory_bytes(CARD)));
+    #[cfg(feature = "wgpu")]
+    if adapter::is_there() {
+        cards.push(card("wgpu", Options::new().memory_bytes(CARD)));
+    }
+    cards
+}
+
+/// Simulated cards of 1 MiB with faults: driven by their own threads, and by hand.
+fn faulty(faults: &str) -> [Device; 2] {
     let name = format!("sim:memory=1MiB{faults}");
     [Progress::Threads, Progress::Manual].map(|progress| card(&name, Options::new().progress(progress)))
 }
@@ -30,13 +47,27 @@ fn card(name: &str, options: Options) -> Device {
     Device::open_with(name, options).expect("a description")
 }
 
+/// A buffer of three quarters of the card with its [`words`].
+fn large(device: &Device, which: usize) -> wharf::Result<Buffer<u32>> {
+    let buffer = device.buffer(LARGE)?;
+    device.upload(&buffer).send(words(which, LARGE))?.wait().ok()?;
+    Ok(buffer)
+}
+
+/// The same, which another buffer has then moved to the host.
+fn evicted(device: &Device, which: usize) -> wharf::Result<Buffer<u32>> {
+    let buffer = large(device, which)?;
+    drop(device.buffer::<u32>(2 * QUARTER)?);
+    Ok(buffer)
+}
+
 /// Words that tell `which` from all others, and each place from all others.
 fn words(which: usize, len: usize) -> Vec<u32> {
     (0..len).map(|i| (which * 1_000_003 + i * 7 + 1) as u32).collect()
 }
 
-fn evicted(device: &Device) -> PoolUse {
-    device.pools().into_iter().find(|pool| pool.name == "evicted to the host").expect("a simulated device evicts")
+fn on_host(device: &Device) -> PoolUse {
+    device.pools().into_iter().find(|pool| pool.name == "evicted to the host").expect("it evicts")
 }
 
 fn holds(device: &Device, buffer: &Buffer<u32>, expected: &[u32]) -> bool {
@@ -60,5 +91,5 @@ fn is_at_rest(device: &Device) {
     let stats = device.stats();
     assert_eq!((stats.buffer_bytes, stats.evicted_bytes, stats.in_flight), (0, 0, 0), "{stats:?}");
     assert_eq!(stats.accepted, stats.delivered + stats.detached_ok + stats.dead_lettered, "{stats:?}");
-    assert_eq!(evicted(device).in_use_bytes, 0);
+    assert_eq!(on_host(device).in_use_bytes, 0);
 }

@@ -1,10 +1,10 @@
 //! More than the device holds, used in turn.
 
-use std::thread;
+use std::{sync::Barrier, thread};
 
 use wharf::{Device, Error, Grid, Kernel, Options};
 
-use crate::{KIB, QUARTER, card, cards, eventually, evicted, holds, is_at_rest, words};
+use crate::{KIB, LARGE, QUARTER, card, cards, eventually, evicted, holds, is_at_rest, on_host, words};
 
 static PLUS_ONE: Kernel = Kernel::new(
     "plus_one",
@@ -29,14 +29,14 @@ static SUM: Kernel = Kernel::new(
 
 #[test]
 fn three_times_the_memory_in_turn() -> wharf::Result<()> {
-    for device in cards("") {
+    for device in cards() {
         let mut places = Vec::new();
         for which in 0..12 {
             let buffer = device.buffer::<u32>(QUARTER)?;
             device.upload(&buffer).send(words(which, QUARTER))?.wait().ok()?;
             places.push((buffer, words(which, QUARTER)));
         }
-        assert_eq!(evicted(&device).in_use_bytes, 8 * 256 * KIB as u64);
+        assert_eq!(on_host(&device).in_use_bytes, 8 * 256 * KIB as u64);
         for round in 0..4 {
             for (which, (buffer, content)) in places.iter_mut().enumerate() {
                 assert!(holds(&device, buffer, content), "buffer {which} in round {round}");
@@ -59,7 +59,7 @@ fn three_times_the_memory_in_turn() -> wharf::Result<()> {
 /// Nobody waits for a message before the next is sent: memory comes free as they end.
 #[test]
 fn messages_that_nobody_waits_for_find_their_memory() -> wharf::Result<()> {
-    for device in cards("") {
+    for device in cards() {
         let buffers: Vec<_> = (0..12).map(|_| device.buffer::<u32>(QUARTER)).collect::<Result<_, _>>()?;
         for round in 0..3 {
             for (which, buffer) in buffers.iter().enumerate() {
@@ -79,7 +79,7 @@ fn messages_that_nobody_waits_for_find_their_memory() -> wharf::Result<()> {
 
 #[test]
 fn what_was_used_last_stays() -> wharf::Result<()> {
-    for device in cards("") {
+    for device in cards() {
         let buffers: Vec<_> = (0..4).map(|_| device.buffer::<u32>(QUARTER)).collect::<Result<_, _>>()?;
         for which in [3, 0, 2, 1] {
             device.upload(&buffers[which]).send(words(which, QUARTER))?.wait().ok()?;
@@ -101,17 +101,17 @@ fn what_was_used_last_stays() -> wharf::Result<()> {
 
 #[test]
 fn what_is_overwritten_as_a_whole_is_not_uploaded_before() -> wharf::Result<()> {
-    for device in cards("") {
-        let [x, y] = [device.buffer::<u32>(3 * QUARTER)?, device.buffer::<u32>(3 * QUARTER)?];
+    for device in cards() {
+        let [x, y] = [device.buffer::<u32>(LARGE)?, device.buffer::<u32>(LARGE)?];
         for round in 0..4 {
             for (which, buffer) in [&x, &y].into_iter().enumerate() {
-                let content = words(round + which, 3 * QUARTER);
+                let content = words(round + which, LARGE);
                 device.upload(buffer).copy_from(&content)?.wait().ok()?;
                 assert!(holds(&device, buffer, &content));
             }
         }
         device.clear(&x).send()?.wait().ok()?;
-        assert!(holds(&device, &x, &vec![0; 3 * QUARTER]));
+        assert!(holds(&device, &x, &vec![0; LARGE]));
         let stats = device.stats();
         assert_eq!((stats.evictions, stats.restores), (1 + 8 + 1, 0), "{stats:?}");
     }
@@ -121,32 +121,30 @@ fn what_is_overwritten_as_a_whole_is_not_uploaded_before() -> wharf::Result<()> 
 /// A message that would overwrite all of it is described, and not sent.
 #[test]
 fn an_overwrite_that_is_not_sent_overwrites_nothing() -> wharf::Result<()> {
-    for device in cards("") {
-        let x = device.buffer::<u32>(3 * QUARTER)?;
-        device.upload(&x).send(words(1, 3 * QUARTER))?.wait().ok()?;
-        drop(device.buffer::<u32>(3 * QUARTER)?);
-        assert!(evicted(&device).in_use_bytes > 0);
-        let unsent = device.upload(&x).message(words(2, 3 * QUARTER)).map_err(Error::from)?;
-        assert!(holds(&device, &x, &words(1, 3 * QUARTER)), "it came back for the download");
+    for device in cards() {
+        let x = evicted(&device, 1)?;
+        assert!(on_host(&device).in_use_bytes > 0);
+        let unsent = device.upload(&x).message(words(2, LARGE)).map_err(Error::from)?;
+        assert!(holds(&device, &x, &words(1, LARGE)), "it came back for the download");
         let queue = device.queue("late").open();
         queue.send(unsent).map_err(Error::from)?.wait().ok()?;
-        assert!(holds(&device, &x, &words(2, 3 * QUARTER)));
+        assert!(holds(&device, &x, &words(2, LARGE)));
         eventually(&device, |stats| stats.evicted_bytes == 0);
         // And the same, where the message is dropped.
-        drop(device.buffer::<u32>(3 * QUARTER)?);
-        drop(device.upload(&x).message(words(3, 3 * QUARTER)).map_err(Error::from)?);
+        drop(device.buffer::<u32>(LARGE)?);
+        drop(device.upload(&x).message(words(3, LARGE)).map_err(Error::from)?);
         drop(device.buffer::<u32>(QUARTER)?);
-        assert!(holds(&device, &x, &words(2, 3 * QUARTER)));
+        assert!(holds(&device, &x, &words(2, LARGE)));
     }
     Ok(())
 }
 
 #[test]
 fn what_does_not_fit_together_is_refused_with_numbers_and_is_kept() -> wharf::Result<()> {
-    for device in cards("") {
-        let [a, b] = [device.buffer::<u32>(3 * QUARTER)?, device.buffer::<u32>(3 * QUARTER)?];
+    for device in cards() {
+        let [a, b] = [device.buffer::<u32>(LARGE)?, device.buffer::<u32>(LARGE)?];
         for (which, buffer) in [&a, &b].into_iter().enumerate() {
-            device.upload(buffer).send(words(which, 3 * QUARTER))?.wait().ok()?;
+            device.upload(buffer).send(words(which, LARGE))?.wait().ok()?;
         }
         for _ in 0..2 {
             let error = device.launch(&SUM).bind(&a).bind(&b).run().expect_err("1.5 MiB");
@@ -160,7 +158,7 @@ fn what_does_not_fit_together_is_refused_with_numbers_and_is_kept() -> wharf::Re
             assert!(words.contains("that cannot be evicted, 786432 evicted to the host"), "{words}");
         }
         for (which, buffer) in [&a, &b].into_iter().enumerate() {
-            assert!(holds(&device, buffer, &words(which, 3 * QUARTER)));
+            assert!(holds(&device, buffer, &words(which, LARGE)));
         }
         // What can never fit moves nobody out of the way.
         let before = device.stats().evictions;
@@ -173,7 +171,7 @@ fn what_does_not_fit_together_is_refused_with_numbers_and_is_kept() -> wharf::Re
 #[test]
 fn it_can_be_turned_off_and_bounded() -> wharf::Result<()> {
     let device = card("sim:memory=1MiB", Options::new().evict_bytes(0));
-    let held = device.buffer::<u32>(3 * QUARTER)?;
+    let held = device.buffer::<u32>(LARGE)?;
     let error = device.buffer::<u32>(2 * QUARTER).map(drop).expect_err("nothing is evicted");
     assert!(matches!(error, Error::OutOfMemory { evicted_bytes: None, .. }), "{error}");
     assert!(device.pools().iter().all(|pool| !pool.name.contains("evicted")));
@@ -193,26 +191,31 @@ fn it_can_be_turned_off_and_bounded() -> wharf::Result<()> {
 
 #[test]
 fn threads_share_a_device_that_is_too_small_for_them() -> wharf::Result<()> {
-    let device = card("sim:memory=1MiB", Options::new());
-    thread::scope(|scope| {
-        for number in 0..4 {
-            let device = &device;
-            scope.spawn(move || {
-                let len = 16 * KIB;
-                let mut places: Vec<_> =
-                    (0..6).map(|_| (device.buffer::<u32>(len).expect("memory"), vec![0; len])).collect();
-                for round in 0..60 {
-                    let (buffer, content) = &mut places[(round * 5 + number) % 6];
-                    assert!(holds(device, buffer, content), "thread {number}, round {round}");
-                    *content = words(number * 100 + round, len);
-                    device.upload(buffer).send(content.clone()).expect("room").wait().ok().expect("it goes well");
-                    device.launch(&PLUS_ONE).bind(&*buffer).run().expect("room").wait().ok().expect("it goes well");
-                    content.iter_mut().for_each(|word| *word += 1);
-                }
-            });
-        }
-    });
-    assert!(device.stats().evictions > 0);
-    is_at_rest(&device);
+    for device in cards() {
+        let all = Barrier::new(4);
+        thread::scope(|scope| {
+            for number in 0..4 {
+                let (device, all) = (&device, &all);
+                scope.spawn(move || in_turn(device, number, all));
+            }
+        });
+        assert!(device.stats().evictions > 0);
+        is_at_rest(&device);
+    }
     Ok(())
+}
+
+/// One of four threads, each with six buffers of 1/16 of the card.
+fn in_turn(device: &Device, number: usize, all: &Barrier) {
+    let len = 16 * KIB;
+    let mut places: Vec<_> = (0..6).map(|_| (device.buffer::<u32>(len).expect("memory"), vec![0; len])).collect();
+    all.wait();
+    for round in 0..60 {
+        let (buffer, content) = &mut places[(round * 5 + number) % 6];
+        assert!(holds(device, buffer, content), "thread {number}, round {round}");
+        *content = words(number * 100 + round, len);
+        device.upload(buffer).send(content.clone()).expect("room").wait().ok().expect("it goes well");
+        device.launch(&PLUS_ONE).bind(&*buffer).run().expect("room").wait().ok().expect("it goes well");
+        content.iter_mut().for_each(|word| *word += 1);
+    }
 }
