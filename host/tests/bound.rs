@@ -111,6 +111,13 @@ fn of_the_bound_and_the_card_the_smaller_counts() -> wharf::Result<()> {
     Ok(())
 }
 
+/// The driver refuses three tries, each of all that the bound allows.
+#[test]
+fn what_the_driver_refuses_is_not_taken() -> wharf::Result<()> {
+    let device = bounded("sim:oom=1,oom=2,oom=3", 100 * KIB);
+    device.buffer::<u8>(100 << 10).map(drop)
+}
+
 #[test]
 fn a_bound_that_no_buffer_fits_is_refused_in_a_line() {
     for name in names() {

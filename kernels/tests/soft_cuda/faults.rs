@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wharf::{Device, Error, FailureKind, Shortage};
+use wharf::{Device, Error, FailureKind, Options, Shortage};
 use wharf_kernels::SAXPY;
 
 use crate::{device, on_software};
@@ -53,8 +53,42 @@ fn more_than_the_device_holds_is_used_in_turn() {
 #[test]
 #[ignore = "runs on the software driver"]
 fn in_turn() -> wharf::Result<()> {
+    more_than_1_mib_in_turn(&device())
+}
+
+/// A device of which no more than 1 MiB may be used.
+fn bounded_device() -> wharf::Result<Device> {
+    Device::open_with("cuda:0", Options::new().memory_bytes(1 << 20))
+}
+
+#[test]
+fn a_bound_on_memory_does_as_a_small_card() {
+    on_software("faults::bounded", &[]);
+    on_software("faults::bounded", &[("SOFT_CUDA_FAULT", "download:2:2,download:3:1,download:30:1,alloc:9:2")]);
+}
+
+#[test]
+#[ignore = "runs on the software driver"]
+fn bounded() -> wharf::Result<()> {
+    more_than_1_mib_in_turn(&bounded_device()?)?;
+    let device = bounded_device()?;
+    assert_eq!(device.capabilities().memory_bytes, Some(1 << 20));
+    let held = device.buffer::<u8>(600_000)?;
+    let _hold = device.hold(&held)?;
+    match device.buffer::<u8>(600_000).map(drop) {
+        Err(Error::OutOfMemory {
+            requested_bytes: 600_000,
+            in_use_bytes: 600_000,
+            limit_bytes: Some(1_048_576),
+            evicted_bytes: Some(0),
+            ..
+        }) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn more_than_1_mib_in_turn(device: &Device) -> wharf::Result<()> {
     const LEN: usize = 64 << 10;
-    let device = device();
     let content = |which: usize, round: usize| (0..LEN).map(|i| (which * LEN + i + round) as f32).collect::<Vec<_>>();
     let buffers: Vec<_> = (0..12).map(|_| device.buffer::<f32>(LEN)).collect::<Result<_, _>>()?;
     let one = device.buffer::<f32>(LEN)?;
