@@ -143,7 +143,9 @@ impl Device {
                         drop(copy);
                         return Ok(());
                     }
-                    let is_sent = returning.by.is_some() && !returning.has_failed;
+                    // Where the upload has failed, the machine knows before anybody is told.
+                    let is_lacking = |by| allocation.engine.lacks(allocation.resource(), by);
+                    let is_sent = returning.by.is_some_and(|by| !returning.has_failed && !is_lacking(by));
                     if is_sent || is_overwritten {
                         return Ok(());
                     }
