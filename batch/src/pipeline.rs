@@ -77,7 +77,7 @@ pub fn reopened(times: u32) -> impl Fn(&Device, &Error) -> Option<Device> {
     move |failed, error| {
         let again = left.get().checked_sub(1).and_then(|fewer| {
             left.set(fewer);
-            Device::open(failed.id()).ok()
+            failed.reopen().ok()
         });
         again.or_else(|| to_the_cpu(failed, error))
     }

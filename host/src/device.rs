@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -49,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) evictor: Option<Evictor>,
     /// Buffers made so far: what has no name has a number.
     pub(crate) buffers: AtomicU64,
+    /// How it was opened.
+    pub(crate) options: Options,
 }
 
 /// A kernel with overrides, compiled or about to be.
@@ -61,46 +60,6 @@ struct Prepared {
 
 /// What was compiled of one kernel, by its overrides.
 type Variants = Vec<(Vec<(String, f64)>, Arc<Prepared>)>;
-
-/// Counts of a device, all taken at one moment:
-/// `accepted == delivered + detached_ok + dead_lettered + in_flight`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Messages accepted by its queues.
-    pub accepted: u64,
-    /// Messages whose completion was collected.
-    pub delivered: u64,
-    /// Messages that succeeded after their ticket was dropped.
-    pub detached_ok: u64,
-    /// Messages that failed after their ticket was dropped.
-    pub dead_lettered: u64,
-    /// Messages that are unresolved, or resolved and not collected.
-    pub in_flight: u64,
-    /// Those of `in_flight` that are resolved.
-    pub uncollected: u64,
-    /// Dead letters that made room for newer ones.
-    pub dead_letters_lost: u64,
-    /// Host buffers that a lost device may still touch; they are never freed.
-    pub leaked_buffers: u64,
-    /// Callbacks that panicked.
-    pub callback_panics: u64,
-    /// Bytes of staging memory lent out by [`Upload::reserve`] and not yet back.
-    pub staging_bytes: u64,
-    /// The most there has been.
-    pub staging_high_water_bytes: u64,
-    /// Bytes of device memory that buffers hold; [`Device::pools`] says who holds what besides.
-    pub buffer_bytes: u64,
-    /// Bytes of host memory with the contents of buffers that were evicted: see [`Device::buffer`].
-    pub evicted_bytes: u64,
-    /// How often a buffer was evicted.
-    pub evictions: u64,
-    /// How often the contents of one came back.
-    pub restores: u64,
-    /// Messages that were accepted for that, on a queue of the device's own called `evict`: tries that failed are among
-    /// them, and all of them are among `accepted`, and among `delivered` once they are resolved.
-    pub moves: u64,
-}
 
 impl Device {
     pub(crate) fn new(id: &str, backend: Arc<dyn Backend>, options: &Options) -> Result<Self> {
@@ -132,6 +91,7 @@ impl Device {
                 scratch: Mutex::default(),
                 in_use: Arc::default(),
                 buffers: AtomicU64::new(1),
+                options: *options,
             }),
         })
     }
@@ -154,7 +114,7 @@ impl Device {
     /// [`Fill`](crate::Fill) that is not sent, a [`Graph`](crate::Graph) or a [`Hold`](crate::Hold) has it, and where a
     /// failed message has left it without its data. [`Options::evict_bytes`] bounds it or turns it off,
     /// [`Options::memory_bytes`] has the device do with less memory than it has,
-    /// [`Device::pools`] and [`Stats`] say what was moved, and so does an event of the feature `tracing`. The CPU device
+    /// [`Device::pools`] and [`Stats`](crate::Stats) say what was moved, and so does an event of the feature `tracing`. The CPU device
     /// evicts nothing, and a GPU that shares the host's memory only under [`Options::memory_bytes`].
     ///
     /// While memory is sought, a call waits for what makes room: also one that describes a message on an evicted
@@ -305,7 +265,8 @@ impl Device {
     /// Every unresolved message fails with [`FailureKind::DeviceLost`](crate::FailureKind::DeviceLost) and
     /// this cause before the call returns, in order, and its queues accept nothing more. A host buffer
     /// that the driver still had is not given back but leaked, and counted in
-    /// [`Stats::leaked_buffers`]. Open the device again, or another one, to go on.
+    /// [`Stats::leaked_buffers`](crate::Stats::leaked_buffers). [Open the device again](Device::reopen), or another one,
+    /// to go on.
     pub fn declare_lost(&self, cause: &str) {
         self.inner.engine.shared.lose(cause);
     }
@@ -365,32 +326,6 @@ impl Device {
     /// Waits until everything accepted by any queue of this device is resolved.
     pub fn drain(&self) {
         self.inner.engine.shared.drain();
-    }
-
-    /// Its counts.
-    pub fn stats(&self) -> Stats {
-        let shared = &self.inner.engine.shared;
-        let core = shared.lock();
-        let moved = self.inner.evictor.as_ref().map(Evictor::counts);
-        let (staging_bytes, staging_high_water_bytes) = shared.staging.report();
-        Stats {
-            accepted: core.ledger.accepted,
-            delivered: core.ledger.delivered,
-            detached_ok: core.ledger.detached_ok,
-            dead_lettered: core.ledger.dead_lettered,
-            in_flight: core.ledger.in_flight,
-            uncollected: core.ledger.uncollected,
-            dead_letters_lost: core.dead.overflowed,
-            leaked_buffers: core.ledger.leaked_buffers,
-            callback_panics: shared.callback_panics.load(Relaxed),
-            staging_bytes,
-            staging_high_water_bytes,
-            buffer_bytes: self.inner.in_use.now(),
-            evicted_bytes: moved.map_or(0, |counts| counts.on_host.now()),
-            evictions: moved.map_or(0, |counts| counts.evictions.load(Relaxed)),
-            restores: moved.map_or(0, |counts| counts.restores.load(Relaxed)),
-            moves: moved.map_or(0, |counts| counts.moves.load(Relaxed)),
-        }
     }
 }
 

@@ -142,6 +142,23 @@ impl Device {
         Self::open_with(name, Options::default())
     }
 
+    /// The same device once more, as a new one with nothing of this one's: opened by its [`id`](Device::id) with the
+    /// options with which this handle was. Also where this one is lost.
+    ///
+    /// ```
+    /// let device = wharf::Device::open_with("cpu", wharf::Options::new().memory_bytes(1 << 20))?;
+    /// device.declare_lost("to see what then");
+    /// let again = device.reopen()?;
+    /// assert!(again.buffer::<u8>(1 << 20).is_ok() && again.buffer::<u8>(2 << 20).is_err());
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Device::open_with`].
+    pub fn reopen(&self) -> Result<Self> {
+        Self::open_with(self.id(), self.inner.options)
+    }
+
     /// Like [`Device::open`], otherwise than by default.
     ///
     /// # Errors

@@ -49,13 +49,14 @@ pub mod models;
 pub mod native;
 mod options;
 mod sim;
+mod stats;
 pub mod trace;
 mod transfer;
 mod uniform;
 
 pub use backend::{Capabilities, Lane, Path, PoolUse};
 pub use buffer::{Bindable, Buffer, Element, View};
-pub use device::{Device, Stats};
+pub use device::Device;
 pub use discover::Found;
 pub use dma::{
     Batch, CancelOutcome, Cause, Completion, CompletionQueue, DeadLetter, DeadLetters, Dependency, DmaQueue, Doorbell,
@@ -71,4 +72,5 @@ pub use launch::{Job, Launch, Launchable, Value};
 pub use message::Message;
 pub use options::{Options, Progress, Twin};
 pub use sim::{Faults, ScriptedFault, Simulation};
+pub use stats::Stats;
 pub use transfer::{Copy, Download, Downloaded, Fill, Upload};

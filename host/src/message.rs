@@ -47,12 +47,14 @@ impl Draft {
     }
 
     /// One that does this to a device buffer, by which it is that buffer's device's.
+    #[inline(always)]
     pub(crate) fn on(buffer: Placed, access: Access, lane: Lane, bytes: u64) -> Self {
         let mut draft = Self::blank(None, lane, bytes);
         draft.touch(buffer, access);
         draft
     }
 
+    #[inline(always)]
     fn blank(engine: Option<Arc<Engine>>, lane: Lane, bytes: u64) -> Self {
         let mut slip = Slip::blank();
         (slip.kind, slip.bytes) = (Kind::Work(lane), bytes);
@@ -75,6 +77,7 @@ impl Draft {
     }
 
     /// What it does to a device buffer, which was brought in.
+    #[inline(always)]
     pub(crate) fn touch(&mut self, Placed { allocation, region }: Placed, access: Access) {
         let part = Part::of(region, allocation.bytes);
         self.keep(allocation, access, part);
@@ -84,6 +87,7 @@ impl Draft {
         self.keep(allocation.clone(), access, part);
     }
 
+    #[inline(always)]
     fn keep(&mut self, allocation: Arc<Allocation>, access: Access, part: Part) {
         let access = allocation.until_it_is_back(access, part);
         self.slip.accesses.push(Touch { buffer: allocation.resource(), access, part });

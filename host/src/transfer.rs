@@ -148,6 +148,7 @@ pub(crate) struct Placed {
 }
 
 /// The region of `range`, rounded up to the grain at the end of the buffer, which is brought in.
+#[inline(always)]
 pub(crate) fn place<T: Element>(
     device: &Device,
     buffer: &Buffer<T>,

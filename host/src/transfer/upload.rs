@@ -35,6 +35,7 @@ impl<'a, T: Element> Upload<'a, T> {
     }
 
     /// The destination of `len` elements.
+    #[inline(always)]
     fn place(&self, len: usize) -> Result<Placed> {
         own(self.device, self.to)?;
         writable(self.to)?;
