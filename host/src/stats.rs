@@ -27,7 +27,7 @@ pub struct Stats {
     pub leaked_buffers: u64,
     /// Callbacks that panicked.
     pub callback_panics: u64,
-    /// Bytes of staging memory lent out by [`Upload::reserve`] and not yet back.
+    /// Bytes of staging memory lent out by [`Upload::reserve`](crate::Upload::reserve) and not yet back.
     pub staging_bytes: u64,
     /// The most there has been.
     pub staging_high_water_bytes: u64,
