@@ -19,8 +19,8 @@ use crate::{
 /// The number of batches that are none of the run's.
 const NONE: u64 = 0;
 
-/// Batches that are measured at least; the first is left out where there are more. What takes so little time
-/// that a moment's disturbance would count is measured more often, for so long and so often at most.
+/// Batches that are measured at least; the first in each slot is left out, but no more than half of all. What takes
+/// so little time that a moment's disturbance would count is measured more often, for so long and so often at most.
 const MEASURED: usize = 6;
 const LONG_ENOUGH: Duration = Duration::from_millis(40);
 const MOST_MEASURED: usize = 64;
@@ -50,15 +50,16 @@ impl Stage {
 
 /// One batch that nobody counts: it compiles the kernel and touches the memory.
 pub(super) fn warm_up(device: &Device, source: &dyn Source, query: &Query, budget: Budget) -> Result<()> {
-    batches(device, source, query, budget, 1..=1).map(drop)
+    batches(device, source, query, budget, 1, 1..=1).map(drop)
 }
 
 /// The median seconds of a batch in each stage; zeroes where there are no rows. Only full batches
-/// count, where there are any.
+/// count, where there are any. They take turns in as many slots as the run has, as one that is used again at once is
+/// still in a cache that the run's are not in.
 pub(super) fn measure(device: &Device, source: &dyn Source, query: &Query, budget: Budget) -> Result<Stages> {
     // What a simulated device is sent follows from its script and the data, not from the host's clock.
     let most = if device.capabilities().is_simulated() { MEASURED } else { MOST_MEASURED };
-    batches(device, source, query, budget, MEASURED..=most)
+    batches(device, source, query, budget, budget.slots, MEASURED..=most)
 }
 
 fn batches(
@@ -66,14 +67,17 @@ fn batches(
     source: &dyn Source,
     query: &Query,
     budget: Budget,
+    slots: usize,
     number: RangeInclusive<usize>,
 ) -> Result<Stages> {
     let start = Instant::now();
     let pass = Pass::over(source);
     let mut reader = Reader::new(source, &pass)?;
-    let mut slot = Slot::new(device, budget.rows)?;
+    let mut slots = (0..slots).map(|_| Slot::new(device, budget.rows)).collect::<Result<Vec<_>>>()?;
     let mut samples: Vec<Stages> = Vec::new();
     while samples.len() < *number.start() || (samples.len() < *number.end() && start.elapsed() < LONG_ENOUGH) {
+        let slot = samples.len() % slots.len();
+        let slot = &mut slots[slot];
         let began = Instant::now();
         let mut filled = began;
         let (batch, uploads) = slot.fill(device, &mut reader, NONE, |_| filled = Instant::now())?;
@@ -99,8 +103,6 @@ fn batches(
         let merge = began.elapsed().as_secs_f64();
         samples.push(Stages { fill, upload, kernel, download, merge });
     }
-    if samples.len() > 1 {
-        samples.remove(0);
-    }
+    samples.drain(..slots.len().min(samples.len() / 2));
     Ok(Stages::median(&samples))
 }
