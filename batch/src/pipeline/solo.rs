@@ -54,8 +54,8 @@ pub(super) fn warm_up(device: &Device, source: &dyn Source, query: &Query, budge
 }
 
 /// The median seconds of a batch in each stage; zeroes where there are no rows. Only full batches
-/// count, where there are any. They take turns in as many slots as the run has, as one that is used again at once is
-/// still in a cache that the run's are not in.
+/// count, where there are any. They take turns in as many slots as the run has, as one that is used again at once may
+/// still be in a cache that the run's are not in.
 pub(super) fn measure(device: &Device, source: &dyn Source, query: &Query, budget: Budget) -> Result<Stages> {
     // What a simulated device is sent follows from its script and the data, not from the host's clock.
     let most = if device.capabilities().is_simulated() { MEASURED } else { MOST_MEASURED };
