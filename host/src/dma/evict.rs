@@ -67,11 +67,6 @@ impl Engine {
         Ok(Some(core.put(queue, slip, &mut Clock::default(), &self.shared)))
     }
 
-    /// Whether some of the buffer's data is missing because this message failed.
-    pub(crate) fn lacks(&self, resource: Token, failed: MessageId) -> bool {
-        self.shared.lock().machine.lacks(resource, failed)
-    }
-
     /// Sees to it that what was put is submitted.
     pub(crate) fn kick(&self) {
         self.shared.kick(self.shared.lock());

@@ -144,7 +144,7 @@ impl Device {
                         return Ok(());
                     }
                     // Where the upload has failed, the machine knows before anybody is told.
-                    let is_lacking = |by| allocation.engine.lacks(allocation.resource(), by);
+                    let is_lacking = |by| allocation.engine.shared.lock().is_missing(allocation.resource(), Some(by));
                     let is_sent = returning.by.is_some_and(|by| !returning.has_failed && !is_lacking(by));
                     if is_sent || is_overwritten {
                         return Ok(());

@@ -1,9 +1,45 @@
-//! A driver that finishes commands in any order it may.
+//! A driver that takes what the machine gives it, and finishes commands in any order it may.
 
-use super::harness::{Harness, Running};
-use crate::{backend::Token, dma::model::Event, error::FailureKind};
+use super::harness::{Harness, MAX_JOINED, Running};
+use crate::{
+    backend::Token,
+    dma::model::{Action, Event},
+    error::FailureKind,
+};
 
 impl Harness {
+    pub(super) fn event(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.machine.step(event, &mut actions);
+        self.carry_out(&mut actions);
+        loop {
+            self.machine.step(Event::Pump, &mut actions);
+            let is_cut = self.machine.is_cut();
+            assert!(!is_cut || actions.len() >= MAX_JOINED, "what is cut has submitted something");
+            self.carry_out(&mut actions);
+            if !is_cut {
+                break;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Submit(submit) => self.submitted(&submit),
+                Action::Resolve { token, result, in_driver } => {
+                    self.resolved(token, result.err().as_deref(), in_driver)
+                }
+                Action::Kept { token, result } => self.kept(token, result.is_ok()),
+                Action::Free(buffer) => {
+                    assert!(!self.buffers.contains(&buffer), "a buffer with an owner is not freed");
+                    let used = self.known.values().any(|m| m.uses.iter().any(|touch| touch.buffer == buffer));
+                    assert!(!used, "a buffer in use is not freed");
+                }
+            }
+        }
+    }
+
     /// Finishes one command that the driver's lanes allow to finish.
     pub(super) fn finish(&mut self, pick: usize, fails: bool) {
         let may: Vec<usize> = (0..self.running.len())

@@ -17,7 +17,7 @@ use crate::{
         hazard::{Access, Part, Touch},
         label::Label,
         machine::Machine,
-        model::{Action, CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId},
+        model::{CancelOutcome, Event, FailPolicy, Kind, Limits, Offer, Priority, QueueId},
         slab::Fault,
     },
     error::Refusal,
@@ -166,38 +166,6 @@ impl Harness {
             broken: HashSet::new(),
             broken_promises: HashSet::new(),
             outcomes: Outcomes::default(),
-        }
-    }
-
-    pub(super) fn event(&mut self, event: Event) {
-        let mut actions = Vec::new();
-        self.machine.step(event, &mut actions);
-        self.carry_out(&mut actions);
-        loop {
-            self.machine.step(Event::Pump, &mut actions);
-            let is_cut = self.machine.is_cut();
-            assert!(!is_cut || actions.len() >= MAX_JOINED, "what is cut has submitted something");
-            self.carry_out(&mut actions);
-            if !is_cut {
-                break;
-            }
-        }
-    }
-
-    fn carry_out(&mut self, actions: &mut Vec<Action>) {
-        for action in actions.drain(..) {
-            match action {
-                Action::Submit(submit) => self.submitted(&submit),
-                Action::Resolve { token, result, in_driver } => {
-                    self.resolved(token, result.err().as_deref(), in_driver)
-                }
-                Action::Kept { token, result } => self.kept(token, result.is_ok()),
-                Action::Free(buffer) => {
-                    assert!(!self.buffers.contains(&buffer), "a buffer with an owner is not freed");
-                    let used = self.known.values().any(|m| m.uses.iter().any(|touch| touch.buffer == buffer));
-                    assert!(!used, "a buffer in use is not freed");
-                }
-            }
         }
     }
 
