@@ -1,6 +1,6 @@
 //! A message that was described and checked, and that no queue has accepted yet.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 
@@ -37,7 +37,7 @@ pub(crate) struct Draft {
     engine: Option<Arc<Engine>>,
     pub(crate) slip: Slip,
     /// Until it is accepted; then the machine keeps them.
-    keep: SmallVec<[Arc<Allocation>; 4]>,
+    keep: SmallVec<[Arc<Allocation>; 2]>,
 }
 
 impl Draft {
@@ -110,9 +110,17 @@ impl Draft {
         (self.slip.op.take(), std::mem::take(&mut self.keep).into_iter().zip(accesses))
     }
 
+    /// What its sender says of it.
     #[inline]
-    pub(crate) fn label(&mut self, label: Option<&str>) {
-        self.slip.label = label.map_or(Label::None, |label| Label::User(self.engine().shared.labels.intern(label)));
+    pub(crate) fn describe(&mut self, label: Option<&str>, deadline: Option<Instant>, tag: u64) {
+        if let Some(label) = label {
+            self.label(label);
+        }
+        (self.slip.deadline, self.slip.tag) = (deadline, tag);
+    }
+
+    pub(crate) fn label(&mut self, label: &str) {
+        self.slip.label = Label::User(self.engine().shared.labels.intern(label));
     }
 
     /// What it does.

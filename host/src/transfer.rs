@@ -106,10 +106,9 @@ impl<'a> Route<'a> {
     }
 
     /// Says to a message what the user has said of it.
+    #[inline]
     pub(crate) fn describe(&self, draft: &mut Draft) {
-        draft.label(self.label);
-        draft.slip.deadline = self.deadline;
-        draft.slip.tag = self.tag;
+        draft.describe(self.label, self.deadline, self.tag);
     }
 
     /// Sends through the route's queue.

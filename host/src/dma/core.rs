@@ -159,11 +159,7 @@ impl Core {
                     self.effects.wakes.push(Wake::Fence(fence, result));
                 }
                 Action::Resolve { token, result, in_driver } => {
-                    self.effects.settled |= self.waiting > 0;
-                    self.call_waiting();
-                    self.unresolved -= 1;
                     resolved += 1;
-                    self.effects.ended |= self.ending && self.unresolved == 0;
                     let name = self.cell_of[token.index as usize];
                     let cell = self.cells.get_mut(name).expect("an unresolved message has a cell");
                     match cell.slip.take_block() {
@@ -192,6 +188,10 @@ impl Core {
         }
         self.actions = actions;
         if resolved > 0 {
+            self.unresolved -= resolved;
+            self.effects.settled |= self.waiting > 0;
+            self.effects.ended |= self.ending && self.unresolved == 0;
+            self.call_waiting();
             shared.resolved.fetch_add(resolved, Relaxed);
         }
     }
@@ -286,14 +286,14 @@ impl Core {
         let (token, id) = self.machine.accept_paid(&offer);
         let now = clock.read(shared);
         self.machine.hold(token, queue, now);
-        let name = self.cells.take();
+        let (name, cell) = self.cells.take();
         let slot = token.index as usize;
         if self.cell_of.len() <= slot {
             self.cell_of.resize(slot + 1, name);
         }
         self.cell_of[slot] = name;
         work.accept(id, now, &self.addresses[queue]);
-        self.cells.get_mut(name).expect("just taken").fill(token, slip);
+        cell.fill(token, slip);
         self.ledger.accept();
         self.unresolved += 1;
         Accepted { cell: name, token, id }

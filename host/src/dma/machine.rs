@@ -160,8 +160,8 @@ impl Machine {
 
     /// A new buffer, which users know by this name.
     pub(crate) fn register(&mut self, name: Arc<str>) -> Token {
-        let token = self.resources.take();
-        self.resources.get_mut(token).expect("just taken").reset(name, self.next_id);
+        let (token, resource) = self.resources.take();
+        resource.reset(name, self.next_id);
         token
     }
 

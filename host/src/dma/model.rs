@@ -213,9 +213,8 @@ pub(super) struct Command {
     pub(super) bytes: u64,
     /// Nothing of its message went before it.
     pub(super) first: bool,
-    /// Messages that travel in it, each whole where there are several, and the last of them.
+    /// Messages that travel in it, each whole where there are several.
     pub(super) messages: u32,
-    pub(super) tail: Token,
 }
 
 #[derive(Debug, Default)]
@@ -278,6 +277,21 @@ impl Message {
 
     pub(super) fn lane(&self) -> Option<Lane> {
         self.kind.and_then(Kind::lane)
+    }
+
+    /// Nothing of its own keeps it from travelling in the command of those before it.
+    pub(super) fn may_join(&self) -> bool {
+        self.joins && self.state == State::Waiting && self.unsent == 0 && self.across == 0 && self.doom.is_none()
+    }
+
+    /// Its next `bytes` go to the driver, in this command. Answers whether they are its last.
+    pub(super) fn give(&mut self, command: Token, bytes: u64) -> bool {
+        self.sent += bytes;
+        self.commands += 1;
+        self.last = command;
+        let all = self.sent == self.moves;
+        self.state = if all { State::Submitted } else { State::Sending };
+        all
     }
 }
 

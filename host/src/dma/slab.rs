@@ -73,7 +73,8 @@ impl<T: Default> Slab<T> {
     }
 
     /// Takes a slot. Its value is what the last user left there, or the default.
-    pub(crate) fn take(&mut self) -> Token {
+    #[inline]
+    pub(crate) fn take(&mut self) -> (Token, &mut T) {
         #[cfg(test)]
         self.go_wrong();
         let index = self.free.pop().unwrap_or_else(|| {
@@ -82,7 +83,7 @@ impl<T: Default> Slab<T> {
         });
         let slot = &mut self.slots[index as usize];
         slot.used = true;
-        Token { index, generation: slot.generation }
+        (Token { index, generation: slot.generation }, &mut slot.value)
     }
 
     /// Frees the slot; every copy of the token is dead from now on.
@@ -133,11 +134,11 @@ mod tests {
     #[test]
     fn a_freed_token_is_dead_even_when_its_slot_lives_again() {
         let mut slab = Slab::<u32>::new();
-        let old = slab.take();
-        *slab.get_mut(old).unwrap() = 7;
+        let (old, value) = slab.take();
+        *value = 7;
         slab.free(old);
         assert_eq!(slab.get(old), None);
-        let new = slab.take();
+        let (new, _) = slab.take();
         assert_eq!(new.index, old.index);
         assert_ne!(new, old);
         assert_eq!(slab.get(old), None);
@@ -148,7 +149,7 @@ mod tests {
     #[should_panic(expected = "a dead token is freed")]
     fn a_token_is_freed_once() {
         let mut slab = Slab::<u32>::new();
-        let token = slab.take();
+        let (token, _) = slab.take();
         slab.free(token);
         slab.free(token);
     }

@@ -31,7 +31,7 @@ impl Evictor {
         let op = Op::Upload { src: Source::Span(copy.span()), dst };
         let mut message = Message::new(&allocation.engine, Lane::Upload, dst.bytes, op, copy);
         message.draft.touch(Placed { allocation: allocation.clone(), region: dst }, Access::Overwrite);
-        message.draft.label(Some("restore"));
+        message.draft.label("restore");
         let (resource, by) = (allocation.resource(), returning.by);
         let is_missing = |core: &Core| core.is_missing(resource, by);
         let put = allocation.engine.put_if(self.queue.id, message.draft.take(), is_missing);

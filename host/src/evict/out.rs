@@ -40,7 +40,7 @@ impl Evictor {
         let op = Op::Download { src, dst: copy.span() };
         let mut message = Message::new(&allocation.engine, Lane::Download, src.bytes, op, copy);
         message.draft.touch(Placed { allocation: allocation.clone(), region: src }, Access::Read);
-        message.draft.label(Some("evict"));
+        message.draft.label("evict");
         let resource = allocation.resource();
         let is_idle = |core: &Core| core.idle_since(resource).is_some();
         let accepted = engine.put_if(self.queue.id, message.draft.take(), is_idle).ok()??;

@@ -73,9 +73,7 @@ impl<'a, T: Element> Fill<'a, T> {
             message
         };
         message.draft.touch(to, Access::Overwrite);
-        message.draft.label(label);
-        message.draft.slip.deadline = deadline;
-        message.draft.slip.tag = tag;
+        message.draft.describe(label, deadline, tag);
         Ok(self.permit.send(message)?)
     }
 }

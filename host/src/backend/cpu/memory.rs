@@ -238,6 +238,19 @@ impl Memories {
         copy(self.bytes_mut(dst), src, pool);
     }
 
+    /// Uploads of few bytes, in their order and under one lock: to take it for each would cost as much as to copy.
+    pub(in crate::backend) fn write_small(&self, uploads: impl IntoIterator<Item = (Region, HostSpan)>) {
+        let mut memories = lock(&self.memories);
+        for (dst, src) in uploads {
+            assert_eq!(src.bytes, dst.bytes, "what is carried is as long as where it goes");
+            let base = memories.get(dst.mem.0).expect("a buffer in use is alive").ptr();
+            // SAFETY: the source is valid for reads until this command's end is handled (invariant of `HostSpan`)
+            // and is the host's; the destination is alive, has so many bytes, and is touched by no other command
+            // while this one runs (invariant of `Memories`).
+            unsafe { ptr::copy_nonoverlapping(src.ptr, base.wrapping_add(dst.offset as usize), dst.bytes as usize) };
+        }
+    }
+
     pub(in crate::backend) fn read(&self, src: Region, dst: HostSpan, pool: &rayon::ThreadPool) {
         // SAFETY: valid for writes and nobody else's until this command's end is handled.
         let dst = unsafe { slice::from_raw_parts_mut(dst.ptr, dst.bytes as usize) };

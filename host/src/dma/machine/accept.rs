@@ -1,5 +1,7 @@
 //! What a message that comes in has to wait for.
 
+use std::sync::Arc;
+
 use super::{Machine, root_of};
 use crate::{
     backend::Token,
@@ -14,10 +16,9 @@ use crate::{
 impl Machine {
     /// Accepts a message whose credits were reserved, into a queue that [accepts](Self::accepts) any.
     pub(crate) fn accept_paid(&mut self, offer: &Offer<'_>) -> (Token, MessageId) {
-        let token = self.messages.take();
         let id = self.next_id;
         self.next_id += 1;
-        let message = self.messages.get_mut(token).expect("just taken");
+        let (token, message) = self.messages.take();
         message.begin(id, offer.queue, offer.kind);
         (message.bytes, message.moves, message.timed) = (offer.bytes, offer.moves, offer.deadline.is_some());
         (message.unsignaled, message.joins) = (offer.unsignaled, offer.joins);
@@ -29,12 +30,12 @@ impl Machine {
         // Out of its slot, as the other messages must be reached beside it; it goes back with its memory.
         let mut edges = std::mem::take(&mut message.edges);
         let inherited = self.find_edges(token, &mut edges, offer);
-        let Counts { unsent, unended, across } = self.count_edges(token, offer, &edges);
+        let Counts { unsent, unended, across, failed } = self.count_edges(token, offer, &edges);
         if let Some(at) = offer.deadline {
             self.deadlines.push(at, token, |t| self.messages.get(t).is_some());
         }
         let message = self.messages.get_mut(token).expect("just taken");
-        message.doom = inherited.map(|error| FailureKind::Upstream { root: root_of(error) });
+        message.doom = inherited.or(failed).map(|error| FailureKind::Upstream { root: root_of(error) });
         message.edges = edges;
         (message.unsent, message.unended, message.across) = (unsent, unended, across);
         let queue = &mut self.queues[offer.queue];
@@ -45,12 +46,7 @@ impl Machine {
     }
 
     /// Fills in what the message waits for; gives the failure that it inherits.
-    fn find_edges(
-        &mut self,
-        token: Token,
-        edges: &mut Vec<Edge>,
-        offer: &Offer<'_>,
-    ) -> Option<std::sync::Arc<TransferError>> {
+    fn find_edges(&mut self, token: Token, edges: &mut Vec<Edge>, offer: &Offer<'_>) -> Option<Arc<TransferError>> {
         let (messages, resources, id) = (&self.messages, &mut self.resources, self.next_id - 1);
         let mut inherited = None;
         for &touch in offer.accesses {
@@ -65,13 +61,7 @@ impl Machine {
             let fence = |&on: &Token| Edge { on, cause: Cause::Fence, buffer: None, part: Part::WHOLE };
             edges.extend(queue.gates.iter().map(fence));
         }
-        inherited.or_else(|| queue.gate_failure.clone()).or_else(|| {
-            // An edge to a message that is over, has failed, and waits for its turn to resolve.
-            edges.iter().filter(|edge| edge.cause.is_data()).find_map(|edge| match &messages.get(edge.on)?.state {
-                State::Over(Err(error)) => Some(error.clone()),
-                _ => None,
-            })
-        })
+        inherited.or_else(|| queue.gate_failure.clone())
     }
 
     /// Counts what the message waits for, and has it told when that happens.
@@ -82,7 +72,14 @@ impl Machine {
             let earlier = self.messages.get_mut(edge.on).expect("edges lead to live messages");
             // Queue and lane keep the order of their own, and that is all which is asked for.
             let kept = !edge.cause.is_data() && earlier.queue == offer.queue && earlier.lane() == lane;
-            if kept || matches!(earlier.state, State::Over(_)) {
+            if kept {
+                continue;
+            }
+            if let State::Over(result) = &earlier.state {
+                // It waits for its turn to resolve.
+                if let (Err(error), None, true) = (result, &counts.failed, edge.cause.is_data()) {
+                    counts.failed = Some(error.clone());
+                }
                 continue;
             }
             earlier.dependants.push((token, edge.cause.is_data()));
@@ -100,4 +97,6 @@ struct Counts {
     unsent: u32,
     unended: u32,
     across: u32,
+    /// The failure of the first whose data it needs, and that is over.
+    failed: Option<Arc<TransferError>>,
 }

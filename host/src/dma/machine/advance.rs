@@ -154,56 +154,64 @@ impl Machine {
         Progress::Moved
     }
 
-    /// Hands the next `bytes` of the message to the driver.
+    /// Hands the next `bytes` of the message to the driver, and with them what may travel in the same command.
     fn submit(&mut self, token: Token, lane: Lane, bytes: u64, actions: &mut Vec<Action>) {
-        let joined = self.join(token, bytes, actions);
-        let name = joined.unwrap_or_else(|| self.commands.take());
         let message = self.messages.get_mut(token).expect("alive");
-        let first = message.state == State::Waiting;
-        if joined.is_none() {
-            let command = Command { message: token, bytes, first, messages: 1, tail: token };
-            *self.commands.get_mut(name).expect("just taken") = command;
-        }
-        let part = message.sent..message.sent + bytes;
-        message.sent = part.end;
-        message.commands += 1;
-        message.last = name;
-        let all = message.sent == message.moves;
-        message.state = if all { State::Submitted } else { State::Sending };
-        let queue = &mut self.queues[message.queue];
-        let commands = u32::from(joined.is_none());
-        queue.in_driver += commands;
-        self.in_driver += commands;
+        let id = message.queue;
+        let whole = message.sent == 0 && bytes == message.moves;
+        let (name, command) = self.commands.take();
+        *command = Command { message: token, bytes, first: message.state == State::Waiting, messages: 1 };
+        let part = (!whole).then_some(message.sent..message.sent + bytes);
+        let all = message.give(name, bytes);
+        let (told, joins) = (all && !message.dependants.is_empty(), whole && message.joins);
+        let queue = &mut self.queues[id];
+        queue.in_driver += 1;
+        self.in_driver += 1;
         self.lanes[lane as usize] += bytes;
         if all {
             queue.waiting.pop_front();
-            if !message.dependants.is_empty() {
+        }
+        actions.push(Action::Submit(Submit { message: token, command: name, part }));
+        if told {
+            self.announce(token, true, false);
+        }
+        if joins && self.max_joined > 1 {
+            self.join(name, lane, actions);
+        }
+    }
+
+    /// Takes the messages behind this command's one into it, as far as they may travel in it, and until a queue of
+    /// higher priority is woken.
+    fn join(&mut self, name: Token, lane: Lane, actions: &mut Vec<Action>) {
+        let &Command { message: mut tail, mut bytes, mut messages, .. } = self.commands.get(name).expect("just taken");
+        let id = self.messages.get(tail).expect("just submitted").queue;
+        let place = self.queues[id].limits.priority.place();
+        while messages < self.max_joined && self.woken >= place {
+            let queue = &mut self.queues[id];
+            let Some(&token) = queue.waiting.front() else { break };
+            let message = self.messages.get_mut(token).expect("a waiting message is alive");
+            let ahead = self.lanes[lane as usize] + message.moves;
+            let fits = bytes + message.moves <= Self::JOINED_BYTES
+                && message.moves <= queue.limits.chunk_on(lane)
+                && ahead <= queue.limits.ahead_on(lane);
+            if !fits || !message.may_join() || !queue.is_rung(message.id) {
+                break;
+            }
+            debug_assert_eq!(message.lane(), Some(lane), "what joins is of one lane");
+            messages += 1;
+            bytes += message.moves;
+            message.give(name, message.moves);
+            let told = !message.dependants.is_empty();
+            self.lanes[lane as usize] = ahead;
+            queue.waiting.pop_front();
+            self.messages.get_mut(tail).expect("it is with the driver").next = Some(token);
+            tail = token;
+            actions.push(Action::Submit(Submit { message: token, command: name, part: None }));
+            if told {
                 self.announce(token, true, false);
             }
         }
-        let part = Some(part).filter(|_| !(first && all));
-        actions.push(Action::Submit(Submit { message: token, command: name, part }));
-    }
-    /// The command before, where the message may travel in it: both are of one queue, and on their way.
-    fn join(&mut self, token: Token, bytes: u64, actions: &[Action]) -> Option<Token> {
-        let message = self.messages.get(token).expect("alive");
-        let whole = message.sent == 0 && bytes == message.moves;
-        if !message.joins || !whole || message.across > 0 || self.max_joined < 2 {
-            return None;
-        }
-        let Some(Action::Submit(Submit { message: before, command: name, part: None })) = actions.last() else {
-            return None;
-        };
-        let earlier = self.messages.get(*before).filter(|earlier| earlier.joins && earlier.queue == message.queue)?;
-        debug_assert_eq!(earlier.lane(), message.lane(), "what joins is of one lane");
-        let command = self.commands.get_mut(*name).expect("nobody has seen it");
-        if command.messages == self.max_joined || command.bytes + bytes > Self::JOINED_BYTES {
-            return None;
-        }
-        command.messages += 1;
-        command.bytes += bytes;
-        let tail = std::mem::replace(&mut command.tail, token);
-        self.messages.get_mut(tail).expect("it is with the driver").next = Some(token);
-        Some(*name)
+        let command = self.commands.get_mut(name).expect("just taken");
+        (command.bytes, command.messages) = (bytes, messages);
     }
 }

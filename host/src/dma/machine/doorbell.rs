@@ -68,10 +68,10 @@ impl Machine {
         }
     }
 
-    /// A message is resolved that may have been held.
+    /// A message of a queue that holds some is resolved: it may be one of them.
     pub(super) fn let_go(&mut self, id: QueueId, number: u64, bytes: u64) {
         let queue = &mut self.queues[id];
-        if queue.bell.ops == 0 || queue.is_rung(number) {
+        if queue.is_rung(number) {
             return;
         }
         queue.bell.ops -= 1;

@@ -19,9 +19,8 @@ use crate::{
 impl Machine {
     /// A new promise.
     pub(crate) fn promise(&mut self, label: Option<Arc<str>>) -> (Token, MessageId) {
-        let token = self.messages.take();
+        let (token, message) = self.messages.take();
         let id = self.next_id;
-        let message = self.messages.get_mut(token).expect("just taken");
         message.begin(id, QueueId::MAX, Kind::Promise);
         message.label = label.map_or(Label::None, Label::User);
         self.next_id += 1;

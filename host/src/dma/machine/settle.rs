@@ -40,11 +40,30 @@ impl Machine {
                 }
             }
             if message.state == State::Submitted && message.commands == 0 {
-                let result = message.doom.clone().map_or(Ok(()), Err);
-                self.finish(token, result, actions);
+                match message.doom.clone() {
+                    None => self.succeed(token, actions),
+                    Some(doom) => self.finish(token, Err(doom), actions),
+                }
             }
         }
-        self.wake(queue);
+        self.settle(queue, actions);
+    }
+
+    /// The message has gone well. Where it is its queue's oldest and has nothing to tell of others it is resolved
+    /// at once, which is what comes of most; else it waits for its turn.
+    fn succeed(&mut self, token: Token, actions: &mut Vec<Action>) {
+        let message = self.messages.get_mut(token).expect("alive");
+        let queue = &self.queues[message.queue];
+        let at_once = queue.order.front() == Some(&token) && queue.untold.is_none();
+        if !at_once {
+            message.state = State::Over(Ok(()));
+        }
+        if !message.dependants.is_empty() {
+            self.announce(token, false, true);
+        }
+        if at_once {
+            self.resolve(token, Ok(()), false, actions);
+        }
     }
 
     /// The message is over; resolves what may be resolved in its queue.
@@ -186,17 +205,14 @@ impl Machine {
         queue.order.pop_front();
         queue.ops -= 1;
         queue.bytes -= message.bytes;
-        let retired = queue.retired;
-        let (number, bytes) = (message.id, message.bytes);
+        let (retired, holds) = (queue.retired, queue.bell.ops > 0);
         message.label = Label::None;
         message.doom = None;
         if std::mem::take(&mut message.timed) {
             self.deadlines.forget();
         }
-        let accesses = std::mem::take(&mut message.accesses);
-        self.let_go(id, number, bytes);
         actions.push(Action::Resolve { token, result, in_driver });
-        for &Touch { buffer: name, .. } in &accesses {
+        for &Touch { buffer: name, .. } in &message.accesses {
             let Some(resource) = self.resources.get_mut(name) else { continue };
             resource.users -= 1;
             if resource.users == 0 && resource.dropped {
@@ -205,8 +221,10 @@ impl Machine {
                 actions.push(Action::Free(name));
             }
         }
-        // The slot keeps the list's memory for its next message.
-        self.messages.get_mut(token).expect("alive").accesses = accesses;
+        if holds {
+            let (number, bytes) = (message.id, message.bytes);
+            self.let_go(id, number, bytes);
+        }
         self.messages.free(token);
         if retired {
             self.vacate(id);
