@@ -209,6 +209,16 @@ pub(crate) enum Event {
     Lost(Arc<str>),
 }
 
+impl Event {
+    /// When what it tells of was seen finished.
+    pub(crate) fn finished(&self) -> Option<Instant> {
+        match self {
+            Self::Done(done) => Some(done.finished),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
 /// The end of one command.
 #[derive(Debug)]
 pub(crate) struct Done {

@@ -38,13 +38,16 @@ pub(crate) enum Call {
 impl<T> Baton<T> {
     /// Goes round until there is no more, `rounds` times at most.
     pub(crate) fn call(&self, rounds: u32, mut work: impl FnMut(&mut T)) -> Call {
+        let mut idle = self.state.compare_exchange(IDLE, BUSY, AcqRel, Acquire).is_ok();
         // A read-modify-write, so that the one at work synchronises with every caller.
-        if self.state.swap(AGAIN, AcqRel) != IDLE {
+        if !idle && self.state.swap(AGAIN, AcqRel) != IDLE {
             return Call::Taken;
         }
         let leave = Leave(&self.state);
         for _ in 0..rounds {
-            self.state.swap(BUSY, AcqRel);
+            if !std::mem::take(&mut idle) {
+                self.state.swap(BUSY, AcqRel);
+            }
             work(&mut self.tools.lock().unwrap_or_else(PoisonError::into_inner));
             if self.state.compare_exchange(BUSY, IDLE, AcqRel, Acquire).is_ok() {
                 std::mem::forget(leave);

@@ -89,6 +89,15 @@ impl Effects {
 pub(crate) struct Clock(Option<Instant>);
 
 impl Clock {
+    pub(super) fn at(time: Option<Instant>) -> Self {
+        Self(time)
+    }
+
+    /// The time, if it was read.
+    pub(super) fn known(&self) -> Option<Instant> {
+        self.0
+    }
+
     pub(super) fn read(&mut self, shared: &Shared) -> Instant {
         *self.0.get_or_insert_with(|| shared.backend.now())
     }

@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     mem,
     panic::{self, AssertUnwindSafe},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -74,16 +74,19 @@ impl Shared {
         if early {
             self.backend.pace(core.machine.next_deadline());
         }
-        drop(core);
         match self.mode {
             Mode::Manual => {}
-            Mode::Threads if asleep => self.pump.notify_one(),
-            Mode::Threads => {}
+            Mode::Threads => {
+                drop(core);
+                if asleep {
+                    self.pump.notify_one();
+                }
+            }
             Mode::Helped => {
                 if early {
                     self.pump.notify_one();
                 }
-                self.help_at(clock);
+                self.help_in(Some(core), clock);
             }
         }
     }
@@ -91,16 +94,22 @@ impl Shared {
     /// Does what there is to do, if nobody is at it; leaves the rest to the device's thread where it is
     /// much.
     pub(crate) fn help(&self) {
-        self.help_at(Clock::default());
+        self.help_in(None, Clock::default());
     }
 
-    fn help_at(&self, mut clock: Clock) {
+    /// The same for who may have the lock, and have just been asked what time it is. The lock is released.
+    fn help_in<'a>(&'a self, mut core: Option<MutexGuard<'a, Core>>, mut clock: Clock) {
         let mut left = false;
         let call = self.driver.call(SHARE, |driver| {
             self.guard(|| {
-                left = (0..SHARE).all(|_| self.round(driver, mem::take(&mut clock), Duration::ZERO).more);
+                left = (0..SHARE).all(|_| {
+                    let core = core.take().unwrap_or_else(|| self.lock());
+                    self.round(driver, core, mem::take(&mut clock), Duration::ZERO).more
+                });
             });
         });
+        // Another thread is at it.
+        drop(core);
         if left || call == Call::Left {
             self.lock().left = true;
             self.pump.notify_one();
@@ -112,7 +121,7 @@ impl Shared {
     pub(super) fn turn(&self, timeout: Duration) -> Turn {
         let mut moved = false;
         let call = self.driver.call(1, |driver| {
-            self.guard(|| moved = self.round(driver, Clock::default(), timeout).moved);
+            self.guard(|| moved = self.round(driver, self.lock(), Clock::default(), timeout).moved);
         });
         // Callbacks may wait for messages themselves: they run when the baton is down.
         while let Ok(ReceiverOf(f, resolved)) = self.calls.1.try_recv() {
@@ -128,15 +137,16 @@ impl Shared {
     }
 
     /// Submits, takes what has happened, tells.
-    fn round(&self, driver: &mut Driver, clock: Clock, timeout: Duration) -> Round {
-        let moved = self.submit(&mut driver.batch, clock);
+    fn round(&self, driver: &mut Driver, core: MutexGuard<'_, Core>, clock: Clock, timeout: Duration) -> Round {
+        let began = clock.known();
+        let moved = self.submit(&mut driver.batch, core, clock);
         let timeout = if moved { Duration::ZERO } else { self.until_due(timeout) };
         self.backend.reap(&mut driver.events, timeout);
         if driver.events.is_empty() {
             // Nothing may go to the driver that did not a moment ago.
             return Round { moved, more: false };
         }
-        let more = self.absorb(&mut driver.events);
+        let more = self.absorb(&mut driver.events, began);
         Round { moved: true, more }
     }
 
@@ -147,26 +157,31 @@ impl Shared {
     }
 
     /// Gives the backend what may go there now. Answers whether anything moved.
-    pub(super) fn submit(&self, batch: &mut Vec<Command>, mut clock: Clock) -> bool {
+    pub(super) fn submit<'a>(
+        &'a self,
+        batch: &mut Vec<Command>,
+        mut core: MutexGuard<'a, Core>,
+        mut clock: Clock,
+    ) -> bool {
         let mut moved = false;
         loop {
-            let (news, more) = self.pump_into(batch, mem::take(&mut clock));
+            let (news, more) = self.pump_into(batch, core, clock);
             moved |= news || !batch.is_empty();
             if !batch.is_empty() {
                 self.backend.submit(batch, &mut |batch| {
-                    self.pump_into(batch, Clock::default());
+                    self.pump_into(batch, self.lock(), Clock::default());
                 });
             }
             if !more {
                 return moved;
             }
+            (core, clock) = (self.lock(), Clock::default());
         }
     }
 
     /// Appends what may go to the driver now. Answers whether anything else has moved, and whether there is
     /// more to append.
-    fn pump_into(&self, batch: &mut Vec<Command>, mut clock: Clock) -> (bool, bool) {
-        let mut core = self.lock();
+    fn pump_into(&self, batch: &mut Vec<Command>, mut core: MutexGuard<'_, Core>, mut clock: Clock) -> (bool, bool) {
         if let Some(deadline) = core.machine.next_deadline() {
             let now = clock.read(self);
             core.dirty |= deadline <= now;
@@ -185,8 +200,12 @@ impl Shared {
         (news, more)
     }
 
-    /// Takes the backend's reports in. Answers whether there may be something to submit now.
-    pub(super) fn absorb(&self, events: &mut Vec<backend::Event>) -> bool {
+    /// Takes the backend's reports in. Answers whether there may be something to submit now. Where the caller
+    /// `began` at that time, and waited for nothing since, what has ended since is also told of at its end: the
+    /// clock is not read again for that.
+    pub(super) fn absorb(&self, events: &mut Vec<backend::Event>, began: Option<Instant>) -> bool {
+        let last = |events: &[backend::Event]| events.iter().filter_map(backend::Event::finished).max();
+        let mut clock = Clock::at(began.and_then(|began| last(events).filter(|&end| end >= began)));
         let mut core = self.lock();
         for event in &mut *events {
             let event = match event {
@@ -199,7 +218,7 @@ impl Shared {
             core.take(event);
         }
         events.clear();
-        core.act_only(&mut Clock::default(), self);
+        core.act_only(&mut clock, self);
         core.dirty |= core.unresolved > 0;
         let dirty = core.dirty;
         let wake = dirty && core.asleep && self.mode == Mode::Threads;

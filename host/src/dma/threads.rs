@@ -55,11 +55,11 @@ impl Shared {
                 };
                 core.asleep = false;
             }
-            drop(core);
             if helped {
+                drop(core);
                 self.help();
             } else {
-                self.submit(&mut driver.batch, Clock::default());
+                self.submit(&mut driver.batch, core, Clock::default());
             }
         }
     }
@@ -68,7 +68,7 @@ impl Shared {
         let mut events = Vec::new();
         loop {
             self.backend.reap(&mut events, REAP_TIMEOUT);
-            let _ = self.absorb(&mut events);
+            let _ = self.absorb(&mut events, None);
             let core = self.lock();
             if core.ending && core.unresolved == 0 {
                 return;

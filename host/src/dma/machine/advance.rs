@@ -73,12 +73,13 @@ impl Machine {
         while left > 0 {
             let queue = self.ready[place].pop_front().expect("as many as were counted");
             match self.advance(queue, actions) {
+                Progress::Moved if self.queues[queue].waiting.is_empty() => {
+                    self.queues[queue].ready = false;
+                    left = self.ready[place].len();
+                }
                 Progress::Moved => {
                     self.ready[place].push_back(queue);
                     left = self.ready[place].len();
-                    if self.woken < place || actions.len() >= most {
-                        return;
-                    }
                 }
                 Progress::NoRoom => {
                     self.ready[place].push_back(queue);
@@ -88,6 +89,9 @@ impl Machine {
                     self.queues[queue].ready = false;
                     left -= 1;
                 }
+            }
+            if self.woken < place || actions.len() >= most {
+                return;
             }
         }
     }
