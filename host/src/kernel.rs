@@ -306,8 +306,13 @@ impl Kernel {
 
     /// Where its parameters lie; found out once.
     pub(crate) fn shape(&self) -> Result<&Shape> {
-        let entry = self.entry()?;
-        Ok(self.shape.get_or_init(|| Shape::of(entry)))
+        match self.shape.get() {
+            Some(shape) => Ok(shape),
+            None => {
+                let entry = self.entry()?;
+                Ok(self.shape.get_or_init(|| Shape::of(entry)))
+            }
+        }
     }
 }
 

@@ -25,19 +25,20 @@ impl Launch<'_> {
         let entry = kernel.entry()?;
         let storage: SmallVec<[&Slot; 8]> = entry.bindings.iter().filter(|s| s.access != Declared::Uniform).collect();
         let bound = self.in_order(kernel, &storage)?;
-        for (slot, bound) in storage.iter().zip(&bound) {
+        let (storage, bound) = (&storage[..], &bound[..]);
+        for (slot, bound) in storage.iter().zip(bound) {
             self.check(kernel, slot, bound)?;
         }
-        check_aliases(kernel, &storage, &bound)?;
+        check_aliases(kernel, storage, bound)?;
         let mut launch = self.device.inner.launches.take();
         let memory = std::mem::take(&mut launch.uniform);
-        let uniform = self.uniform_bytes(kernel, memory, &storage, &bound)?;
+        let uniform = self.uniform_bytes(kernel, memory, storage, bound)?;
         let groups = match self.groups {
             Some(groups) => groups,
-            None => grid::groups(kernel, &storage, &bound, &uniform)?,
+            None => grid::groups(kernel, storage, bound, &uniform)?,
         };
         let groups = grid::within_limits(kernel, groups, self.device.capabilities())?;
-        grid::check_needs(kernel, &storage, &bound, &uniform, groups)?;
+        grid::check_needs(kernel, storage, bound, &uniform, groups)?;
         let draft = || Draft::new(&self.device.inner.engine, Lane::Compute, 0);
         let message = |mut draft: Draft, op| {
             draft.does(op);
@@ -49,13 +50,13 @@ impl Launch<'_> {
             return Ok(message(draft(), Op::Nothing));
         }
         launch.storage.clear();
-        for (slot, bound) in storage.iter().zip(&bound) {
+        for (slot, bound) in storage.iter().zip(bound) {
             self.device.bring_in(&bound.allocation, false)?;
             launch.storage.push(region_of(kernel, slot, bound)?);
         }
         let pipeline = self.device.pipeline(kernel, &self.overrides)?;
         (launch.pipeline, launch.groups, launch.uniform) = (pipeline, groups, uniform.bytes);
-        let mut touches = storage.iter().zip(&bound).map(|(slot, bound)| {
+        let mut touches = storage.iter().zip(bound).map(|(slot, bound)| {
             let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
             (&bound.allocation, access, whole_grains(bound.region()))
         });
