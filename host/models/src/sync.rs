@@ -26,6 +26,8 @@ pub enum Bug {
     Stale,
     /// An allocation looks whether there is room, lets go of the lock, and takes it then.
     LooksThenTakes,
+    /// A buffer's memory goes with its owner, whoever still uses it.
+    FreesInUse,
 }
 
 std::thread_local! {

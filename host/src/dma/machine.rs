@@ -209,7 +209,10 @@ impl Machine {
             Event::Release(resource) => {
                 if let Some(state) = self.resources.get_mut(resource) {
                     state.dropped = true;
-                    if state.users == 0 {
+                    let unused = state.users == 0;
+                    #[cfg(wharf_models)]
+                    let unused = unused || super::sync::has(super::sync::Bug::FreesInUse);
+                    if unused {
                         self.resources.free(resource);
                         actions.push(Action::Free(resource));
                     } else {

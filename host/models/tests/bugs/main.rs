@@ -67,6 +67,12 @@ fn an_allocation_that_looks_and_takes_in_two_steps_is_found() {
 }
 
 #[test]
+fn memory_that_goes_before_its_last_user_is_found() {
+    assert!(shows(Bug::FreesInUse, scarce::two_threads_allocate_where_one_finds_room, false));
+    assert!(shows(Bug::FreesInUse, scarce::two_threads_allocate_where_one_finds_room, true));
+}
+
+#[test]
 fn a_slot_that_keeps_its_name_is_found() {
     assert!(shows(Bug::Stale, scenes::a_late_report_meets_a_slot_that_is_used_again, false));
     assert!(shows(Bug::Stale, scenes::a_late_report_meets_a_slot_that_is_used_again, true));

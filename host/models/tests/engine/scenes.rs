@@ -130,7 +130,7 @@ pub(crate) fn tickets_are_waited_for_while_they_resolve(script: Script) {
         move || scene.seen(&first.wait())
     };
     beside(waiter, || {
-        let done = second.try_take().unwrap_or_else(|ticket| block_on(ticket));
+        let done = second.try_take().unwrap_or_else(block_on);
         scene.seen(&done);
     });
     scene.law(2);
