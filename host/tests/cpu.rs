@@ -62,6 +62,19 @@ fn a_fill_that_covers_a_buffer_becomes_its_memory() -> wharf::Result<()> {
     Ok(())
 }
 
+/// Nothing is moved, so no thread is woken for it.
+#[test]
+fn a_large_fill_that_covers_a_buffer_is_over_once_it_is_sent() -> wharf::Result<()> {
+    let device = device();
+    let buffer = device.buffer::<u32>(1 << 20)?;
+    for round in 0..20 {
+        let sent = device.upload(&buffer).fill(|i| i as u32 + round)?;
+        assert!(sent.try_take().is_ok_and(|done| done.receipt.path == Path::Direct), "round {round}");
+    }
+    assert_eq!(device.download(&buffer).range(7..8).wait()?[..], [26]);
+    Ok(())
+}
+
 #[test]
 fn imported_data_is_used_where_it_is_and_is_never_written() -> wharf::Result<()> {
     let device = device();

@@ -139,7 +139,11 @@ impl Cpu {
         if options.progress == Progress::Threads {
             for (lane, name) in ["upload", "compute", "download"].into_iter().enumerate() {
                 let shared = device.shared.clone();
-                let run = move || shared.lanes.run(lane, |command, started, now| shared.execute(command, started, now));
+                let run = move || {
+                    shared
+                        .lanes
+                        .run(lane, &shared.memories, |command, started, now| shared.execute(command, started, now))
+                };
                 thread::Builder::new().name(format!("wharf cpu {name}")).spawn(run).map_err(|e| failed(&e))?;
             }
         }
@@ -306,7 +310,9 @@ impl Backend for Cpu {
     }
 
     fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
-        self.shared.lanes.submit(batch, |command, started, now| self.shared.execute(command, started, now));
+        self.shared
+            .lanes
+            .submit(batch, &self.shared.memories, |command, started, now| self.shared.execute(command, started, now));
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

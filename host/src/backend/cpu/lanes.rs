@@ -16,7 +16,10 @@ use std::{
 
 use crossbeam::utils::CachePadded;
 
-use super::brief::{Brief, Grace, MOMENT};
+use super::{
+    brief::{Brief, Grace, MOMENT},
+    memory::Memories,
+};
 use crate::backend::{Command, Event, Op, Ring, Source, Token};
 
 /// Bytes of a command that is done at once, and of all that one submission does so.
@@ -82,20 +85,56 @@ impl Books {
         self.running[slot] = Some(command.token.generation);
         self.unfinished[command.lane as usize] += 1;
     }
+
+    /// The lanes that sleep and have something to do: they are woken. One whose first command comes after
+    /// another's waits for the report of that.
+    fn sleepers(&mut self) -> [bool; 3] {
+        std::array::from_fn(|lane| {
+            let wakes = self.asleep[lane] && self.queues[lane].front().is_some_and(|first| self.may_start(first));
+            self.asleep[lane] &= !wakes;
+            wakes
+        })
+    }
+
+    /// Does small commands that other lanes have not taken and that may start now, as a command that they were
+    /// to come after has ended: to wake their threads would cost more.
+    fn finish_small(
+        &mut self,
+        memories: &Memories,
+        execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
+    ) {
+        let mut left = AT_ONCE_BYTES;
+        for lane in 0..self.queues.len() {
+            // What a lane has taken comes first.
+            while self.unfinished[lane] as usize == self.queues[lane].len()
+                && let Some(command) = self.queues[lane].front()
+                && self.may_start(command)
+                && let Some(bytes) = small(&command.op, memories).filter(|&bytes| bytes <= left)
+                && let Some(mut command) = self.queues[lane].pop_front()
+            {
+                left -= bytes;
+                self.unfinished[lane] -= 1;
+                self.running[command.token.index as usize] = None;
+                let event = execute(&mut command, Instant::now(), &Instant::now);
+                self.events.push(event);
+            }
+        }
+    }
 }
 
 /// Bytes that the host moves for it; `None` where that is not known or many.
-fn small(op: &Op) -> Option<u64> {
+fn small(op: &Op, memories: &Memories) -> Option<u64> {
     let bytes = match op {
         Op::Nothing => 0,
+        Op::Upload { src: Source::Block(block), dst } if memories.adopts_for_nothing(block, *dst) => 0,
         Op::Upload { src: Source::Span(_) | Source::Part { .. } | Source::Carried(_), dst: region }
         | Op::Download { src: region, .. }
         | Op::Copy { dst: region, .. }
         | Op::Clear { dst: region } => region.bytes,
-        // A block that is not adopted is copied, and freed.
+        // Copied, and freed.
         Op::Upload { src: Source::Block(_), dst } => dst.bytes,
         // As many bytes as travel together at most; so few that their sum matters less than looking.
-        Op::Joined(ops) => ops.iter().map(|op| small(op).unwrap_or(u64::MAX)).sum(),
+        Op::Joined(ops) => ops.iter().map(|op| small(op, memories).unwrap_or(u64::MAX)).sum(),
         Op::Launch(_) | Op::Replay(_) => return None,
     };
     (bytes <= SMALL_BYTES).then_some(bytes)
@@ -134,12 +173,12 @@ impl Lanes {
     pub(super) fn submit(
         &self,
         batch: &mut Vec<Command>,
+        memories: &Memories,
         execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
     ) {
         let alone = batch.len() == 1;
         let mut books = self.lock();
         let (first, mut left, mut began, mut together) = (books.events.len(), AT_ONCE_BYTES, None, 0);
-        let mut sleepers = [false; 3];
         // In place: to move a command costs as much as to copy what it moves.
         batch.retain_mut(|command| {
             if self.run == Run::AtOnce {
@@ -148,7 +187,7 @@ impl Lanes {
                 return false;
             }
             let lane = command.lane as usize;
-            let bytes = small(&command.op).filter(|&bytes| bytes <= left);
+            let bytes = small(&command.op, memories).filter(|&bytes| bytes <= left);
             left -= bytes.unwrap_or(0);
             if bytes.is_some() && books.unfinished[lane] == 0 && books.may_start(command) {
                 // Who gave one alone has just asked what time it is.
@@ -160,13 +199,13 @@ impl Lanes {
                 return false;
             }
             books.begin(command);
-            sleepers[lane] |= std::mem::take(&mut books.asleep[lane]);
             true
         });
         let queued = !batch.is_empty();
         for command in batch.drain(..) {
             books.queues[command.lane as usize].push_back(command);
         }
+        let sleepers = books.sleepers();
         if began.is_some() {
             let ended = Instant::now();
             for event in &mut books.events[first..] {
@@ -191,16 +230,21 @@ impl Lanes {
 
     /// The thread of a lane. `execute` is given the command, when it begins, and what to ask for the time of
     /// its end.
-    pub(super) fn run(&self, lane: usize, execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event) {
+    pub(super) fn run(
+        &self,
+        lane: usize,
+        memories: &Memories,
+        execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
+    ) {
         let (mut brief, mut grace) = (Brief::default(), Grace::default());
         let (mut burst, mut ended) = (VecDeque::with_capacity(BURST), Vec::with_capacity(BURST));
         while self.take(lane, &mut burst, &mut grace) {
             let mut now = Instant::now();
             let mut told = now;
             while let Some(mut command) = burst.pop_front() {
-                if small(&command.op).is_none() && !brief.knows(&command.op) {
+                if small(&command.op, memories).is_none() && !brief.knows(&command.op) {
                     // What is over is told of before anything begins that may take long.
-                    self.report(lane, &mut ended, &mut grace, now);
+                    self.report(lane, &mut ended, &mut grace, now, memories, &execute);
                     self.see_to(&mut grace, None);
                     told = now;
                 }
@@ -213,7 +257,7 @@ impl Lanes {
                 }
                 ended.push((token, event));
                 if burst.is_empty() || now.saturating_duration_since(told) > MOMENT {
-                    self.report(lane, &mut ended, &mut grace, now);
+                    self.report(lane, &mut ended, &mut grace, now, memories, &execute);
                     self.see_to(&mut grace, Some(now));
                     told = now;
                 }
@@ -222,7 +266,15 @@ impl Lanes {
     }
 
     /// Writes the ends of commands into the books.
-    fn report(&self, lane: usize, ended: &mut Vec<(Token, Event)>, grace: &mut Grace, now: Instant) {
+    fn report(
+        &self,
+        lane: usize,
+        ended: &mut Vec<(Token, Event)>,
+        grace: &mut Grace,
+        now: Instant,
+        memories: &Memories,
+        execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
+    ) {
         if ended.is_empty() {
             return;
         }
@@ -232,10 +284,10 @@ impl Lanes {
             books.running[token.index as usize] = None;
             books.events.push(event);
         }
+        books.finish_small(memories, execute);
         self.told.store(true, Relaxed);
         // Another lane's next command may have waited for one of these.
-        let sleepers =
-            std::array::from_fn(|other| !books.queues[other].is_empty() && std::mem::take(&mut books.asleep[other]));
+        let sleepers = books.sleepers();
         drop(books);
         grace.begin(now);
         self.rouse(sleepers);
@@ -339,3 +391,6 @@ impl fmt::Debug for Lanes {
         f.debug_struct("Lanes").field("run", &self.run).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

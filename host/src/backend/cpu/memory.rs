@@ -208,6 +208,11 @@ impl Memories {
         matches!(memories.get(dst.mem.0), Some(Memory::Own(own)) if dst.offset == 0 && own.bytes() == block.bytes)
     }
 
+    /// Whether that moves nothing and frees nothing.
+    pub(in crate::backend) fn adopts_for_nothing(&self, block: &HostBlock, dst: Region) -> bool {
+        self.adopts(block, dst) && lock(&self.blocks).has_room(block.bytes)
+    }
+
     /// Makes the block the region's memory where it covers the whole allocation, else copies.
     pub(in crate::backend) fn adopt(&self, block: HostBlock, dst: Region) -> Path {
         let heap = lock(&self.blocks).take(block.id);
@@ -275,11 +280,16 @@ impl Blocks {
         heap
     }
 
+    /// Whether so many bytes more are kept.
+    fn has_room(&self, bytes: u64) -> bool {
+        self.idle.len() < KEPT_BLOCKS && self.idle_bytes + bytes <= KEPT_BYTES
+    }
+
     /// Gives the block back where enough are kept: freeing memory takes time, which the lock is not held
     /// for.
     #[must_use]
     fn keep(&mut self, heap: Heap) -> Option<Heap> {
-        if self.idle.len() == KEPT_BLOCKS || self.idle_bytes + heap.bytes() > KEPT_BYTES {
+        if !self.has_room(heap.bytes()) {
             return Some(heap);
         }
         self.idle_bytes += heap.bytes();
