@@ -24,15 +24,14 @@
 //! Source: TPC Benchmark H, Standard Specification, 2.4.6 Forecasting Revenue Change Query (Q6).
 #![expect(unsafe_code, reason = "the descriptor vouches for its twins and its indices")]
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Range};
 
 use bytemuck::{Pod, Zeroable};
-use rayon::prelude::*;
 use wharf::{Grid, Job, Kernel, Need, Value, native::Dispatch};
 
 use crate::{
     random::Random,
-    share::{SERIAL, share},
+    share::{SERIAL, share, share_out},
     spec::{Binding, Case, Cost, Data, Expected, Inputs, Reproducibility, Spec, Split},
     wide::widest,
 };
@@ -155,19 +154,23 @@ fn native(dispatch: &mut Dispatch<'_>) {
     unowned.fill(0);
     let sum = |(group, partial): (usize, &mut [u32])| {
         let own = share(n, TILE, group, groups);
-        let (sum, taken) = widest(|| scan(rows, own, params));
+        let (sum, taken) = widest(scan, (rows, own, params));
         partial.copy_from_slice(&[sum as u32, (sum >> 32) as u32, taken]);
     };
     if n < SERIAL {
         partial.chunks_exact_mut(3).enumerate().for_each(sum);
     } else {
-        pool.install(|| partial.par_chunks_exact_mut(3).enumerate().for_each(sum));
+        // Some at a time, so that taking them is little beside them.
+        let each = (groups / (16 * pool.current_num_threads())).clamp(1, 64);
+        share_out(pool, partial.chunks_mut(3 * each).enumerate(), |(at, some)| {
+            some.chunks_exact_mut(3).zip(at * each..).for_each(|(partial, group)| sum((group, partial)));
+        });
     }
 }
 
 /// Sum modulo 2^64 and count of the rows that pass. Without a branch for each row.
 #[inline(always)]
-fn scan(rows: Rows<'_>, own: std::ops::Range<usize>, params: Params) -> (u64, u32) {
+fn scan((rows, own, params): (Rows<'_>, Range<usize>, Params)) -> (u64, u32) {
     if params.discount_max < params.discount_min {
         return (0, 0);
     }

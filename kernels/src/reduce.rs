@@ -126,7 +126,7 @@ fn native<T: Pod + Send + Sync>(dispatch: &mut Dispatch<'_>, add: impl Fn(&mut T
     unowned.fill(T::zeroed());
     let sum = |(group, partial): (usize, &mut T)| {
         let own = &input[share(input.len(), TILE, group, groups)];
-        *partial = widest(|| sum_of_share(own, add));
+        *partial = widest(sum_of_share, (own, add));
     };
     if input.len() < SERIAL {
         partial.iter_mut().enumerate().for_each(sum);
@@ -137,7 +137,7 @@ fn native<T: Pod + Send + Sync>(dispatch: &mut Dispatch<'_>, add: impl Fn(&mut T
 
 /// The sum of one workgroup's share, added up in the order of the WGSL.
 #[inline(always)]
-fn sum_of_share<T: Pod>(input: &[T], add: impl Fn(&mut T, T)) -> T {
+fn sum_of_share<T: Pod, F: Fn(&mut T, T)>((input, add): (&[T], F)) -> T {
     let mut sums = [T::zeroed(); TILE];
     for tile in input.chunks(TILE) {
         sums.iter_mut().zip(tile).for_each(|(sum, x)| add(sum, *x));

@@ -1,6 +1,11 @@
 //! How workgroups that stride divide their input, as the WGSL does it.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
+
+use rayon::ThreadPool;
 
 /// Below this many elements a native twin stays on one thread: waking the others would take longer.
 pub(crate) const SERIAL: usize = 1 << 15;
@@ -15,9 +20,41 @@ pub(crate) fn share(n: usize, tile: usize, group: usize, groups: usize) -> Range
     (first * tile).min(n)..(end * tile).min(n)
 }
 
+/// Calls `run` with each of the items, on the calling thread at once and on the pool's other threads as they
+/// come: the caller need not wait until one is awake.
+pub(crate) fn share_out<T: Send>(pool: &ThreadPool, items: impl Iterator<Item = T> + Send, run: impl Fn(T) + Sync) {
+    let items = Mutex::new(items);
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some(item) = next() {
+            run(item);
+        }
+    };
+    pool.in_place_scope(|scope| {
+        (1..pool.current_num_threads()).for_each(|_| scope.spawn(|_| work()));
+        work();
+    });
+}
+
 #[cfg(test)]
 mod tests {
-    use super::share;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use rayon::ThreadPoolBuilder;
+
+    use super::{share, share_out};
+
+    #[test]
+    fn every_item_is_run_once_whatever_the_threads() {
+        for threads in [1, 2, 5] {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            for items in [0, 1, 3, 1000] {
+                let counts: Vec<AtomicU32> = (0..items).map(|_| AtomicU32::new(0)).collect();
+                share_out(&pool, counts.iter(), |count| _ = count.fetch_add(1, Relaxed));
+                assert!(counts.iter().all(|count| count.load(Relaxed) == 1), "{items} items, {threads} threads");
+            }
+        }
+    }
 
     #[test]
     fn shares_are_consecutive_even_and_complete() {
