@@ -1,5 +1,7 @@
 //! How many rows travel in a batch and how many batches at once, inside a memory bound.
 
+use wharf::{BackendKind, Capabilities};
+
 use crate::{
     columns::ROW_BYTES,
     error::{Error, Result},
@@ -21,6 +23,9 @@ impl Budget {
     pub const MEMORY_BYTES: u64 = 256 << 20;
     /// Batches of 4 MiB: large against the cost of a message, small against the caches and the run.
     const MOST_ROWS: u64 = 1 << 18;
+    /// Batches of 2 MiB where the device is the host's cores: those of a run stay in their caches, from where the
+    /// kernel has them sooner than a message costs.
+    const MOST_ROWS_ON_HOST: usize = 1 << 17;
     /// Below this the messages cost more than their contents.
     const FEWEST_ROWS: u64 = 1 << 12;
 
@@ -39,6 +44,12 @@ impl Budget {
         };
         let rows = room(workers) / Self::FEWEST_ROWS * Self::FEWEST_ROWS;
         Ok(Self { workers, slots: workers + 2, rows: rows as usize })
+    }
+
+    /// The same with batches that are not too large for the device.
+    pub(crate) fn on(self, device: &Capabilities) -> Self {
+        let most = if device.backend == BackendKind::Cpu { Self::MOST_ROWS_ON_HOST } else { self.rows };
+        Self { rows: self.rows.min(most), ..self }
     }
 
     /// The same with batches of half the rows; `None` where they are as small as they may be.
@@ -69,6 +80,20 @@ mod tests {
                 assert!(budget.staging_bytes() <= memory, "{budget:?} in {memory}");
             }
         }
+    }
+
+    #[test]
+    fn batches_on_the_hosts_cores_are_no_larger_than_caches_like() -> wharf::Result<()> {
+        let device = wharf::Device::open("cpu")?;
+        for (memory, bytes) in [(Budget::MEMORY_BYTES, 2 << 20), (4 << 20, 1 << 20)] {
+            let budget = Budget::within(memory, 2).expect("room").on(device.capabilities());
+            assert_eq!((budget.rows as u64 * ROW_BYTES, budget.slots), (bytes, 4));
+        }
+        let mut card = device.capabilities().clone();
+        card.backend = BackendKind::Wgpu;
+        let budget = Budget::within(Budget::MEMORY_BYTES, 2).expect("room");
+        assert_eq!(budget.on(&card), budget);
+        Ok(())
     }
 
     #[test]

@@ -98,8 +98,8 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
 
 fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Options<'_>) -> Result<Report> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let mut budget = Budget::within(options.memory_bytes, cores.min(source.units()))?;
     let mut device = watched.device();
+    let mut budget = Budget::within(options.memory_bytes, cores.min(source.units()))?.on(device.capabilities());
     let mut tally = Tally::default();
     let mut placements: Vec<Placement> = Vec::new();
     let mut peak_staging_bytes = 0;

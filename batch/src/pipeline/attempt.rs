@@ -7,7 +7,7 @@ use std::{
 };
 
 use crossbeam::{channel, select};
-use wharf::{Completion, CompletionQueue, Device};
+use wharf::{CompletionQueue, Device};
 
 use super::{
     Options,
@@ -65,11 +65,6 @@ pub(super) fn stream(
         let (mut working, mut sent, mut resolved) = (budget.workers, 0, 0);
         while working > 0 || resolved < sent {
             let outcome = select! {
-                recv(shared.steps.receiver()) -> step => {
-                    let ((), done): ((), Completion<()>) = step.expect("we hold the sending end");
-                    tally.figures.note(&done.receipt);
-                    Ok(())
-                },
                 recv(shared.batches.receiver()) -> batch => {
                     let (batch, done) = batch.expect("we hold the sending end");
                     resolved += 1;
@@ -87,6 +82,10 @@ pub(super) fn stream(
                 },
                 default(Duration::from_millis(100)) => Ok(()),
             };
+            // A batch's steps are over before it is: nobody need be woken for them.
+            for ((), done) in shared.steps.receiver().try_iter() {
+                tally.figures.note(&done.receipt);
+            }
             if let Err(error) = outcome {
                 first_error.get_or_insert(error);
             }
