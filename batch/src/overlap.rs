@@ -1,5 +1,12 @@
 //! How much of what could overlap did.
 //!
+//! What a stage takes alone is the time of one batch on all of the engine that it runs on, with no other stage
+//! beside it. Filling is measured with as many batches at once as the run has workers, and a batch has its core's
+//! part of the mean: what cores take from each other, or other work takes from them, is measured and not supposed.
+//! A kernel has all cores of a CPU device, whether it makes use of them or not. Uploads, kernels and downloads count
+//! from when the device begins until it ends: waking a thread for each is a cost of the run, which makes no ideal
+//! longer.
+//!
 //! With solo times `T_i` of the stages (each alone, one batch after the other) and `n` equal
 //! batches, the busiest engine bounds the run from below ([`Bound`] names it):
 //! `T_ideal = max + (sum - max) / n`, and the efficiency is

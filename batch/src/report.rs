@@ -27,7 +27,8 @@ pub struct Report {
     /// From the first row to the answer, on the host's clock: where a device was simulated, that is how long
     /// the simulation took.
     pub seconds: f64,
-    /// Seconds a batch takes in each stage alone, on the device that ended the run.
+    /// Seconds a batch takes in each stage alone, on the device that ended the run; in filling, while all workers
+    /// fill.
     pub solo: Stages,
     /// How much of what could overlap did.
     pub overlap: Overlap,

@@ -2,9 +2,14 @@
 //! engine cannot do without.
 //!
 //! `T_ideal(n) = T_busiest + (T_all - T_busiest) / n` for `n` batches, where the stages' times alone are of
-//! the same run, and stages that share an engine are one.
+//! the same run, and stages that share an engine are one. Runs and stages alone take turns, and a run is held against
+//! the ideal by what the stages took before it and what they took after it, half each: what else the machine does
+//! comes and goes.
 
-use std::sync::atomic::AtomicBool;
+use std::{
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
 
 use wharf::Device;
 use wharf_batch::{
@@ -19,6 +24,8 @@ use crate::{
 };
 
 const MOST: f64 = 1.15;
+/// Short runs take more turns.
+const LONG_ENOUGH: Duration = Duration::from_secs(5);
 /// Rows of a unit of the source.
 const UNIT: usize = 1 << 16;
 
@@ -51,22 +58,22 @@ pub(crate) fn run(size: Size) -> Result<(), Error> {
 fn on(device: &Device, table: &Table, size: Size) -> Result<(), Error> {
     let (mut times, mut seconds, mut ideals) = (Turns::default(), Turns::default(), Turns::default());
     let mut bounds: Vec<String> = Vec::new();
-    let mut last = None;
-    for turn in 0..=size.turns() {
-        let report = table.run(device, size)?;
-        // The first turn compiles the kernel and touches the memory.
-        if turn > 0 || size == Size::Small {
-            let judged = report.overlap;
-            times.0.push(judged.times_ideal.ok_or("too few batches to judge")?);
-            seconds.0.push(report.seconds * 1e3);
-            ideals.0.push(judged.ideal_seconds * 1e3);
-            bounds.push(judged.bound.ok_or("no stage takes time")?.to_string());
-            last = Some(report);
-        }
+    // The first run compiles the kernel and touches the memory; the stages alone come after it.
+    let began = Instant::now();
+    let mut report = table.run(device, size)?;
+    while times.0.len() < size.turns() || (size == Size::Full && began.elapsed() < LONG_ENOUGH) {
+        let before = report.overlap.ideal_seconds;
+        report = table.run(device, size)?;
+        let judged = report.overlap;
+        judged.times_ideal.ok_or("too few batches to judge")?;
+        let ideal = f64::midpoint(before, judged.ideal_seconds);
+        times.0.push(report.seconds / ideal);
+        seconds.0.push(report.seconds * 1e3);
+        ideals.0.push(ideal * 1e3);
+        bounds.push(judged.bound.ok_or("no stage takes time")?.to_string());
     }
     bounds.sort();
     bounds.dedup();
-    let report = last.ok_or("there is a turn")?;
     // A stage that takes longer beside the others than alone shares more with them than its engine.
     let (alone, beside) = (report.solo.each(), report.last().busy.each());
     let stages: Vec<String> = (0..alone.len())
@@ -76,11 +83,13 @@ fn on(device: &Device, table: &Table, size: Size) -> Result<(), Error> {
         })
         .collect();
     println!(
-        "pipeline, {}: {} batches of {:.1} MiB in {seconds} ms, ideal {ideals} | times ideal {times}, at most {MOST}: {} | \
+        "pipeline, {}: {} runs of {} batches of {:.1} MiB in {seconds} ms, {:.0} million rows/s, ideal {ideals} | times ideal {times}, at most {MOST}: {} | \
          bound by {} | ms each alone (beside the others, with waiting): {}",
         device.id(),
+        times.0.len(),
         report.batches,
         (report.budget.rows as u64 * ROW_BYTES) as f64 / f64::from(1 << 20),
+        report.rows as f64 / seconds.median() / 1e3,
         met(times.median() <= MOST),
         bounds.join(" or "),
         stages.join(", ")

@@ -114,7 +114,7 @@ impl<'a> From<&'a Placement> for PlacementDocument<'a> {
 struct StagesDocument<'a> {
     /// Seconds: filling and merging over all threads, the rest while at least one was under way.
     busy: &'a Stages,
-    /// Seconds of one batch in each stage alone: the median of a few.
+    /// Seconds of one batch in each stage alone, of a few; filling while all workers fill.
     solo_batch: &'a Stages,
 }
 

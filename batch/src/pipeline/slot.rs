@@ -1,6 +1,6 @@
 //! The device memory of one batch, used again and again.
 
-use wharf::{Buffer, Device, Hold, Ticket};
+use wharf::{Buffer, Device, Fill, Hold, Ticket};
 
 use super::groups;
 use crate::{
@@ -38,31 +38,12 @@ impl Slot {
         Ok(Self { columns, partial, groups, rows, words: Vec::new(), _holds: holds })
     }
 
-    /// Has the reader write the next rows straight into staging memory, and sends them. Gives what
-    /// they are and the four uploads; where there are no rows, none is sent. `number` is the batch's, as of all its
+    /// Staging memory for the next rows, and the right to send them. `number` is the batch's, as of all its
     /// messages.
-    pub(super) fn fill(
-        &self,
-        device: &Device,
-        reader: &mut Reader<'_>,
-        number: u64,
-        is_filled: impl FnOnce(usize),
-    ) -> Result<(Filled, Option<[Ticket<()>; 4]>)> {
-        let name = |i: usize| crate::columns::NAMES[i];
-        let reserve = |i| device.upload(&self.columns[i]).label(name(i)).tag(number).reserve(self.rows);
-        let [mut a, mut b, mut c, mut d] = [reserve(0)?, reserve(1)?, reserve(2)?, reserve(3)?];
-        let filled = reader.fill(&mut Columns {
-            shipdate: &mut a,
-            discount: &mut b,
-            quantity: &mut c,
-            extendedprice: &mut d,
-        })?;
-        is_filled(filled.rows);
-        if filled.rows == 0 {
-            return Ok((filled, None));
-        }
-        // The tail of a last, short batch is sent as it is: the kernel is told how many rows count.
-        Ok((filled, Some([a.commit()?, b.commit()?, c.commit()?, d.commit()?])))
+    pub(super) fn reserve<'a>(&'a self, device: &'a Device, number: u64) -> Result<Room<'a>> {
+        let reserve =
+            |i: usize| device.upload(&self.columns[i]).label(crate::columns::NAMES[i]).tag(number).reserve(self.rows);
+        Ok(Room([reserve(0)?, reserve(1)?, reserve(2)?, reserve(3)?]))
     }
 
     /// Launches the kernel over the first `rows` rows.
@@ -76,5 +57,23 @@ impl Slot {
     pub(super) fn download(&mut self, device: &Device, number: u64) -> Result<Ticket<Vec<u32>>> {
         let words = std::mem::take(&mut self.words);
         Ok(device.download(&self.partial).tag(number).into(words).map_err(wharf::Error::from)?)
+    }
+}
+
+/// Staging memory for a batch. Dropping it sends nothing.
+pub(super) struct Room<'a>([Fill<'a, u32>; 4]);
+
+impl Room<'_> {
+    /// Has the reader write the next rows, straight into it.
+    pub(super) fn fill(&mut self, reader: &mut Reader<'_>) -> Result<Filled> {
+        let [shipdate, discount, quantity, extendedprice] = &mut self.0;
+        reader.fill(&mut Columns { shipdate, discount, quantity, extendedprice })
+    }
+
+    /// Sends the four columns. The tail of a last, short batch is sent as it is: the kernel is told how many rows
+    /// count.
+    pub(super) fn commit(self) -> Result<[Ticket<()>; 4]> {
+        let [a, b, c, d] = self.0;
+        Ok([a.commit()?, b.commit()?, c.commit()?, d.commit()?])
     }
 }

@@ -51,15 +51,14 @@ impl<'a> Worker<'a> {
             let number = 1 + last.fetch_add(1, Relaxed);
             let stage = trace::stage(device, "fill", number);
             let began = Instant::now();
-            let is_filled = |rows| {
-                fill_seconds += began.elapsed().as_secs_f64();
-                if rows > 0 {
-                    stage.end();
-                }
-            };
-            let (filled, uploads) = slot.fill(device, &mut self.reader, number, is_filled)?;
-            let Some(uploads) = uploads else { break };
-            for upload in uploads {
+            let mut room = slot.reserve(device, number)?;
+            let filled = room.fill(&mut self.reader)?;
+            fill_seconds += began.elapsed().as_secs_f64();
+            if filled.rows == 0 {
+                break;
+            }
+            stage.end();
+            for upload in room.commit()? {
                 upload.forward(steps, ());
             }
             slot.launch(device, query, number, filled.rows)?.forward(steps, ());
