@@ -13,6 +13,7 @@ mod batch;
 mod baton;
 #[cfg(test)]
 mod baton_tests;
+mod behind;
 mod cell;
 mod chunk;
 mod core;
@@ -58,6 +59,7 @@ pub(crate) use sync::{Mutex, MutexGuard};
 pub(crate) use work::{Accepted, Patience};
 
 pub use batch::{Batch, Entry, Sent};
+pub use behind::Behind;
 pub use dead::{DeadLetter, DeadLetters, Requeued};
 pub use doorbell::Doorbell;
 pub use fence::Fence;

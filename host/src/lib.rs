@@ -59,9 +59,9 @@ pub use buffer::{Bindable, Buffer, Element, View};
 pub use device::Device;
 pub use discover::Found;
 pub use dma::{
-    Batch, CancelOutcome, Cause, Completion, CompletionQueue, DeadLetter, DeadLetters, Dependency, DmaQueue, Doorbell,
-    Draining, Entry, Explanation, FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats, Receipt,
-    Refused, Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
+    Batch, Behind, CancelOutcome, Cause, Completion, CompletionQueue, DeadLetter, DeadLetters, Dependency, DmaQueue,
+    Doorbell, Draining, Entry, Explanation, FailPolicy, Fence, MessageId, Permit, Priority, QueueOptions, QueueStats,
+    Receipt, Refused, Requeued, Reserving, Sent, Signal, Stall, Ticket, Wait,
 };
 pub use error::{BackendKind, Error, FailureKind, Refusal, Result, Shortage, TransferError};
 pub use evict::Hold;

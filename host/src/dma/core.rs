@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    behind::Served,
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::Ring,
     machine::Machine,
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     joined: Pool<Vec<Op>>,
     pub(super) effects: Effects,
     pub(super) unresolved: u64,
+    /// What each lane has done.
+    served: [Served; 3],
     /// There may be something to submit.
     pub(super) dirty: bool,
     pub(super) ending: bool,
@@ -119,6 +122,7 @@ impl Core {
             joined: Pool::default(),
             effects: Effects::default(),
             unresolved: 0,
+            served: Default::default(),
             dirty: false,
             ending: false,
             left: false,
@@ -301,7 +305,8 @@ impl Core {
             self.cell_of.resize(slot + 1, name);
         }
         self.cell_of[slot] = name;
-        work.accept(id, now, &self.addresses[queue]);
+        let done_before = work.kind.lane().map_or(Tally::default(), |lane| self.served[lane as usize].tally);
+        work.accept(id, now, &self.addresses[queue], done_before);
         cell.fill(token, slip);
         self.ledger.accept();
         self.unresolved += 1;
@@ -317,9 +322,13 @@ impl Core {
     /// Writes down what the backend says of a command. A late report is of no message: the machine ignores it,
     /// so must this.
     pub(super) fn write_down(&mut self, done: &Done) {
+        let Some(lane) = self.machine.lane_of(done.token) else { return };
+        let served = &mut self.served[lane as usize];
+        let (before, after) = (*served, served.and(done));
+        *served = after;
         for message in self.machine.messages_of(done.token) {
             if let Some(cell) = self.cells.get_mut(self.cell_of[message.index as usize]) {
-                cell.slip.log.add(done);
+                cell.slip.log.add(done, before, after);
             }
         }
     }

@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{MessageId, label::Label};
+use super::{
+    MessageId,
+    behind::{Behind, Served},
+    label::Label,
+};
 use crate::backend::{Done, Lane, Path};
 
 /// The path and the times of one message.
@@ -34,6 +38,9 @@ pub struct Receipt {
     /// How many were done together, it among them, where that is cheaper than one by one: small ones on the
     /// CPU device, those of one submission on wgpu. Of several chunks, the most.
     pub together: u32,
+    /// What its lane did for others between its acceptance and the end of its last command; nothing where it never
+    /// came to the device.
+    pub behind: Behind,
     /// When the queue accepted it.
     pub accepted: Instant,
     /// When it was given to the driver.
@@ -74,12 +81,15 @@ pub(super) struct Log {
     pub(super) form: Option<&'static str>,
     pub(super) chunks: u32,
     pub(super) together: u32,
+    pub(super) behind: Behind,
+    /// What its lane had done when it was accepted, and what it has done of it since.
+    served: Served,
 }
 
 impl Log {
     /// A queue accepts the message.
-    pub(super) fn begin(&mut self, id: MessageId, now: Instant) {
-        *self = Self { id: id.0, accepted: Some(now), ..Self::default() };
+    pub(super) fn begin(&mut self, id: MessageId, now: Instant, served: Served) {
+        *self = Self { id: id.0, accepted: Some(now), served, ..Self::default() };
     }
 
     /// The driver is given it, or a chunk of it.
@@ -90,8 +100,11 @@ impl Log {
         }
     }
 
-    /// What the backend says of the message, or of one of its chunks.
-    pub(super) fn add(&mut self, done: &Done) {
+    /// What the backend says of the message, or of one of its chunks, with what its lane had done `before` that and
+    /// has done `after` it.
+    pub(super) fn add(&mut self, done: &Done, before: Served, after: Served) {
+        self.behind = before.beyond(self.served);
+        self.served.skip(before, after);
         self.started = self.started.or(done.started);
         self.finished = Some(done.finished);
         self.device_seconds = match (self.device_seconds, done.device_seconds) {
@@ -221,6 +234,7 @@ mod tests {
             bytes: 4096,
             chunks: 1,
             together,
+            behind: Behind::default(),
             accepted,
             submitted: Some(accepted),
             started: Some(accepted),

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     MessageId,
+    behind::Served,
     dead::once_more,
     hazard::Accesses,
     label::Label,
@@ -126,8 +127,8 @@ impl Work {
     }
 
     /// A queue accepts it.
-    pub(super) fn accept(&mut self, id: MessageId, now: Instant, address: &Arc<Address>) {
-        self.log.begin(id, now);
+    pub(super) fn accept(&mut self, id: MessageId, now: Instant, address: &Arc<Address>, served: Served) {
+        self.log.begin(id, now, served);
         if !self.address.as_ref().is_some_and(|known| Arc::ptr_eq(known, address)) {
             self.address = Some(address.clone());
         }
@@ -165,6 +166,7 @@ impl Work {
             form: log.form,
             chunks: log.chunks,
             together: log.together,
+            behind: log.behind,
             bytes: if lane == Some(Lane::Compute) { 0 } else { self.bytes },
             accepted: log.accepted.expect(ACCEPTED),
             submitted: log.submitted,

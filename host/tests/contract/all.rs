@@ -115,6 +115,7 @@ macro_rules! contract {
                 a_large_transfer_is_cancelled_between_two_chunks
                 chunks_of_every_kind_of_transfer_move_every_byte
                 a_small_message_overtakes_a_large_one_of_lower_priority
+                a_message_of_high_priority_is_behind_two_chunks_at_most
                 a_sender_waits_for_a_credit_until_its_deadline_at_most
                 a_ticket_that_is_dropped_may_cancel
                 ten_thousand_deadlines_pass_on_a_full_queue

@@ -173,6 +173,37 @@ pub(crate) fn a_small_message_overtakes_a_large_one_of_lower_priority(rig: &Rig)
     panic!("the large one was over every time");
 }
 
+/// In commands, which no scheduler can change.
+pub(crate) fn a_message_of_high_priority_is_behind_two_chunks_at_most(rig: &Rig) -> Result<()> {
+    let device = rig.open();
+    let low = device.queue("bulk").priority(Priority::Low).chunk(MIB as u64).bytes(1 << 30).open();
+    let high = device.queue("urgent").priority(Priority::High).open();
+    let (bulk, small) = (device.buffer::<u8>(64 * MIB)?, device.buffer::<u8>(64)?);
+    let mut data = vec![1_u8; 64 * MIB];
+    for _ in 0..10 {
+        let large = device.upload(&bulk).on(&low).send(data)?;
+        let mut behind = Vec::new();
+        while low.stats().unresolved > 0 {
+            let done = device.upload(&small).on(&high).send(vec![2_u8; 64])?.wait();
+            behind.push(done.receipt.behind);
+            done.ok()?;
+        }
+        let large = large.wait();
+        let (own, urgent) = (large.receipt.behind.commands as usize, behind.len());
+        assert_eq!(large.receipt.chunks, 64);
+        assert!(own == urgent || own + 1 == urgent, "all but the last of {urgent} were over before it, not {own}");
+        data = large.ok()?;
+        let most = behind.iter().map(|behind| behind.commands).max().unwrap_or(0);
+        assert!(most <= 2, "the lane is given two chunks ahead: {behind:?}");
+        // Else this thread was kept from sending for as long as the large one took.
+        if most > 0 {
+            assert!(behind.iter().all(|behind| behind.commands > 0 || behind.took.is_zero()), "{behind:?}");
+            return Ok(());
+        }
+    }
+    panic!("nothing was before an urgent message, ever");
+}
+
 pub(crate) fn a_sender_waits_for_a_credit_until_its_deadline_at_most(rig: &Rig) -> Result<()> {
     let held = rig.hold();
     let gate = &held.gate[1];
