@@ -191,6 +191,24 @@ fn a_queue_of_higher_priority_waits_for_two_chunks_and_no_more() {
 }
 
 #[test]
+fn what_is_small_neither_waits_for_room_nor_takes_that_of_a_chunk() {
+    let mut machine = Machine::new("link".into(), 4096, 1);
+    let large = machine.open_queue("large".into(), Limits { bytes: 2 << 30, ..DEEP });
+    let urgent = machine.open_queue("urgent".into(), Limits { priority: Priority::High, ..DEEP });
+    machine.accept(&upload(large, 1 << 30)).unwrap();
+    let chunks = pump(&mut machine);
+    assert_eq!(chunks.len(), 2);
+    let (small, _) = machine.accept(&upload(urgent, 64)).unwrap();
+    assert_eq!(pump(&mut machine).iter().map(|&(message, _)| message).collect::<Vec<_>>(), [small]);
+    machine.step(Event::Over(chunks[0].1, Ok(())), &mut Vec::new());
+    assert_eq!(pump(&mut machine).len(), 1, "the next chunk has the place of the one that is over");
+    let (half, _) = machine.accept(&upload(urgent, 2 << 20)).unwrap();
+    assert!(pump(&mut machine).is_empty(), "what is not small waits");
+    machine.step(Event::Over(chunks[1].1, Ok(())), &mut Vec::new());
+    assert_eq!(pump(&mut machine).iter().map(|&(message, _)| message).collect::<Vec<_>>(), [half]);
+}
+
+#[test]
 fn a_message_larger_than_its_queue_has_its_turn() {
     let mut machine = Machine::new("small".into(), 8, 1);
     let queue = machine.open_queue("small".into(), Limits { bytes: 100, ..DEEP });

@@ -71,6 +71,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// Chunks that a lane of the driver has before it: one that is moved, one that comes next.
     const CHUNKS_AHEAD: u64 = 2;
+    /// This part of a chunk is let in beside them: what is small neither waits for room nor takes that of a chunk.
+    const SMALL_PART: u64 = 64;
     /// Memory of the device is so much faster than the way to it.
     const DEVICE_CHUNKS: u64 = 16;
 
@@ -92,7 +94,8 @@ impl Limits {
 
     /// Bytes that this lane may have in the driver for another command to join them.
     pub(super) fn ahead_on(&self, lane: Lane) -> u64 {
-        self.chunk_on(lane).saturating_mul(Self::CHUNKS_AHEAD)
+        let chunk = self.chunk_on(lane);
+        chunk.saturating_mul(Self::CHUNKS_AHEAD).saturating_add(chunk / Self::SMALL_PART)
     }
 }
 
