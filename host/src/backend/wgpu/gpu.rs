@@ -149,9 +149,11 @@ pub(super) struct Gpu {
     wanted: AtomicBool,
 }
 
-/// How long one wait for the driver may take, at first and at most.
-const SHORTEST_WAIT: Duration = Duration::from_micros(100);
+/// How long one wait for the driver may take, at first and at most, and the part of the time waited before that it
+/// may take in between: so much later than without a wait a submission comes, which may be a small and urgent one.
+const SHORTEST_WAIT: Duration = Duration::from_micros(50);
 const LONGEST_WAIT: Duration = Duration::from_millis(1);
+const PART_OF_WAIT: u32 = 8;
 
 impl Gpu {
     pub(super) fn open(adapter: &wgpu::Adapter, id: &str) -> Result<Self> {
@@ -231,7 +233,7 @@ impl Gpu {
 
     /// Whether the submission is over; waits for about `timeout` at most. Runs the driver's callbacks.
     pub(super) fn finished(&self, index: &SubmissionIndex, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let began = Instant::now();
         let mut slice = SHORTEST_WAIT;
         loop {
             while self.wanted.load(Acquire) {
@@ -243,11 +245,14 @@ impl Gpu {
             drop(turn);
             let cause = match outcome {
                 Ok(Ok(_)) => return true,
-                Ok(Err(PollError::Timeout)) if Instant::now() < deadline => {
-                    slice = (slice * 2).min(LONGEST_WAIT);
+                Ok(Err(PollError::Timeout)) => {
+                    let waited = began.elapsed();
+                    if waited >= timeout {
+                        return false;
+                    }
+                    slice = (waited / PART_OF_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT);
                     continue;
                 }
-                Ok(Err(PollError::Timeout)) => return false,
                 Ok(Err(error)) => error.to_string(),
                 Err(panic) => words(&*panic),
             };

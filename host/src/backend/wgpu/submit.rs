@@ -153,6 +153,10 @@ impl Submitter {
         };
         let of = self.number(token);
         self.ends.push((of, End { token, result, path, form }));
+        if self.moved >= CHUNK_BYTES {
+            // With its end, which is then told of when it is over, and not with what comes next.
+            self.flush(device);
+        }
     }
 
     /// The command's number in this submission.
@@ -184,7 +188,8 @@ impl Submitter {
         src: HostSpan,
         dst: Region,
     ) -> Outcome<()> {
-        if self.moved >= WORTH_STARTING && !self.together {
+        // What came before does not wait for the host to copy much: it may be small and urgent.
+        if self.moved.max(dst.bytes) >= WORTH_STARTING && !self.together {
             self.flush(device);
         }
         let mut done = 0;
@@ -199,7 +204,7 @@ impl Submitter {
             self.ahead = self.ahead.saturating_sub(bytes);
             self.copy(device, token, label, from, Region { offset: dst.offset + done, bytes, ..dst });
             done += bytes;
-            if self.moved >= CHUNK_BYTES && !self.together {
+            if self.moved >= CHUNK_BYTES && done < dst.bytes && !self.together {
                 self.flush(device);
             }
         }
@@ -255,7 +260,7 @@ impl Submitter {
             self.pieces.push(piece);
             self.moved += bytes;
             done += bytes;
-            if self.moved >= PIECE_BYTES && !self.together {
+            if self.moved >= PIECE_BYTES && done < src.bytes && !self.together {
                 self.flush(device);
             }
         }
