@@ -78,6 +78,11 @@ impl Reaper {
         }
     }
 
+    /// Submissions on their way.
+    pub(super) fn flights(&self) -> usize {
+        lock(&self.flights).len()
+    }
+
     pub(super) fn launch(&self, flight: Flight) {
         lock(&self.flights).push_back(flight);
         self.gpu.signal.wake();

@@ -55,8 +55,9 @@ pub(super) struct Submitter {
     /// Copies of what a launch reads of a buffer that it also writes. Used again by the next launch:
     /// the queue's order keeps them apart.
     scratch: Vec<Buffer>,
-    /// Bytes moved by `parts`.
+    /// Bytes moved by `parts`, and by the submission before.
     moved: u64,
+    moved_last: u64,
     /// Bytes of the batch that are still to be staged.
     ahead: u64,
     /// What is added now is to be in one submission.
@@ -81,6 +82,7 @@ impl Submitter {
             uniforms: Uniforms::new(gpu)?,
             scratch: Vec::new(),
             moved: 0,
+            moved_last: 0,
             ahead: 0,
             together: false,
             flushes: 0,
@@ -104,10 +106,32 @@ impl Submitter {
             }
             if self.tokens.len() < MOST_TOGETHER {
                 more(batch);
+                self.linger(device, batch, more);
                 self.ahead += batch.iter().map(staged_bytes).sum::<u64>();
             }
         }
         self.flush(device);
+    }
+
+    /// Whether a submission would now keep this thread from copying while the device moves what it has: a software
+    /// adapter takes one in once the one before has run. For wgpu has each wait for the one before by a binary
+    /// semaphore, and Mesa waits for that in the caller.
+    fn would_wait(&self, device: &Wgpu) -> bool {
+        device.capabilities.software && self.moved_last >= WORTH_STARTING && device.reaper.flights() > 0
+    }
+
+    /// Waits a moment for what comes next where to submit little would take as long, so that it can be copied
+    /// meanwhile.
+    fn linger(&self, device: &Wgpu, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) {
+        let end = Instant::now() + GATHER;
+        while batch.is_empty() && !self.tokens.is_empty() && self.moved < SMALL_BYTES && self.would_wait(device) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            device.reaper.wait_for_room(device.reaper.flights().saturating_sub(1), left);
+            more(batch);
+        }
     }
 
     /// Lets the copies go that launches left; answers how many bytes. wgpu keeps what is in use.
@@ -188,8 +212,12 @@ impl Submitter {
         src: HostSpan,
         dst: Region,
     ) -> Outcome<()> {
-        // What came before does not wait for the host to copy much: it may be small and urgent.
-        if self.moved.max(dst.bytes) >= WORTH_STARTING && !self.together {
+        // What came before does not travel with what moves much: it may be small and urgent. Nor does it wait for the
+        // host to copy that, but where it would have to wait in any case.
+        let mut apart = self.moved.max(dst.bytes) >= WORTH_STARTING && !self.together && !self.tokens.is_empty();
+        if apart && self.would_wait(device) {
+            self.blocks.extend(self.chunk.take().map(|(block, _)| block));
+        } else if std::mem::take(&mut apart) {
             self.flush(device);
         }
         let mut done = 0;
@@ -202,6 +230,11 @@ impl Submitter {
             let from = (block.buffer.clone(), block.offset + *used);
             *used += bytes;
             self.ahead = self.ahead.saturating_sub(bytes);
+            if std::mem::take(&mut apart) {
+                let own = self.chunk.take();
+                self.flush(device);
+                self.chunk = own;
+            }
             self.copy(device, token, label, from, Region { offset: dst.offset + done, bytes, ..dst });
             done += bytes;
             if self.moved >= CHUNK_BYTES && done < dst.bytes && !self.together {
@@ -300,7 +333,7 @@ impl Submitter {
         self.parts.clear();
         self.tokens.clear();
         self.uniforms.rewind();
-        self.moved = 0;
+        self.moved_last = std::mem::take(&mut self.moved);
     }
 
     /// The step that gives the device the parameters it does not have.
