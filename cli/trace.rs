@@ -86,9 +86,8 @@ fn document(spans: &[Span], host: &[HostSpan], began: Instant) -> Value {
 const TRACKS: [&str; 4] = ["fences", "upload", "compute", "download"];
 
 fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
-    let Receipt {
-        id, tag, chunks, together, behind, why, lane, path, form, bytes, accepted, submitted, started, ..
-    } = &span.receipt;
+    let Receipt { id, tag, chunks, together, why, lane, path, form, bytes, accepted, submitted, started, .. } =
+        &span.receipt;
     let (tid, kind) = match lane {
         None => (0, "fence"),
         Some(Lane::Upload) => (1, "upload"),
@@ -108,7 +107,7 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
         "form": form,
         "chunks": chunks,
         "together": together,
-        "behind": behind.commands,
+        "behind": span.receipt.behind().commands,
         "accepted_us": us(*accepted),
         "delivered_us": span.receipt.delivered.map(us),
         "device_seconds": span.receipt.device_seconds,

@@ -28,7 +28,7 @@ impl Wait {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let finished = receipt.finished.ok_or("what went well has ended")?;
         let queue = finished.saturating_duration_since(receipt.accepted);
-        let behind = receipt.behind;
+        let behind = receipt.behind();
         Ok(Self { trip_ms: ms(trip), queue_ms: ms(queue), chunks: behind.commands, chunks_ms: ms(behind.took) })
     }
 }

@@ -16,34 +16,68 @@ pub struct Behind {
     pub took: Duration,
 }
 
-/// What a lane has done since its device was opened.
+/// Commands that a lane has ended, and the nanoseconds that they took. Each message holds some, so it is short.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Served {
+pub(super) struct Tally {
     commands: u64,
-    took: Duration,
+    nanos: u64,
+}
+
+/// What a lane has done since its device was opened.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    pub(super) tally: Tally,
     /// The end of the last command.
     until: Option<Instant>,
 }
 
 impl Served {
-    /// The same and this command.
-    pub(super) fn and(self, done: &Done) -> Self {
-        let began = done.started.max(self.until).filter(|_| done.started.is_some());
+    /// It has ended this command, too. Gives the command's own tally, and that of all.
+    pub(super) fn add(&mut self, done: &Done) -> (Tally, Tally) {
+        let began = done.started.map(|started| self.until.map_or(started, |until| until.max(started)));
         let took = began.map_or(Duration::ZERO, |began| done.finished.saturating_duration_since(began));
-        let until = self.until.max(Some(done.finished));
-        Self { commands: self.commands + 1, took: self.took + took, until }
+        self.until = self.until.max(Some(done.finished));
+        // Five hundred years, in nanoseconds.
+        let own = Tally { commands: 1, nanos: took.as_nanos() as u64 };
+        self.tally = self.tally.and(own);
+        (own, self.tally)
+    }
+}
+
+impl Tally {
+    fn and(self, other: Self) -> Self {
+        Self { commands: self.commands + other.commands, nanos: self.nanos + other.nanos }
     }
 
-    /// What it has done beyond what it had done `before`.
-    pub(super) fn beyond(self, before: Self) -> Behind {
-        let commands = u32::try_from(self.commands - before.commands).unwrap_or(u32::MAX);
-        Behind { commands, took: self.took - before.took }
+    fn less(self, other: Self) -> Self {
+        Self { commands: self.commands - other.commands, nanos: self.nanos - other.nanos }
+    }
+}
+
+/// What the lane of one message has done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waited {
+    /// When the message was accepted, and of it since.
+    own: Tally,
+    /// For others, until the end of its last command.
+    others: Tally,
+}
+
+impl Waited {
+    /// It is accepted when its lane has done so much.
+    pub(super) fn since(tally: Tally) -> Self {
+        Self { own: tally, others: Tally::default() }
     }
 
-    /// Leaves out a command that made `before` to `after`.
-    pub(super) fn skip(&mut self, before: Self, after: Self) {
-        self.commands += after.commands - before.commands;
-        self.took += after.took - before.took;
+    /// A command of it is over, which is `own`; with it the lane has done `all`.
+    pub(super) fn end(&mut self, own: Tally, all: Tally) {
+        self.own = self.own.and(own);
+        self.others = all.less(self.own);
+    }
+
+    pub(super) fn behind(&self) -> Behind {
+        let commands = u32::try_from(self.others.commands).unwrap_or(u32::MAX);
+        Behind { commands, took: Duration::from_nanos(self.others.nanos) }
     }
 }
 
@@ -70,17 +104,20 @@ mod tests {
     fn what_ran_side_by_side_counts_once_and_own_commands_do_not() {
         let zero = Instant::now();
         let at = |ms| zero + Duration::from_millis(ms);
-        let accepted = Served::default().and(&done(Some(zero), at(5)));
-        let two = accepted.and(&done(Some(at(5)), at(8))).and(&done(Some(at(6)), at(9)));
-        assert_eq!(two.beyond(accepted), Behind { commands: 2, took: Duration::from_millis(4) });
-        let unknown = two.and(&done(None, at(20)));
-        assert_eq!(unknown.beyond(accepted), Behind { commands: 3, took: Duration::from_millis(4) });
-        // A chunk of its own, and then another's again.
-        let mut base = accepted;
-        let own = two.and(&done(Some(at(9)), at(12)));
-        base.skip(two, own);
-        assert_eq!(own.beyond(base), two.beyond(accepted));
-        let last = own.and(&done(Some(at(14)), at(15)));
-        assert_eq!(last.beyond(base), Behind { commands: 3, took: Duration::from_millis(5) });
+        let behind = |commands, ms| Behind { commands, took: Duration::from_millis(ms) };
+        let mut lane = Served::default();
+        lane.add(&done(Some(zero), at(5)));
+        let mut message = Waited::since(lane.tally);
+        assert_eq!(message.behind(), behind(0, 0));
+        lane.add(&done(Some(at(5)), at(8)));
+        lane.add(&done(Some(at(6)), at(9)));
+        let (chunk, all) = lane.add(&done(Some(at(9)), at(12)));
+        message.end(chunk, all);
+        assert_eq!(message.behind(), behind(2, 4));
+        lane.add(&done(None, at(20)));
+        assert_eq!(message.behind(), behind(2, 4), "until its own next command is over");
+        let (chunk, all) = lane.add(&done(Some(at(14)), at(21)));
+        message.end(chunk, all);
+        assert_eq!(message.behind(), behind(3, 4), "when that began is not known");
     }
 }

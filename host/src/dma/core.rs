@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    behind::Served,
+    behind::{Served, Waited},
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::Ring,
     machine::Machine,
@@ -305,8 +305,9 @@ impl Core {
             self.cell_of.resize(slot + 1, name);
         }
         self.cell_of[slot] = name;
-        let done_before = work.kind.lane().map_or(Tally::default(), |lane| self.served[lane as usize].tally);
-        work.accept(id, now, &self.addresses[queue], done_before);
+        let waited =
+            work.kind.lane().map_or_else(Waited::default, |lane| Waited::since(self.served[lane as usize].tally));
+        work.accept(id, now, &self.addresses[queue], waited);
         cell.fill(token, slip);
         self.ledger.accept();
         self.unresolved += 1;
@@ -322,14 +323,11 @@ impl Core {
     /// Writes down what the backend says of a command. A late report is of no message: the machine ignores it,
     /// so must this.
     pub(super) fn write_down(&mut self, done: &Done) {
-        let Some(lane) = self.machine.lane_of(done.token) else { return };
-        let served = &mut self.served[lane as usize];
-        let (before, after) = (*served, served.and(done));
-        *served = after;
+        let mut tally = None;
         for message in self.machine.messages_of(done.token) {
-            if let Some(cell) = self.cells.get_mut(self.cell_of[message.index as usize]) {
-                cell.slip.log.add(done, before, after);
-            }
+            let Some(cell) = self.cells.get_mut(self.cell_of[message.index as usize]) else { continue };
+            let (own, all) = *tally.get_or_insert_with(|| self.served[cell.slip.lane() as usize].add(done));
+            cell.slip.log.add(done, own, all);
         }
     }
 

@@ -31,7 +31,7 @@ use super::{
     model::{Action, Command, Event, Level, Limits, Message, Priority, Queue, QueueId, State},
     slab::Slab,
 };
-use crate::backend::{Lane, Token};
+use crate::backend::Token;
 
 mod accept;
 mod advance;
@@ -188,11 +188,6 @@ impl Machine {
     pub(crate) fn messages_of(&self, command: Token) -> impl Iterator<Item = Token> + '_ {
         let first = self.commands.get(command).map(|command| command.message);
         std::iter::successors(first, |&token| self.messages.get(token)?.next)
-    }
-
-    /// The lane of that command.
-    pub(crate) fn lane_of(&self, command: Token) -> Option<Lane> {
-        self.messages.get(self.commands.get(command)?.message)?.lane()
     }
 
     /// When [`Event::Tick`] is due, at the latest.

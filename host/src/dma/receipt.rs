@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     MessageId,
-    behind::{Behind, Served},
+    behind::{Behind, Tally, Waited},
     label::Label,
 };
 use crate::backend::{Done, Lane, Path};
@@ -38,9 +38,7 @@ pub struct Receipt {
     /// How many were done together, it among them, where that is cheaper than one by one: small ones on the
     /// CPU device, those of one submission on wgpu. Of several chunks, the most.
     pub together: u32,
-    /// What its lane did for others between its acceptance and the end of its last command; nothing where it never
-    /// came to the device.
-    pub behind: Behind,
+    pub(super) waited: Waited,
     /// When the queue accepted it.
     pub accepted: Instant,
     /// When it was given to the driver.
@@ -81,15 +79,13 @@ pub(super) struct Log {
     pub(super) form: Option<&'static str>,
     pub(super) chunks: u32,
     pub(super) together: u32,
-    pub(super) behind: Behind,
-    /// What its lane had done when it was accepted, and what it has done of it since.
-    served: Served,
+    pub(super) waited: Waited,
 }
 
 impl Log {
     /// A queue accepts the message.
-    pub(super) fn begin(&mut self, id: MessageId, now: Instant, served: Served) {
-        *self = Self { id: id.0, accepted: Some(now), served, ..Self::default() };
+    pub(super) fn begin(&mut self, id: MessageId, now: Instant, waited: Waited) {
+        *self = Self { id: id.0, accepted: Some(now), waited, ..Self::default() };
     }
 
     /// The driver is given it, or a chunk of it.
@@ -100,11 +96,9 @@ impl Log {
         }
     }
 
-    /// What the backend says of the message, or of one of its chunks, with what its lane had done `before` that and
-    /// has done `after` it.
-    pub(super) fn add(&mut self, done: &Done, before: Served, after: Served) {
-        self.behind = before.beyond(self.served);
-        self.served.skip(before, after);
+    /// What the backend says of the message, or of one of its chunks, which is its lane's `own` tally of `all`.
+    pub(super) fn add(&mut self, done: &Done, own: Tally, all: Tally) {
+        self.waited.end(own, all);
         self.started = self.started.or(done.started);
         self.finished = Some(done.finished);
         self.device_seconds = match (self.device_seconds, done.device_seconds) {
@@ -133,6 +127,12 @@ impl Receipt {
     /// The user's label, or the kernel's name where a launch has none.
     pub fn label(&self) -> Option<&str> {
         self.label.as_str()
+    }
+
+    /// What its lane did for others between its acceptance and the end of its last command; nothing where it never
+    /// came to the device.
+    pub fn behind(&self) -> Behind {
+        self.waited.behind()
     }
 
     /// From start (where known, else submission) to finish.
@@ -234,7 +234,7 @@ mod tests {
             bytes: 4096,
             chunks: 1,
             together,
-            behind: Behind::default(),
+            waited: Waited::default(),
             accepted,
             submitted: Some(accepted),
             started: Some(accepted),

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     MessageId,
-    behind::Served,
+    behind::Waited,
     dead::once_more,
     hazard::Accesses,
     label::Label,
@@ -127,8 +127,8 @@ impl Work {
     }
 
     /// A queue accepts it.
-    pub(super) fn accept(&mut self, id: MessageId, now: Instant, address: &Arc<Address>, served: Served) {
-        self.log.begin(id, now, served);
+    pub(super) fn accept(&mut self, id: MessageId, now: Instant, address: &Arc<Address>, waited: Waited) {
+        self.log.begin(id, now, waited);
         if !self.address.as_ref().is_some_and(|known| Arc::ptr_eq(known, address)) {
             self.address = Some(address.clone());
         }
@@ -166,7 +166,7 @@ impl Work {
             form: log.form,
             chunks: log.chunks,
             together: log.together,
-            behind: log.behind,
+            waited: log.waited,
             bytes: if lane == Some(Lane::Compute) { 0 } else { self.bytes },
             accepted: log.accepted.expect(ACCEPTED),
             submitted: log.submitted,

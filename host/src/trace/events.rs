@@ -38,7 +38,7 @@ pub(crate) fn tell(span: &Span, is_dead: bool) {
                 form = receipt.form,
                 chunks = receipt.chunks,
                 together = receipt.together,
-                behind = receipt.behind.commands,
+                behind = receipt.behind().commands,
                 bytes = receipt.bytes,
                 queued_us = between(Some(receipt.accepted), receipt.submitted),
                 started_us = between(Some(receipt.accepted), receipt.started),

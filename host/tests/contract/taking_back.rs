@@ -185,11 +185,11 @@ pub(crate) fn a_message_of_high_priority_is_behind_two_chunks_at_most(rig: &Rig)
         let mut behind = Vec::new();
         while low.stats().unresolved > 0 {
             let done = device.upload(&small).on(&high).send(vec![2_u8; 64])?.wait();
-            behind.push(done.receipt.behind);
+            behind.push(done.receipt.behind());
             done.ok()?;
         }
         let large = large.wait();
-        let (own, urgent) = (large.receipt.behind.commands as usize, behind.len());
+        let (own, urgent) = (large.receipt.behind().commands as usize, behind.len());
         assert_eq!(large.receipt.chunks, 64);
         assert!(own == urgent || own + 1 == urgent, "all but the last of {urgent} were over before it, not {own}");
         data = large.ok()?;
