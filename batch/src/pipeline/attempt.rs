@@ -11,7 +11,7 @@ use wharf::{CompletionQueue, Device};
 
 use super::{
     Options,
-    slot::Slot,
+    slot::{Slot, uploads},
     tally::Tally,
     worker::{Shared, Worker},
 };
@@ -43,6 +43,7 @@ pub(super) fn stream(
     let (finished, finishes) = channel::bounded(budget.workers);
     let shared = Shared {
         device,
+        uploads: uploads(device, budget),
         query,
         pass: Pass::without(source, &tally.committed),
         steps: CompletionQueue::new(),

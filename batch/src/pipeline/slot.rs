@@ -1,10 +1,11 @@
 //! The device memory of one batch, used again and again.
 
-use wharf::{Buffer, Device, Fill, Hold, Ticket};
+use wharf::{Buffer, Device, DmaQueue, FailPolicy, Fill, Hold, Ticket};
 
 use super::groups;
 use crate::{
-    columns::Columns,
+    budget::Budget,
+    columns::{Columns, NAMES},
     error::{Error, Result},
     q6::{PARTIAL_WORDS, Query, kernel},
     source::{Filled, Reader},
@@ -38,11 +39,11 @@ impl Slot {
         Ok(Self { columns, partial, groups, rows, words: Vec::new(), _holds: holds })
     }
 
-    /// Staging memory for the next rows, and the right to send them. `number` is the batch's, as of all its
-    /// messages.
-    pub(super) fn reserve<'a>(&'a self, device: &'a Device, number: u64) -> Result<Room<'a>> {
+    /// Staging memory for the next rows, and the right to send them through this queue. `number` is the batch's, as of
+    /// all its messages.
+    pub(super) fn reserve<'a>(&'a self, device: &'a Device, queue: &'a DmaQueue, number: u64) -> Result<Room<'a>> {
         let reserve =
-            |i: usize| device.upload(&self.columns[i]).label(crate::columns::NAMES[i]).tag(number).reserve(self.rows);
+            |i: usize| device.upload(&self.columns[i]).on(queue).label(NAMES[i]).tag(number).reserve(self.rows);
         Ok(Room([reserve(0)?, reserve(1)?, reserve(2)?, reserve(3)?]))
     }
 
@@ -60,6 +61,12 @@ impl Slot {
     }
 }
 
+/// The queue of all batches' columns, with bytes for those of all slots: who has reserved some of a batch's columns
+/// waits for the others, and nobody must wait for what somebody holds who waits, too.
+pub(super) fn uploads(device: &Device, budget: Budget) -> DmaQueue {
+    device.queue("batches").policy(FailPolicy::Continue).bytes(budget.staging_bytes()).open()
+}
+
 /// Staging memory for a batch. Dropping it sends nothing.
 pub(super) struct Room<'a>([Fill<'a, u32>; 4]);
 
@@ -75,5 +82,24 @@ impl Room<'_> {
     pub(super) fn commit(self) -> Result<[Ticket<()>; 4]> {
         let [a, b, c, d] = self.0;
         Ok([a.commit()?, b.commit()?, c.commit()?, d.commit()?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_slots_of_many_workers_are_reserved_at_once() -> Result<()> {
+        // More bytes than a queue has by itself. Nothing is written to them.
+        let budget = Budget { workers: 66, slots: 68, rows: 1 << 18 };
+        let device = Device::open("cpu")?;
+        let queue = uploads(&device, budget);
+        let slots = (0..budget.slots).map(|_| Slot::new(&device, budget.rows)).collect::<Result<Vec<_>>>()?;
+        let rooms = slots.iter().map(|slot| slot.reserve(&device, &queue, 1)).collect::<Result<Vec<_>>>()?;
+        assert_eq!(queue.stats().free_bytes, 0);
+        drop(rooms);
+        assert_eq!(queue.stats().free_bytes, budget.staging_bytes());
+        Ok(())
     }
 }

@@ -14,7 +14,10 @@ use std::{
 
 use wharf::{Completion, Device, Ticket};
 
-use super::{busy::Busy, slot::Slot};
+use super::{
+    busy::Busy,
+    slot::{Slot, uploads},
+};
 use crate::{
     budget::Budget,
     error::{Error, Result},
@@ -53,6 +56,7 @@ pub(super) fn measure(device: &Device, source: &dyn Source, query: &Query, budge
 /// Seconds that a worker takes to fill a batch while all of them fill. Nothing is sent.
 fn fill(device: &Device, source: &dyn Source, budget: Budget, number: RangeInclusive<usize>) -> Result<f64> {
     let pass = Pass::over(source);
+    let queue = uploads(device, budget);
     let slots = (0..budget.workers).map(|_| Slot::new(device, budget.rows)).collect::<Result<Vec<_>>>()?;
     let each = number.start().div_ceil(budget.workers)..=number.end().div_ceil(budget.workers);
     // Staging memory takes turns like slots, within the same bound.
@@ -66,7 +70,7 @@ fn fill(device: &Device, source: &dyn Source, budget: Budget, number: RangeInclu
                 kept.pop_front();
             }
             let began = Instant::now();
-            let mut room = slot.reserve(device, NONE)?;
+            let mut room = slot.reserve(device, &queue, NONE)?;
             let rows = room.fill(&mut reader)?.rows;
             let seconds = began.elapsed().as_secs_f64();
             if rows == 0 || (rows < budget.rows && !samples.is_empty()) {
@@ -104,12 +108,13 @@ fn on_device(
     let start = Instant::now();
     let pass = Pass::over(source);
     let mut reader = Reader::new(source, &pass)?;
+    let queue = uploads(device, budget);
     let mut slots = (0..slots).map(|_| Slot::new(device, budget.rows)).collect::<Result<Vec<_>>>()?;
     let mut samples: Vec<Stages> = Vec::new();
     while samples.len() < *number.start() || (samples.len() < *number.end() && start.elapsed() < LONG_ENOUGH) {
         let slot = samples.len() % slots.len();
         let slot = &mut slots[slot];
-        let mut room = slot.reserve(device, NONE)?;
+        let mut room = slot.reserve(device, &queue, NONE)?;
         let rows = room.fill(&mut reader)?.rows;
         if rows == 0 || (rows < budget.rows && samples.len() > 1) {
             break;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crossbeam::channel::Receiver;
-use wharf::{CompletionQueue, Device, trace};
+use wharf::{CompletionQueue, Device, DmaQueue, trace};
 
 use super::{slot::Slot, tally::Batch};
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 /// What the workers of a run share.
 pub(super) struct Shared<'a> {
     pub(super) device: &'a Device,
+    /// Of the batches' columns.
+    pub(super) uploads: DmaQueue,
     pub(super) query: &'a Query,
     pub(super) pass: Pass,
     /// Completions of uploads and launches, for their receipts.
@@ -44,14 +46,14 @@ impl<'a> Worker<'a> {
     /// A worker that fails has sent batches that nobody counts; the run has failed then, and the
     /// device is drained before it ends.
     pub(super) fn work(&mut self, free: &Receiver<Slot>) -> Result<(u64, f64)> {
-        let Shared { device, query, steps, batches, last, stop, .. } = self.shared;
+        let Shared { device, uploads, query, steps, batches, last, stop, .. } = self.shared;
         let (mut sent, mut fill_seconds) = (0, 0.0);
         while !stop.load(Relaxed) {
             let Ok(mut slot) = free.recv() else { break };
             let number = 1 + last.fetch_add(1, Relaxed);
             let stage = trace::stage(device, "fill", number);
             let began = Instant::now();
-            let mut room = slot.reserve(device, number)?;
+            let mut room = slot.reserve(device, uploads, number)?;
             let filled = room.fill(&mut self.reader)?;
             fill_seconds += began.elapsed().as_secs_f64();
             if filled.rows == 0 {

@@ -114,8 +114,7 @@ impl Submitter {
     }
 
     /// Whether a submission would now keep this thread from copying while the device moves what it has: a software
-    /// adapter takes one in once the one before has run. For wgpu has each wait for the one before by a binary
-    /// semaphore, and Mesa waits for that in the caller.
+    /// adapter takes one in once the one before has run, as was seen of lavapipe.
     fn would_wait(&self, device: &Wgpu) -> bool {
         device.capabilities.software && self.moved_last >= WORTH_STARTING && device.reaper.flights() > 0
     }
