@@ -135,6 +135,10 @@ pub(crate) fn at_least_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Re
     number.ok_or_else(|| format!("a whole number from 1 to 2^{} - 1 is expected", 8 * size_of::<T>()))
 }
 
+pub(crate) fn whole(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a whole number from 0 to 2^64 - 1 is expected".to_owned())
+}
+
 /// `4096`, `64KiB`, `1.5GB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 10] = [

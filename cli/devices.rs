@@ -256,7 +256,7 @@ pub(crate) fn open_with(name: Option<&str>, bound: Bound, twin: Option<Form>) ->
     let device = bound.open(name, twin.map_or(Twin::Any, Form::twin))?;
     if twin.is_some() && device.capabilities().backend != BackendKind::Cpu {
         let id = device.id();
-        return Err(Failure::usage(format_args!("--twin is for the device cpu: on {id} a kernel has one form only")));
+        return Err(Failure::usage(format_args!("--twin is for the device cpu: {id} runs the form that it has")));
     }
     Ok(device)
 }

@@ -45,6 +45,15 @@ pub(crate) fn check(path: &Path) -> Outcome {
     interrupt::hold(|| Place::of(path).and_then(|place| place.beside()).map(drop))
 }
 
+/// Whether both are the same place, however it is written.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let whole = |path| {
+        let Place { path, .. } = Place::of(path).ok()?;
+        Some(fs::canonicalize(folder(&path)).ok()?.join(path.file_name()?))
+    };
+    one == other || whole(one).zip(whole(other)).is_some_and(|(one, other)| one == other)
+}
+
 /// Writes all files, or none: each is complete beside its place before the first takes it.
 pub(crate) fn files(files: &[(PathBuf, Vec<u8>)]) -> Outcome {
     interrupt::hold(|| {

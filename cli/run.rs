@@ -10,7 +10,10 @@ mod spec;
 mod times;
 mod values;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -174,6 +177,14 @@ struct OutputDocument<'a> {
 }
 
 impl Run {
+    /// Whether this is one of the files that it writes.
+    pub(crate) fn writes(&self, file: &Path) -> bool {
+        self.outs
+            .iter()
+            .filter_map(|out| out.split_once('='))
+            .any(|(_, path)| output::is_same_file(Path::new(path), file))
+    }
+
     pub(crate) fn run(&self) -> Outcome {
         let source = &self.kernel;
         let kernel = source.kernel()?;

@@ -8,7 +8,7 @@ use wharf::{Device, Twin};
 use wharf_kernels::soak::{self, Report};
 
 use crate::{
-    devices,
+    args, devices,
     exit::{FELL_SHORT, Failure, INTERRUPTED, Outcome},
     faults::Telling,
     interrupt, output,
@@ -37,7 +37,7 @@ pub(crate) struct Soak {
     #[command(flatten)]
     bound: devices::Bound,
     /// What the random choices follow from.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = args::whole, allow_negative_numbers = true)]
     seed: u64,
     /// Print one JSON document.
     #[arg(long)]

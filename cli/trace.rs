@@ -39,6 +39,9 @@ impl Trace {
         if matches!(inner, args::Command::Trace(_)) {
             return Err(Failure::usage("a trace of a trace is no use"));
         }
+        if matches!(&inner, args::Command::Run(run) if run.writes(&self.out)) {
+            return Err(Failure::usage(format_args!("{}: the file is named twice", self.out.display())));
+        }
         output::check(&self.out)?;
         let began = trace::start();
         let outcome = panics::catch(|| inner.run());

@@ -34,6 +34,7 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Opt
             }
             [Some(in_run), Some(alone)] => format!("{in_run:.2} GB/s ({alone:.2} alone)"),
             _ if !path.is_copied() => "no copy".to_owned(),
+            [Some(in_run), None] => format!("{in_run:.2} GB/s"),
             _ => "in pieces too small for a bandwidth".to_owned(),
         };
         let label = if last.simulated { ", simulated" } else { "" };
@@ -73,7 +74,9 @@ fn stages(report: &Report) -> String {
             "fill" | "merge" => "  measured on this host",
             _ => "  simulated",
         };
-        text += &format!("  {name:<8}{busy:>12.4}{:>18.4}{clock}\n", solo * 1e3);
+        // Where the device failed before they were taken there are none.
+        let alone = if report.solo.sum() == 0.0 { "-".to_owned() } else { format!("{:.4}", solo * 1e3) };
+        text += &format!("  {name:<8}{busy:>12.4}{alone:>18}{clock}\n");
     }
     text
 }

@@ -13,7 +13,10 @@ use super::{
     spec::Spec,
     values::{self, Plain},
 };
-use crate::exit::{Failure, Outcome};
+use crate::{
+    exit::{Failure, Outcome},
+    output,
+};
 
 /// A binding with its contents, and its buffer unless it is a uniform.
 pub(super) struct Bound<'a> {
@@ -136,7 +139,7 @@ pub(super) fn outputs<'a>(outs: &[String], slots: &'a [Slot]) -> Outcome<Vec<Out
         if is_uniform(slot) {
             return wrong("a uniform cannot be an output");
         }
-        if outputs.iter().any(|other| other.path == path) {
+        if outputs.iter().any(|other| output::is_same_file(&other.path, &path)) {
             return wrong("the file is named twice");
         }
         let npy = match path.extension().and_then(|extension| extension.to_str()) {

@@ -277,6 +277,9 @@ fn an_output_that_cannot_be_written_leaves_nothing_behind() {
     refused(at, 2, &with(&["--out", "params=p.bin"]), &["params", "uniform"]);
     refused(at, 2, &with(&["--out", "z=z.bin"]), &["`z`"]);
     refused(at, 2, &with(&["--out", "y=a.bin", "--out", "x=a.bin"]), &["a.bin", "twice"]);
+    refused(at, 2, &with(&["--out", "y=a.bin", "--out", "x=./a.bin"]), &["a.bin", "twice"]);
+    let traced = [&["trace", "./a.bin", "--"], &with(&["--out", "x=a.bin"])[..]].concat();
+    refused(at, 2, &traced, &["a.bin", "twice"]);
     assert_eq!(files(at), before);
 }
 

@@ -59,12 +59,16 @@ impl Allocation {
 
     /// Says that it is not this device's.
     pub(crate) fn not_of(&self, device: &str) -> String {
-        let owner = &self.engine.shared.device;
-        if **owner == *device {
-            return format!("belongs to another `Device::open` of {owner}, which is a device of its own");
-        }
-        format!("belongs to {owner}, not to {device}")
+        not_of(&self.engine.shared.device, device)
     }
+}
+
+/// Says that what is `owner`'s is not this device's.
+pub(crate) fn not_of(owner: &str, device: &str) -> String {
+    if owner == device {
+        return format!("belongs to another `Device::open` of {owner}, which is a device of its own");
+    }
+    format!("belongs to {owner}, not to {device}")
 }
 
 impl Drop for Allocation {
@@ -113,14 +117,15 @@ impl<T: Element> Buffer<T> {
     /// The elements in `range`, to be bound in the buffer's place.
     ///
     /// # Errors
-    /// [`Error::Length`] where the range reaches beyond the buffer.
+    /// [`Error::Length`] where the range reaches beyond the buffer, [`Error::Argument`] where it ends before it
+    /// begins.
     pub fn view(&self, range: Range<usize>) -> Result<View<'_, T>> {
-        if range.start > range.end || range.end > self.len {
-            return Err(Error::Length {
-                what: format!("the view {}..{}", range.start, range.end),
-                expected: range.end.max(range.start) as u64,
-                got: self.len as u64,
-            });
+        let what = || format!("elements {}..{} of `{}`", range.start, range.end, self.name());
+        if range.end > self.len {
+            return Err(Error::Length { what: what(), expected: range.end as u64, got: self.len as u64 });
+        }
+        if range.start > range.end {
+            return Err(Error::argument(what(), "end before they begin"));
         }
         Ok(View { buffer: self, range })
     }

@@ -336,7 +336,7 @@ pub(crate) fn bytes_of<T>(len: usize) -> Result<u64> {
         what: format!("a buffer of {len} elements of {} bytes", size_of::<T>()),
         limit_name: "address space",
         requested: u64::MAX,
-        limit: u64::MAX,
+        limit: isize::MAX as u64,
     })
 }
 

@@ -149,6 +149,12 @@ pub enum Error {
     Transfer(#[from] TransferError),
 }
 
+impl From<Arc<TransferError>> for Error {
+    fn from(error: Arc<TransferError>) -> Self {
+        Self::Transfer(Arc::unwrap_or_clone(error))
+    }
+}
+
 fn of_limit(limit: Option<u64>) -> String {
     limit.map_or_else(String::new, |bytes| format!(" of {bytes}"))
 }
@@ -224,8 +230,16 @@ pub enum Refusal {
     #[error("the queue is closed")]
     Closed,
     /// An earlier message failed and the queue stops on failures, or the device is lost.
-    #[error("the queue has failed: {0}")]
+    #[error("{}", failed(.0))]
     Failed(Arc<TransferError>),
+}
+
+/// A lost device is no failure of a message's.
+fn failed(error: &TransferError) -> String {
+    match &error.kind {
+        lost @ FailureKind::DeviceLost(_) => lost.to_string(),
+        _ => format!("the queue has failed: {error}"),
+    }
 }
 
 /// Why an accepted message did not do what it was sent for.

@@ -14,6 +14,7 @@ use super::{
     work::{Accepted, Patience},
 };
 use crate::{
+    buffer::not_of,
     error::{Error, Refusal, Result, TransferError},
     message::Draft,
 };
@@ -115,8 +116,8 @@ impl DmaQueue {
         // Two handles opened by the same name are two devices.
         if !Arc::ptr_eq(&fence.shared, &self.engine.shared) {
             return Err(Error::argument(
-                format!("fence {} of {}", fence.id, fence.shared.device),
-                format!("a queue of {} cannot wait for another device; call `fence.wait()`", self.engine.shared.device),
+                format!("fence {}", fence.id),
+                not_of(&fence.shared.device, &self.engine.shared.device) + ": call `fence.wait()`",
             ));
         }
         let gated = self.engine.shared.lock().machine.gate(self.id, fence.token);
@@ -184,8 +185,7 @@ impl DmaQueue {
         if Arc::ptr_eq(&self.engine, engine) {
             return Ok(());
         }
-        let (ours, theirs) = (&self.engine.shared.device, &engine.shared.device);
-        let reason = format!("belongs to {ours}, the message is for {theirs}");
+        let reason = not_of(&self.engine.shared.device, &engine.shared.device);
         Err(Error::argument(format!("queue `{}`", self.name), reason))
     }
 

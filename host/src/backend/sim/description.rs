@@ -143,7 +143,10 @@ impl Description {
             "down" => self.link.down = rate(value)?,
             "latency" => self.link.latency = time(value)?,
             "duplex" => self.link.duplex = yes(value)?,
-            "memory" => self.card.memory_bytes = quantity(value, &BYTES, "a size, as in 80GB")? as u64,
+            "memory" => {
+                self.card.memory_bytes =
+                    quantity(value, &BYTES, "a size in MB, MiB, GB, GiB or TB, as in 80GB,")? as u64
+            }
             "bandwidth" => self.card.bandwidth = rate(value)?,
             "launch" => self.launch = time(value)?,
             "engines" => self.copy_engines = whole(value, 0..=2)? as u32,
@@ -154,7 +157,10 @@ impl Description {
             _ => match fault(std::mem::take(&mut self.faults), key, value)? {
                 Ok(faults) => self.faults = faults,
                 Err(_) => {
-                    return Err(format!("is no part of a simulated device; there are, by example: {}", examples()));
+                    return Err(format!(
+                        "is no part of a simulated device; there are links gen3x1 to gen5x16 and, by example: {}",
+                        examples()
+                    ));
                 }
             },
         }
@@ -285,14 +291,25 @@ mod tests {
     fn what_is_wrong_is_one_line_that_says_what_would_be_right() {
         let whole = examples();
         for (text, line) in [
-            ("gen7x16", &*format!("sim: `gen7x16`: is no part of a simulated device; there are, by example: {whole}")),
-            ("h200,", &*format!("sim: ``: is no part of a simulated device; there are, by example: {whole}")),
+            (
+                "gen7x16",
+                &*format!(
+                    "sim: `gen7x16`: is no part of a simulated device; there are links gen3x1 to gen5x16 and, by example: {whole}"
+                ),
+            ),
+            (
+                "h200,",
+                &*format!(
+                    "sim: ``: is no part of a simulated device; there are links gen3x1 to gen5x16 and, by example: {whole}"
+                ),
+            ),
             ("duplex=maybe", "sim: `duplex=maybe`: yes or no is expected"),
             ("engines=3", "sim: `engines=3`: a whole number from 0 to 2 is expected"),
             ("fail=0", "sim: `fail=0`: a whole number from 1 on is expected"),
             ("late=3", "sim: `late=3`: an operation and a time are expected, as in late=3:5ms"),
             ("rate=0GB/s", "sim: `rate=0GB/s`: a rate above 0, as in 25GB/s, is expected"),
             ("rate=25", "sim: `rate=25`: a rate above 0, as in 25GB/s, is expected"),
+            ("memory=1kB", "sim: `memory=1kB`: a size in MB, MiB, GB, GiB or TB, as in 80GB, is expected"),
             ("latency=-1s", "sim: `latency=-1s`: a time of up to a day, as in 5ms, is expected"),
             ("lose@1e9s", "sim: `lose@1e9s`: a time of up to a day, as in 5ms, is expected"),
         ] {
