@@ -205,7 +205,7 @@ impl Lanes {
         for command in batch.drain(..) {
             books.queues[command.lane as usize].push_back(command);
         }
-        let sleepers = books.sleepers();
+        let sleepers = queued.then(|| books.sleepers());
         if began.is_some() {
             let ended = Instant::now();
             for event in &mut books.events[first..] {
@@ -215,7 +215,7 @@ impl Lanes {
         }
         self.told.store(!books.events.is_empty(), Relaxed);
         drop(books);
-        if queued {
+        if let Some(sleepers) = sleepers {
             self.rouse(sleepers);
         }
     }
