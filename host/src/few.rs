@@ -9,26 +9,28 @@ use std::ops::Index;
 pub(crate) struct Few<T, const N: usize> {
     first: [Option<T>; N],
     more: Vec<T>,
+    len: usize,
 }
 
 impl<T, const N: usize> Few<T, N> {
     pub(crate) const fn new() -> Self {
-        Self { first: [const { None }; N], more: Vec::new() }
+        Self { first: [const { None }; N], more: Vec::new(), len: 0 }
     }
 
     pub(crate) fn push(&mut self, value: T) {
-        match self.first.iter_mut().find(|place| place.is_none()) {
+        match self.first.get_mut(self.len) {
             Some(place) => *place = Some(value),
             None => self.more.push(value),
         }
+        self.len += 1;
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.iter().count()
+        self.len
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().flatten().chain(&self.more)
+        self.first[..self.len.min(N)].iter().flatten().chain(&self.more)
     }
 }
 

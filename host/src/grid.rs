@@ -1,36 +1,39 @@
 //! How many workgroups a launch has, and whether its buffers are long enough.
 
-use wharf_simt::Slot;
-
 use crate::{
     backend::Capabilities,
     buffer::Bound,
     error::{Error, Result},
     kernel::{Grid, Kernel, Operand, Step},
-    uniform::Uniform,
+    uniform::{Storage, Uniform},
 };
 
-fn elements(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound], name: &str) -> Result<u64> {
-    let found = storage.iter().position(|slot| slot.name == name);
+fn elements(kernel: &Kernel, storage: &[Storage], bound: &[&Bound], name: &str) -> Result<u64> {
+    let found = storage.iter().position(|known| known.slot.name == name);
     let index = found.ok_or_else(|| {
         Error::argument(
             format!("{}.{name}", kernel.name()),
             "the kernel's descriptor names a binding that its WGSL lacks",
         )
     })?;
-    Ok(elements_of(storage[index], bound[index]))
+    Ok(elements_of(&storage[index].slot, bound[index]))
 }
 
 /// Elements that the binding has as the kernel sees it, whatever the buffer's own are: bytes may be
 /// bound to anything.
-pub(crate) fn elements_of(slot: &Slot, bound: &Bound) -> u64 {
+pub(crate) fn elements_of(slot: &wharf_simt::Slot, bound: &Bound) -> u64 {
     let bytes = bound.bytes;
     slot.layout.elements_in(bytes).unwrap_or(bytes / bound.element_bytes)
 }
 
 /// Workgroups by the kernel's own rule; those of the parameter `n` where it is smaller than the
 /// counted buffer.
-pub(crate) fn groups(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound], uniform: &Uniform<'_>) -> Result<[u32; 3]> {
+pub(crate) fn groups(
+    kernel: &Kernel,
+    storage: &[Storage],
+    bound: &[&Bound],
+    uniform: &Uniform<'_>,
+) -> Result<[u32; 3]> {
     let count = |of: &str, per_group: u32| -> Result<u64> {
         let there = elements(kernel, storage, bound, of)?;
         let n = uniform.u32(kernel.name(), "n").map_or(there, u64::from);
@@ -94,7 +97,7 @@ pub(crate) fn check_workgroup(kernel: &Kernel, overrides: &[(String, f64)], devi
 /// Whether the buffers are as long as the kernel says they must be.
 pub(crate) fn check_needs(
     kernel: &Kernel,
-    storage: &[&Slot],
+    storage: &[Storage],
     bound: &[&Bound],
     uniform: &Uniform<'_>,
     groups: [u32; 3],
@@ -118,8 +121,6 @@ pub(crate) fn check_needs(
 /// What the binding is that the step's grid counts.
 pub(crate) fn counted_operand(step: &Step) -> Option<Operand> {
     let (Grid::Elements { of, .. } | Grid::Strided { of, .. }) = step.kernel.grid() else { return None };
-    let entry = step.kernel.entry().ok()?;
-    let storage = entry.bindings.iter().filter(|slot| slot.access != wharf_simt::Access::Uniform);
-    let index = storage.into_iter().position(|slot| slot.name == of)?;
+    let index = step.kernel.shape().ok()?.storage.iter().position(|known| known.slot.name == of)?;
     step.operands.get(index).copied()
 }

@@ -304,7 +304,7 @@ impl Kernel {
             .ok_or_else(|| Error::argument(self.name.as_ref(), "the WGSL has no entry point of this name"))
     }
 
-    /// Where its parameters lie; found out once.
+    /// What it takes; found out once.
     pub(crate) fn shape(&self) -> Result<&Shape> {
         match self.shape.get() {
             Some(shape) => Ok(shape),

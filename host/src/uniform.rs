@@ -1,22 +1,57 @@
-//! The parameters of a launch.
+//! What a kernel takes, and the parameters of a launch.
 
 use smallvec::SmallVec;
-use wharf_simt::{Access, Entry, Leaf, Scalar};
+use wharf_simt::{Access, Entry, Layout, Leaf, Scalar, Slot};
 
 use crate::error::{Error, Result};
 
-/// Where a kernel's parameters lie among the bytes of its uniform bindings.
+/// What a kernel takes: every launch asks, so it is found out once.
 #[derive(Debug)]
 pub(crate) struct Shape {
+    /// The storage bindings, in order.
+    pub(crate) storage: Vec<Storage>,
+    /// The uniform bindings together, and where the parameters lie among their bytes.
     bytes: usize,
     /// Each binding's name, start and length.
     slots: Vec<(String, u64, u64)>,
     leaves: Vec<Leaf>,
 }
 
+/// A storage binding, and what its buffer's elements are held against.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    pub(crate) slot: Slot,
+    /// The scalar that its elements are made of, where they are of one kind.
+    pub(crate) scalar: Option<Scalar>,
+    /// Bytes from one element to the next, where their number is open.
+    pub(crate) stride: Option<u64>,
+}
+
+impl Storage {
+    fn of(slot: &Slot) -> Self {
+        fn scalar_of(layout: &Layout) -> Option<Scalar> {
+            match layout {
+                Layout::Scalar(scalar)
+                | Layout::Atomic(scalar)
+                | Layout::Vector { scalar, .. }
+                | Layout::Matrix { scalar, .. } => Some(*scalar),
+                Layout::Array { element, .. } => scalar_of(element),
+                _ => None,
+            }
+        }
+        let stride = slot.layout.tail_stride().map(u64::from);
+        Self { slot: slot.clone(), scalar: scalar_of(&slot.layout), stride }
+    }
+
+    pub(crate) fn is_written(&self) -> bool {
+        self.slot.access == Access::ReadWrite
+    }
+}
+
 impl Shape {
     pub(crate) fn of(entry: &Entry) -> Self {
-        let mut shape = Self { bytes: 0, slots: Vec::new(), leaves: Vec::new() };
+        let storage = entry.bindings.iter().filter(|slot| slot.access != Access::Uniform).map(Storage::of).collect();
+        let mut shape = Self { storage, bytes: 0, slots: Vec::new(), leaves: Vec::new() };
         for slot in entry.bindings.iter().filter(|slot| slot.access == Access::Uniform) {
             let start = shape.bytes.next_multiple_of(16);
             shape.bytes = start + slot.min_bytes as usize;

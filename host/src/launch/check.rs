@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
-use wharf_simt::{Access as Declared, Scalar, Slot};
+use wharf_simt::Access as Declared;
 
 use super::Launch;
 use crate::{
@@ -16,18 +16,16 @@ use crate::{
     kernel::{Grid, Kernel},
     message::{Draft, Message},
     transfer::Placed,
-    uniform::Uniform,
+    uniform::{Storage, Uniform},
 };
 
 impl Launch<'_> {
     /// The launch of one kernel, checked.
     pub(super) fn message(&self, kernel: &Kernel) -> Result<Message<()>> {
-        let entry = kernel.entry()?;
-        let storage: SmallVec<[&Slot; 8]> = entry.bindings.iter().filter(|s| s.access != Declared::Uniform).collect();
-        let bound = self.in_order(kernel, &storage)?;
-        let (storage, bound) = (&storage[..], &bound[..]);
-        for (slot, bound) in storage.iter().zip(bound) {
-            self.check(kernel, slot, bound)?;
+        let storage = &kernel.shape()?.storage[..];
+        let bound = &self.in_order(kernel, storage)?[..];
+        for (storage, bound) in storage.iter().zip(bound) {
+            self.check(kernel, storage, bound)?;
         }
         check_aliases(kernel, storage, bound)?;
         let mut launch = self.device.inner.launches.take();
@@ -50,14 +48,14 @@ impl Launch<'_> {
             return Ok(message(draft(), Op::Nothing));
         }
         launch.storage.clear();
-        for (slot, bound) in storage.iter().zip(bound) {
+        for (storage, bound) in storage.iter().zip(bound) {
             self.device.bring_in(&bound.allocation, false)?;
-            launch.storage.push(region_of(kernel, slot, bound)?);
+            launch.storage.push(region_of(kernel, storage, bound)?);
         }
         let pipeline = self.device.pipeline(kernel, &self.overrides)?;
         (launch.pipeline, launch.groups, launch.uniform) = (pipeline, groups, uniform.bytes);
-        let mut touches = storage.iter().zip(bound).map(|(slot, bound)| {
-            let access = if slot.access == Declared::Read { Access::Read } else { Access::ReadWrite };
+        let mut touches = storage.iter().zip(bound).map(|(storage, bound)| {
+            let access = if storage.is_written() { Access::ReadWrite } else { Access::Read };
             (&bound.allocation, access, whole_grains(bound.region()))
         });
         let mut draft = touches.next().map_or_else(draft, |(allocation, access, region)| {
@@ -68,15 +66,15 @@ impl Launch<'_> {
     }
 
     /// The bound buffers in the order of the kernel's storage bindings.
-    fn in_order(&self, kernel: &Kernel, storage: &[&Slot]) -> Result<SmallVec<[&Bound; 8]>> {
+    fn in_order(&self, kernel: &Kernel, storage: &[Storage]) -> Result<SmallVec<[&Bound; 8]>> {
         if self.bound.len() == storage.len() && self.bound.iter().all(|(name, _)| name.is_none()) {
             return Ok(self.bound.iter().map(|(_, bound)| bound).collect());
         }
         let mut places: SmallVec<[Option<&Bound>; 8]> = smallvec![None; storage.len()];
         for (name, bound) in self.bound.iter().filter_map(|(n, b)| n.map(|n| (n, b))) {
             let what = || format!("{}.{name}", kernel.name());
-            let place = storage.iter().position(|slot| slot.name == name).ok_or_else(|| {
-                let there: Vec<_> = storage.iter().map(|slot| slot.name.as_str()).collect();
+            let place = storage.iter().position(|known| known.slot.name == name).ok_or_else(|| {
+                let there: Vec<_> = storage.iter().map(|known| known.slot.name.as_str()).collect();
                 Error::argument(what(), format!("no such storage binding, there is: {}", there.join(", ")))
             })?;
             if places[place].replace(bound).is_some() {
@@ -94,7 +92,7 @@ impl Launch<'_> {
         storage
             .iter()
             .zip(places)
-            .map(|(slot, place)| {
+            .map(|(Storage { slot, .. }, place)| {
                 let what = || format!("{}.{}", kernel.name(), slot.name);
                 place.ok_or_else(|| Error::argument(what(), format!("{} is not bound", slot.layout)))
             })
@@ -102,18 +100,17 @@ impl Launch<'_> {
     }
 
     /// One buffer against its declaration.
-    fn check(&self, kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<()> {
+    fn check(&self, kernel: &Kernel, storage: &Storage, bound: &Bound) -> Result<()> {
+        let slot = &storage.slot;
         let what = || format!("{}.{}", kernel.name(), slot.name);
         if !Arc::ptr_eq(&bound.allocation.engine, &self.device.inner.engine) {
             return Err(Error::argument(what(), format!("its buffer {}", bound.allocation.not_of(self.device.id()))));
         }
-        if bound.allocation.read_only && slot.access == Declared::ReadWrite {
+        if bound.allocation.read_only && storage.is_written() {
             return Err(Error::argument(what(), "is written, and its buffer was imported and is read-only"));
         }
-        let declared = element_of(slot);
-        let stride = slot.layout.tail_stride().map(u64::from);
-        let fits_size = stride.is_none_or(|stride| bound.element_bytes == 1 || bound.element_bytes == stride);
-        let fits_type = match (bound.scalar, declared) {
+        let fits_size = storage.stride.is_none_or(|stride| bound.element_bytes == 1 || bound.element_bytes == stride);
+        let fits_type = match (bound.scalar, storage.scalar) {
             (Some(got), Some(expected)) => got == expected,
             _ => true,
         };
@@ -142,7 +139,7 @@ impl Launch<'_> {
         &self,
         kernel: &'k Kernel,
         memory: Vec<u8>,
-        storage: &[&Slot],
+        storage: &[Storage],
         bound: &[&Bound],
     ) -> Result<Uniform<'k>> {
         let mut uniform = Uniform::new(kernel.shape()?, memory);
@@ -153,32 +150,22 @@ impl Launch<'_> {
             uniform.set(kernel.name(), name, value.scalar(), value.bytes())?;
         }
         let counted = match kernel.grid() {
-            Grid::Elements { of, .. } | Grid::Strided { of, .. } => storage.iter().position(|slot| slot.name == of),
+            Grid::Elements { of, .. } | Grid::Strided { of, .. } => {
+                storage.iter().position(|known| known.slot.name == of)
+            }
             _ => None,
         };
         if let Some(counted) = counted {
-            uniform.default_n(kernel.name(), grid::elements_of(storage[counted], bound[counted]))?;
+            uniform.default_n(kernel.name(), grid::elements_of(&storage[counted].slot, bound[counted]))?;
         }
         uniform.complete(kernel.name())?;
         Ok(uniform)
     }
 }
 
-/// The scalar that the binding's elements are made of, where they are of one kind.
-fn element_of(slot: &Slot) -> Option<Scalar> {
-    use wharf_simt::Layout::{Array, Atomic, Matrix, Scalar as Plain, Vector};
-    fn of(layout: &wharf_simt::Layout) -> Option<Scalar> {
-        match layout {
-            Plain(scalar) | Atomic(scalar) | Vector { scalar, .. } | Matrix { scalar, .. } => Some(*scalar),
-            Array { element, .. } => of(element),
-            _ => None,
-        }
-    }
-    of(&slot.layout)
-}
-
 /// What of the device's memory a binding is.
-fn region_of(kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<Region> {
+fn region_of(kernel: &Kernel, storage: &Storage, bound: &Bound) -> Result<Region> {
+    let slot = &storage.slot;
     let mut bytes = bound.bytes;
     // No API binds nothing. An empty buffer that is read stands for its allocation's padding, which is
     // zeroes.
@@ -186,7 +173,7 @@ fn region_of(kernel: &Kernel, slot: &Slot, bound: &Bound) -> Result<Region> {
         bytes = slot.min_bytes;
     }
     if bytes < slot.min_bytes {
-        let stride = slot.layout.tail_stride().map_or(1, u64::from);
+        let stride = storage.stride.unwrap_or(1);
         return Err(Error::Length {
             what: format!("{}.{}", kernel.name(), slot.name),
             expected: slot.min_bytes / stride,
@@ -201,14 +188,14 @@ fn whole_grains(region: Region) -> Region {
     Region { bytes: region.bytes.next_multiple_of(4), ..region }
 }
 
-fn check_aliases(kernel: &Kernel, storage: &[&Slot], bound: &[&Bound]) -> Result<()> {
+fn check_aliases(kernel: &Kernel, storage: &[Storage], bound: &[&Bound]) -> Result<()> {
     for (i, a) in bound.iter().enumerate() {
         for (j, b) in bound.iter().enumerate().skip(i + 1) {
-            let writes = [i, j].iter().any(|&k| storage[k].access == Declared::ReadWrite);
+            let writes = [i, j].iter().any(|&k| storage[k].is_written());
             let same = Arc::ptr_eq(&a.allocation, &b.allocation);
             let overlap = same && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
             if writes && overlap {
-                let what = format!("{}.{} and .{}", kernel.name(), storage[i].name, storage[j].name);
+                let what = format!("{}.{} and .{}", kernel.name(), storage[i].slot.name, storage[j].slot.name);
                 return Err(Error::argument(what, "share memory that one of them writes"));
             }
         }
