@@ -136,11 +136,13 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     }
 
     /// Hands commands to the device, in order, and leaves `batch` empty. Called from one thread
-    /// at a time. May wait for staging memory where it says so, never for the work itself.
+    /// at a time. May wait for staging memory where it says so, never for the work itself. Answers whether
+    /// [`Backend::reap`] may find some of them already: where it does not, who submits may leave what there is to
+    /// whoever looks next.
     ///
     /// A backend to which a submission costs more than a command may ask `more` before it submits: it
     /// appends what has become ready meanwhile, to travel in the same submission.
-    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>));
+    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) -> bool;
 
     /// Appends what has happened; waits for at most `timeout` where nothing has. Called from one
     /// thread at a time.

@@ -164,7 +164,7 @@ impl Backend for Hardware {
         Err(Error::argument("a model", "runs no kernels"))
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
         batch.iter().for_each(|command| self.with_memory(|memories| memories.begin(&command.op)));
         let mut state = self.works.state.lock().expect("no panic");
         for command in batch.drain(..) {
@@ -180,6 +180,7 @@ impl Backend for Hardware {
         drop(state);
         self.works.news.notify_one();
         self.works.work.notify_one();
+        self.script.at_once
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

@@ -309,10 +309,10 @@ impl Backend for Cpu {
         64
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
         self.shared
             .lanes
-            .submit(batch, &self.shared.memories, |command, started, now| self.shared.execute(command, started, now));
+            .submit(batch, &self.shared.memories, |command, started, now| self.shared.execute(command, started, now))
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

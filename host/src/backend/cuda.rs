@@ -222,7 +222,7 @@ impl Backend for Cuda {
         (!span.pinned).then_some("the host memory is not page-locked; that of `Device::pinned` is")
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
         let mut queued = [(); 3].map(|()| Vec::new());
         let mut issues = lock(&self.shared.issues);
         for command in batch.drain(..) {
@@ -237,6 +237,7 @@ impl Backend for Cuda {
         for (lane, queued) in lanes.iter().zip(queued).filter(|(_, queued)| !queued.is_empty()) {
             lane.send(queued).expect("the lanes' threads live as long as the device");
         }
+        true
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

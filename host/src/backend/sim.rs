@@ -287,7 +287,7 @@ impl Backend for Sim {
         Ok(PipelineId(pipelines.len() as u64 - 1))
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
         let mut state = self.lock();
         state.model.idle(self.clock.now());
         let full = |state: &State| self.description.faults.block.is_some_and(|n| state.model.unfinished() >= n);
@@ -310,6 +310,7 @@ impl Backend for Sim {
         let next = self.next(&state);
         drop(state);
         self.clock.tell(next);
+        true
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

@@ -152,8 +152,9 @@ impl Backend for Wgpu {
         true
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) {
+    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
         lock(&self.submitter).submit(self, batch, more);
+        true
     }
 
     fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {

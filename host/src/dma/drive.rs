@@ -26,6 +26,9 @@ use crate::{
 
 /// Rounds after which a thread that helps has done its share.
 const SHARE: u32 = 8;
+/// How often a thread that sends one message after the other takes reports in: to take in several together costs
+/// little more than one.
+const COMPANY: Duration = Duration::from_micros(2);
 
 thread_local! {
     /// This thread tells: what it calls may be the user's code, which must not wait for this thread.
@@ -42,6 +45,8 @@ pub(super) fn is_telling() -> bool {
 pub(crate) struct Driver {
     pub(super) batch: Vec<Command>,
     pub(super) events: Vec<backend::Event>,
+    /// When somebody who sends looks for reports of others again.
+    look: Option<Instant>,
 }
 
 /// What a turn has come to.
@@ -51,6 +56,15 @@ pub(super) enum Turn {
     Idle,
     /// Another thread drives.
     Taken,
+}
+
+/// What has come of submitting.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Submitted {
+    /// Anything.
+    moved: bool,
+    /// Some of it may be over already.
+    done: bool,
 }
 
 /// What a round has come to.
@@ -137,9 +151,16 @@ impl Shared {
     }
 
     /// Submits, takes what has happened, tells.
+    #[inline(always)]
     fn round(&self, driver: &mut Driver, core: MutexGuard<'_, Core>, clock: Clock, timeout: Duration) -> Round {
         let began = clock.known();
-        let moved = self.submit(&mut driver.batch, core, clock);
+        let Submitted { moved, done } = self.submit(&mut driver.batch, core, clock);
+        if let Some(began) = began.filter(|_| !done) {
+            if driver.look.is_some_and(|look| began < look) {
+                return Round { moved, more: false };
+            }
+            driver.look = Some(began + COMPANY);
+        }
         let timeout = if moved { Duration::ZERO } else { self.until_due(timeout) };
         self.backend.reap(&mut driver.events, timeout);
         if driver.events.is_empty() {
@@ -156,24 +177,25 @@ impl Shared {
         due.map_or(most, |due| most.min(due.saturating_duration_since(self.backend.now())))
     }
 
-    /// Gives the backend what may go there now. Answers whether anything moved.
+    /// Gives the backend what may go there now.
+    #[inline(always)]
     pub(super) fn submit<'a>(
         &'a self,
         batch: &mut Vec<Command>,
         mut core: MutexGuard<'a, Core>,
         mut clock: Clock,
-    ) -> bool {
-        let mut moved = false;
+    ) -> Submitted {
+        let mut sent = Submitted::default();
         loop {
             let (news, more) = self.pump_into(batch, core, clock);
-            moved |= news || !batch.is_empty();
+            sent.moved |= news || !batch.is_empty();
             if !batch.is_empty() {
-                self.backend.submit(batch, &mut |batch| {
+                sent.done |= self.backend.submit(batch, &mut |batch| {
                     self.pump_into(batch, self.lock(), Clock::default());
                 });
             }
             if !more {
-                return moved;
+                return sent;
             }
             (core, clock) = (self.lock(), Clock::default());
         }

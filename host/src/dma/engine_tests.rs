@@ -42,7 +42,7 @@ impl Backend for Broken {
         unreachable!("not asked for a kernel")
     }
 
-    fn submit(&self, _: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) {
+    fn submit(&self, _: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
         panic!("a bug of the backend");
     }
 

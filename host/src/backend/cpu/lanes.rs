@@ -86,6 +86,13 @@ impl Books {
         self.unfinished[command.lane as usize] += 1;
     }
 
+    /// Takes the lane's next commands, as far as they may start.
+    fn take(&mut self, lane: usize, burst: &mut VecDeque<Command>) {
+        while burst.len() < BURST && self.queues[lane].front().is_some_and(|command| self.may_start(command)) {
+            burst.extend(self.queues[lane].pop_front());
+        }
+    }
+
     /// The lanes that sleep and have something to do: they are woken. One whose first command comes after
     /// another's waits for the report of that.
     fn sleepers(&mut self) -> [bool; 3] {
@@ -168,14 +175,14 @@ impl Lanes {
         self.ring.set(ring).unwrap_or_else(|_| panic!("a device has one driver"));
     }
 
-    /// Takes commands in. Those that are done at once and together share their times: to read the clock
-    /// for each would cost as much as doing it.
+    /// Takes commands in, and answers whether some are done already. Those that are done at once and together share
+    /// their times: to read the clock for each would cost as much as doing it.
     pub(super) fn submit(
         &self,
         batch: &mut Vec<Command>,
         memories: &Memories,
         execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
-    ) {
+    ) -> bool {
         let alone = batch.len() == 1;
         let mut books = self.lock();
         let (first, mut left, mut began, mut together) = (books.events.len(), AT_ONCE_BYTES, None, 0);
@@ -213,11 +220,15 @@ impl Lanes {
                 (done.finished, done.together) = (ended, together);
             }
         }
-        self.told.store(!books.events.is_empty(), Relaxed);
+        let done = books.events.len() > first;
+        if done {
+            self.told.store(true, Relaxed);
+        }
         drop(books);
         if let Some(sleepers) = sleepers {
             self.rouse(sleepers);
         }
+        done
     }
 
     /// There is something new in the books, for those who look about and for those who sleep.
@@ -242,9 +253,11 @@ impl Lanes {
             let mut now = Instant::now();
             let mut told = now;
             while let Some(mut command) = burst.pop_front() {
+                // What was taken while others were reported may be younger than the end of those.
+                now = now.max(command.given);
                 if small(&command.op, memories).is_none() && !brief.knows(&command.op) {
                     // What is over is told of before anything begins that may take long.
-                    self.report(lane, &mut ended, &mut grace, now, memories, &execute);
+                    self.report(lane, &mut burst, &mut ended, &mut grace, now, memories, &execute);
                     self.see_to(&mut grace, None);
                     told = now;
                 }
@@ -257,7 +270,7 @@ impl Lanes {
                 }
                 ended.push((token, event));
                 if burst.is_empty() || now.saturating_duration_since(told) > MOMENT {
-                    self.report(lane, &mut ended, &mut grace, now, memories, &execute);
+                    self.report(lane, &mut burst, &mut ended, &mut grace, now, memories, &execute);
                     self.see_to(&mut grace, Some(now));
                     told = now;
                 }
@@ -265,10 +278,11 @@ impl Lanes {
         }
     }
 
-    /// Writes the ends of commands into the books.
+    /// Writes the ends of commands into the books, and takes the next ones.
     fn report(
         &self,
         lane: usize,
+        burst: &mut VecDeque<Command>,
         ended: &mut Vec<(Token, Event)>,
         grace: &mut Grace,
         now: Instant,
@@ -285,6 +299,7 @@ impl Lanes {
             books.events.push(event);
         }
         books.finish_small(memories, execute);
+        books.take(lane, burst);
         self.told.store(true, Relaxed);
         // Another lane's next command may have waited for one of these.
         let sleepers = books.sleepers();
@@ -313,9 +328,7 @@ impl Lanes {
         loop {
             let seen = self.news.load(Relaxed);
             let mut books = self.lock();
-            while burst.len() < BURST && books.queues[lane].front().is_some_and(|command| books.may_start(command)) {
-                burst.extend(books.queues[lane].pop_front());
-            }
+            books.take(lane, burst);
             if !burst.is_empty() {
                 return true;
             }
