@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -23,6 +23,9 @@ use crate::{
     backend::{Command, Done, HostBlock, MemId, Op, Pool, Token},
     trace,
 };
+
+/// Bytes that a link moves in a nanosecond, at most: those of PCIe 5.0 x16 (`sim`'s `gen5x16`).
+const FASTEST: u128 = 64;
 
 /// Everything that is under the lock.
 pub(crate) struct Core {
@@ -312,6 +315,12 @@ impl Core {
         self.ledger.accept();
         self.unresolved += 1;
         Accepted { cell: name, token, id }
+    }
+
+    /// Whether the message in this cell may be over after so long, by the bytes that its lane has to move before.
+    pub(super) fn may_end_within(&self, time: Duration, cell: Token) -> bool {
+        let bytes = self.cells.get(cell).map_or(0, |cell| self.machine.bytes_to_move(cell.message));
+        u128::from(bytes) <= time.as_nanos() * FASTEST
     }
 
     /// When this unresolved message was accepted.

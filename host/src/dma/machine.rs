@@ -190,6 +190,14 @@ impl Machine {
         std::iter::successors(first, |&token| self.messages.get(token)?.next)
     }
 
+    /// Bytes that a message's lane has to move until the message is over: what it has been given, and what is left of
+    /// the message itself.
+    pub(crate) fn bytes_to_move(&self, token: Token) -> u64 {
+        let message = self.messages.get(token);
+        let of = |message: &Message| Some(self.lanes[message.lane()? as usize] + (message.moves - message.sent));
+        message.and_then(of).unwrap_or(0)
+    }
+
     /// When [`Event::Tick`] is due, at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next().into_iter().chain(self.next_ring()).min()

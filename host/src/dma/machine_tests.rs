@@ -209,6 +209,21 @@ fn what_is_small_neither_waits_for_room_nor_takes_that_of_a_chunk() {
 }
 
 #[test]
+fn who_waits_is_told_how_much_its_lane_moves_before() {
+    let mut machine = Machine::new("link".into(), 4096, 1);
+    let large = machine.open_queue("large".into(), Limits { bytes: 2 << 30, ..DEEP });
+    let urgent = machine.open_queue("urgent".into(), Limits { priority: Priority::High, ..DEEP });
+    let (small, _) = machine.accept(&upload(urgent, 64)).unwrap();
+    assert_eq!(machine.bytes_to_move(small), 64);
+    assert_eq!((pump(&mut machine).len(), machine.bytes_to_move(small)), (1, 64), "given, it is still to be moved");
+    let (big, _) = machine.accept(&upload(large, 1 << 30)).unwrap();
+    let chunks = pump(&mut machine);
+    assert_eq!((machine.bytes_to_move(small), machine.bytes_to_move(big)), (64 + (8 << 20), 64 + (1 << 30)));
+    machine.step(Event::Over(chunks[0].1, Ok(())), &mut Vec::new());
+    assert_eq!(machine.bytes_to_move(big), 64 + (1 << 30) - (4 << 20), "less what is over");
+}
+
+#[test]
 fn a_message_larger_than_its_queue_has_its_turn() {
     let mut machine = Machine::new("small".into(), 8, 1);
     let queue = machine.open_queue("small".into(), Limits { bytes: 100, ..DEEP });

@@ -25,7 +25,10 @@ use super::{
         thread,
     },
 };
-use crate::{backend::Backend, device_memory::DeviceMemory};
+use crate::{
+    backend::{Backend, Token},
+    device_memory::DeviceMemory,
+};
 
 /// Who drives a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,9 +155,11 @@ impl Shared {
         }
     }
 
-    /// Until when a thread that waits looks about before it sleeps.
-    pub(super) fn spin_end(&self) -> Option<Instant> {
-        (self.mode != Mode::Manual && !self.spin.is_zero()).then(|| Instant::now() + self.spin)
+    /// Until when a thread that waits for the message in this cell looks about before it sleeps, if at all: its core
+    /// may be wanted for what the message is behind.
+    pub(super) fn spin_end(&self, cell: Token) -> Option<Instant> {
+        let looks = self.mode != Mode::Manual && !self.spin.is_zero() && self.lock().may_end_within(self.spin, cell);
+        looks.then(|| Instant::now() + self.spin)
     }
 
     /// Looks about until messages are resolved that are not among the `seen`, and takes in what is reported

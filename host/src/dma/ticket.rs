@@ -208,7 +208,7 @@ impl<B: Send + 'static> Ticket<B> {
             if let Some(resolved) = self.collect(Waiter::Nobody, true) {
                 return Some(resolved);
             }
-            let end = *end.get_or_insert_with(|| self.shared().spin_end());
+            let end = *end.get_or_insert_with(|| self.shared().spin_end(self.cell));
             if !end.is_some_and(|end| Instant::now() < end && self.shared().look_about(seen, end)) {
                 return None;
             }
