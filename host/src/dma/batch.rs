@@ -4,7 +4,7 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -44,6 +44,8 @@ pub struct Batch<'q> {
     round: u64,
     messages: Vec<Option<Draft>>,
     bytes: u64,
+    /// The first of theirs.
+    deadline: Option<Instant>,
     sent: Vec<Option<Accepted>>,
 }
 
@@ -75,7 +77,7 @@ fn next_round() -> u64 {
 
 impl<'q> Batch<'q> {
     pub(super) fn new(queue: &'q DmaQueue) -> Self {
-        Self { queue, round: next_round(), messages: Vec::new(), bytes: 0, sent: Vec::new() }
+        Self { queue, round: next_round(), messages: Vec::new(), bytes: 0, deadline: None, sent: Vec::new() }
     }
 
     /// Messages in it.
@@ -104,6 +106,9 @@ impl<'q> Batch<'q> {
             return Err(Refused { error, buffer: message });
         }
         self.bytes += message.bytes();
+        if message.draft.slip.deadline.is_some() {
+            self.deadline = self.deadline.into_iter().chain(message.draft.slip.deadline).min();
+        }
         self.messages.push(Some(message.untyped()));
         Ok(Entry { round: self.round, index: self.messages.len() - 1, buffer: PhantomData })
     }
@@ -128,13 +133,15 @@ impl<'q> Batch<'q> {
         let draft = self.messages[entry.index].take().expect("a message is taken out of its batch once");
         let message = Message::typed(draft);
         self.bytes -= message.bytes();
+        self.deadline = self.messages.iter().flatten().filter_map(|draft| draft.slip.deadline).min();
         message
     }
 
-    /// Sends everything; waits for the credits if they are not there, never for the messages.
+    /// Sends everything; waits for the credits if they are not there, until the first deadline among the messages
+    /// at most, and never for the messages.
     ///
     /// # Errors
-    /// [`Error::Refused`](crate::Error::Refused) where the queue is closed or has failed,
+    /// [`Error::Refused`](crate::Error::Refused) where the queue is closed or has failed, or a deadline came first,
     /// [`Error::Argument`](crate::Error::Argument) where it has not so much depth. Then nothing was sent,
     /// and the batch is as it was.
     pub fn commit(&mut self) -> Result<Sent<'_>> {
@@ -157,7 +164,8 @@ impl<'q> Batch<'q> {
         self.commit_with(Patience::Within(timeout))
     }
 
-    /// Sends everything; awaits the credits. Where the future is dropped before, nothing was sent and
+    /// Sends everything; awaits the credits, whatever the messages' deadlines, as
+    /// [`DmaQueue::send_async`] does. Where the future is dropped before, nothing was sent and
     /// the batch is as it was.
     ///
     /// # Errors
@@ -177,9 +185,12 @@ impl<'q> Batch<'q> {
         self.sent.clear();
         let slips = self.messages.iter_mut().map(|message| message.as_mut().map(Draft::take));
         let total = (ops, self.bytes);
-        queue.engine.send_all(queue.id, total, slips, patience, &mut self.sent).map_err(|why| queue.refused(why))?;
+        queue
+            .engine
+            .send_all(queue.id, total, slips, patience, self.deadline, &mut self.sent)
+            .map_err(|why| queue.refused(why))?;
         self.messages.clear();
-        self.bytes = 0;
+        (self.bytes, self.deadline) = (0, None);
         let round = std::mem::replace(&mut self.round, next_round());
         Ok(Sent { queue, sent: &mut self.sent, round })
     }

@@ -148,9 +148,15 @@ impl Engine {
         }
     }
 
-    /// Takes credits of the queue.
-    pub(crate) fn reserve(&self, queue: QueueId, ops: u32, bytes: u64, patience: Patience<'_>) -> Result<(), Refusal> {
-        self.credit(queue, (ops, bytes), patience, None).map(drop)
+    /// Takes credits of the queue. Waits until `deadline` at most.
+    pub(crate) fn reserve(
+        &self,
+        queue: QueueId,
+        total: (u32, u64),
+        patience: Patience<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Refusal> {
+        self.credit(queue, total, patience, deadline).map(drop)
     }
 
     /// The books, with so many credits of the queue taken. Waits until `deadline` at most.
@@ -221,17 +227,19 @@ impl Engine {
         Ok(accepted)
     }
 
-    /// Puts all messages into the queue, or none: `total` are the credits that they take together. What is
-    /// `accepted` stands where the message stood, but for those without a ticket.
+    /// Puts all messages into the queue, or none: `total` are the credits that they take together, and the wait
+    /// for them ends with `deadline`, the first of theirs. What is `accepted` stands where the message stood, but
+    /// for those without a ticket.
     pub(crate) fn send_all(
         &self,
         queue: QueueId,
         total: (u32, u64),
         slips: impl Iterator<Item = Option<Slip>>,
         patience: Patience<'_>,
+        deadline: Option<Instant>,
         accepted: &mut Vec<Option<Accepted>>,
     ) -> Result<(), Refusal> {
-        let mut core = self.credit(queue, total, patience, None)?;
+        let mut core = self.credit(queue, total, patience, deadline)?;
         let mut clock = Clock::default();
         accepted.extend(slips.map(|slip| {
             let slip = slip?;

@@ -1,6 +1,9 @@
 //! A queue of messages to one device.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     engine::Engine,
@@ -210,9 +213,16 @@ impl DmaQueue {
         Err(Error::argument(format!("queue `{}`", self.name), reason))
     }
 
-    pub(crate) fn permit(&self, ops: u32, bytes: u64, patience: Patience<'_>) -> Result<Permit<'_>> {
+    /// Credits for messages to come, of which the first has this `deadline`.
+    pub(crate) fn permit(
+        &self,
+        ops: u32,
+        bytes: u64,
+        patience: Patience<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Permit<'_>> {
         self.can_ever(ops)?;
-        self.engine.reserve(self.id, ops, bytes, patience).map_err(|why| self.refused(why))?;
+        self.engine.reserve(self.id, (ops, bytes), patience, deadline).map_err(|why| self.refused(why))?;
         Ok(Permit::new(self, ops, bytes))
     }
 }

@@ -168,7 +168,7 @@ impl<'a, T: Element> Upload<'a, T> {
         let bytes = to.region.bytes;
         let queue = self.route.queue(self.device, Lane::Upload);
         queue.owned_by(&self.device.inner.engine)?;
-        let permit = queue.permit(1, bytes, self.route.patience)?;
+        let permit = queue.permit(1, bytes, self.route.patience, self.route.deadline)?;
         let block = self.device.inner.backend.host_alloc(bytes.max(GRAIN))?;
         let target = Target { to, label: self.route.label, deadline: self.route.deadline, tag: self.route.tag };
         Ok(Fill::new(self.device, permit, block, len, target))

@@ -6,6 +6,7 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod completions;
+pub(crate) mod deadlines;
 pub(crate) mod doorbells;
 pub(crate) mod graphs;
 pub(crate) mod hazards;
@@ -42,6 +43,11 @@ macro_rules! contract {
                 a_fence_carries_the_failure_before_it
                 who_has_seen_a_fence_has_the_completions_before_it
                 pinned_memory_goes_up_and_comes_down_again_and_again
+            }
+            deadlines {
+                a_sender_waits_for_a_credit_until_its_deadline_at_most
+                so_does_whoever_sends_what_is_filled_several_or_a_plan
+                ten_thousand_deadlines_pass_on_a_full_queue
             }
             doorbells {
                 a_manual_queue_holds_everything_until_it_is_flushed
@@ -116,9 +122,8 @@ macro_rules! contract {
                 chunks_of_every_kind_of_transfer_move_every_byte
                 a_small_message_overtakes_a_large_one_of_lower_priority
                 a_message_of_high_priority_is_behind_two_chunks_at_most
-                a_sender_waits_for_a_credit_until_its_deadline_at_most
                 a_ticket_that_is_dropped_may_cancel
-                ten_thousand_deadlines_pass_on_a_full_queue
+                what_takes_back_or_ends_needs_no_credit
                 a_queue_says_what_it_waits_for
             }
         }

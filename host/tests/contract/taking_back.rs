@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use wharf::{
@@ -14,7 +14,7 @@ use super::rig::{Held, Rig};
 const MIB: usize = 1 << 20;
 
 /// Waits until the message is over but for its turn.
-fn until_over<B: Send>(held: &Held, ticket: &Ticket<B>) {
+pub(super) fn until_over<B: Send>(held: &Held, ticket: &Ticket<B>) {
     held.until(|| ticket.explain().is_none_or(|why| why.waits == Wait::Turn));
 }
 
@@ -204,21 +204,6 @@ pub(crate) fn a_message_of_high_priority_is_behind_two_chunks_at_most(rig: &Rig)
     panic!("nothing was before an urgent message, ever");
 }
 
-pub(crate) fn a_sender_waits_for_a_credit_until_its_deadline_at_most(rig: &Rig) -> Result<()> {
-    let held = rig.hold();
-    let gate = &held.gate[1];
-    let queue = held.device.queue("narrow").depth(1).open();
-    let running = held.busy();
-    let only = held.device.download(gate).on(&queue).send()?;
-    let deadline = Instant::now() + Duration::from_millis(2);
-    let refused = held.device.upload(gate).on(&queue).deadline_at(deadline).send(vec![1.0]).unwrap_err();
-    held.release();
-    assert!(matches!(refused.error, Error::Refused { why: Refusal::Timeout, .. }), "{}", refused.error);
-    assert_eq!(refused.buffer, [1.0]);
-    assert!(running.wait().result.is_ok() && only.wait().result.is_ok());
-    Ok(())
-}
-
 pub(crate) fn a_ticket_that_is_dropped_may_cancel(rig: &Rig) -> Result<()> {
     let held = rig.hold();
     let queue = held.device.queue("dropped").window(1).open();
@@ -236,23 +221,40 @@ pub(crate) fn a_ticket_that_is_dropped_may_cancel(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn ten_thousand_deadlines_pass_on_a_full_queue(rig: &Rig) -> Result<()> {
+pub(crate) fn what_takes_back_or_ends_needs_no_credit(rig: &Rig) -> Result<()> {
     let held = rig.hold();
-    let queue = held.device.queue("full").depth(10_001).window(1).open();
-    let x = held.device.buffer::<u32>(1)?;
-    let running = held.busy();
-    let blocked = held.device.download(&held.gate[1]).on(&queue).send()?;
-    let soon = Duration::from_millis(5);
-    let send = |i| held.device.upload(&x).on(&queue).or_refuse().deadline(soon).send(vec![i]);
-    let tickets: Vec<_> = (0..10_000).map(|i| send(i).expect("room")).collect();
-    assert!(send(0).is_err(), "full");
-    until_over(&held, tickets.last().expect("10,000"));
-    held.release();
-    assert!(running.wait().result.is_ok() && blocked.wait().result.is_ok());
-    for done in tickets.into_iter().map(Ticket::wait) {
-        assert_eq!(done.result.expect_err("late").kind, FailureKind::Deadline);
+    let device = &held.device;
+    let x = device.buffer::<u32>(4)?;
+    let (promise, signal) = device.promise();
+    let full = |name| -> Result<_> {
+        let queue = device.queue(name).depth(2).bytes(32).open();
+        queue.wait_for(&promise)?;
+        let send = || device.upload(&x).on(&queue).or_refuse().send(vec![1; 4]);
+        let tickets = [send()?, send()?];
+        assert!(matches!(send().unwrap_err().error, Error::Refused { why: Refusal::Full { free_ops: 0, .. }, .. }));
+        Ok((queue, tickets))
+    };
+    let ((cancelled, [first, second]), (aborted, [third, fourth])) = (full("cancelled")?, full("aborted")?);
+    let ((closed, [fifth, sixth]), (dropped, [seventh, eighth])) = (full("closed")?, full("dropped")?);
+    // The first keeps its turn, so the second stays in its queue, which is as full as before.
+    assert_eq!(second.cancel(), CancelOutcome::NotStarted);
+    cancelled.flush();
+    aborted.abort("enough");
+    closed.close();
+    cancelled.resume();
+    // None of them has waited: nothing comes back before this.
+    drop(dropped);
+    signal.signal();
+    first.wait().ok()?;
+    assert_eq!(second.wait().result.expect_err("cancelled").kind, FailureKind::Cancelled);
+    for ticket in [third, fourth] {
+        let done = ticket.wait();
+        assert_eq!(done.result.expect_err("aborted").kind, FailureKind::Abandoned("enough".into()));
+        assert_eq!(done.buffer, Some(vec![1; 4]));
     }
-    assert_eq!(queue.stats().unresolved, 0);
+    for ticket in [fifth, sixth, seventh, eighth] {
+        assert_eq!(ticket.wait().ok()?, [1; 4], "what was accepted completes");
+    }
     Ok(())
 }
 

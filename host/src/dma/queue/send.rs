@@ -31,10 +31,11 @@ impl DmaQueue {
         self.send_with(message, Patience::Never)
     }
 
-    /// Sends; waits for a credit if there is none.
+    /// Sends; waits for a credit if there is none, until the message's deadline at most.
     ///
     /// # Errors
-    /// As [`DmaQueue::try_send`]; it is never full.
+    /// As [`DmaQueue::try_send`]; it is never full, but [`Refusal::Timeout`](crate::Refusal::Timeout) where the
+    /// deadline comes first.
     pub fn send<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
         self.send_with(message, Patience::Forever)
     }
@@ -55,7 +56,9 @@ impl DmaQueue {
     }
 
     /// Sends; awaits a credit if there is none. Dropping the future before drops the message with it: to
-    /// keep it, await [`reserve_async`](DmaQueue::reserve_async) and send with the permit.
+    /// keep it, await [`reserve_async`](DmaQueue::reserve_async) and send with the permit. The message's deadline
+    /// does not end the wait, as the device has no timer for who has sent nothing: that is the executor's to do. If
+    /// it passes meanwhile, the message is accepted and fails.
     ///
     /// # Errors
     /// As [`DmaQueue::try_send`]; it is never full.
@@ -75,7 +78,7 @@ impl DmaQueue {
     /// [`Error::Refused`]: crate::Error::Refused
     /// [`Error::Argument`]: crate::Error::Argument
     pub fn try_reserve(&self, ops: u32, bytes: u64) -> Result<Permit<'_>> {
-        self.permit(ops, bytes, Patience::Never)
+        self.permit(ops, bytes, Patience::Never, None)
     }
 
     /// Takes credits for messages to come; waits for them. More bytes than the queue has are taken where
@@ -84,7 +87,7 @@ impl DmaQueue {
     /// # Errors
     /// As [`DmaQueue::try_reserve`]; it is never full.
     pub fn reserve(&self, ops: u32, bytes: u64) -> Result<Permit<'_>> {
-        self.permit(ops, bytes, Patience::Forever)
+        self.permit(ops, bytes, Patience::Forever, None)
     }
 
     /// Takes credits for messages to come; waits for at most `timeout`.
@@ -95,7 +98,7 @@ impl DmaQueue {
     /// [`Refusal::Timeout`]: crate::Refusal::Timeout
     /// [`Refusal::Full`]: crate::Refusal::Full
     pub fn reserve_timeout(&self, ops: u32, bytes: u64, timeout: Duration) -> Result<Permit<'_>> {
-        self.permit(ops, bytes, Patience::Within(timeout))
+        self.permit(ops, bytes, Patience::Within(timeout), None)
     }
 
     /// Takes credits for messages to come; the future gives the permit, or an error as
