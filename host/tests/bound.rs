@@ -9,15 +9,13 @@ use std::{
     thread,
 };
 
-use wharf::{Device, Error, Operand, Options, Plan, Scratch, Step};
+use wharf::{Device, Error, Options, Plan};
 
 #[cfg(feature = "wgpu")]
 #[path = "common/adapter.rs"]
 mod adapter;
 #[path = "common/hop.rs"]
 mod hop;
-
-use hop::HOP;
 
 const KIB: u64 = 1 << 10;
 
@@ -145,15 +143,7 @@ fn imported_data_counts_where_it_is_copied() -> wharf::Result<()> {
 }
 
 /// With 60 KiB of scratch, which the device keeps for the next launch.
-static TWO_HOPS: Plan = Plan {
-    name: "two_hops",
-    bindings: 2,
-    scratch: &[Scratch { elements: |_| 15 << 10, element_bytes: 4 }],
-    steps: &[
-        Step { kernel: &HOP, operands: &[Operand::Caller(0), Operand::Scratch(0)] },
-        Step { kernel: &HOP, operands: &[Operand::Scratch(0), Operand::Caller(1)] },
-    ],
-};
+static TWO_HOPS: Plan = hop::two_hops::<{ 15 << 10 }>();
 
 #[test]
 fn scratch_counts_and_makes_room() -> wharf::Result<()> {

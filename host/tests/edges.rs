@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Device, Error, Grid, Kernel, Need, Operand, Plan, Scratch, Step, Ticket};
+use wharf::{Device, Error, Grid, Kernel, Need, Plan, Ticket};
 
 #[path = "common/hop.rs"]
 mod hop;
 
-use hop::{HOP, PASS};
+use hop::PASS;
 
 fn device() -> Device {
     Device::open("cpu").expect("the CPU device is always there")
@@ -51,15 +51,7 @@ fn a_timeout_may_be_for_ever() -> wharf::Result<()> {
     Ok(())
 }
 
-static TWO_HOPS: Plan = Plan {
-    name: "two_hops",
-    bindings: 2,
-    scratch: &[Scratch { elements: |_| 1, element_bytes: 4 }],
-    steps: &[
-        Step { kernel: &HOP, operands: &[Operand::Caller(0), Operand::Scratch(0)] },
-        Step { kernel: &HOP, operands: &[Operand::Scratch(0), Operand::Caller(1)] },
-    ],
-};
+static TWO_HOPS: Plan = hop::two_hops::<1>();
 
 #[test]
 fn plans_launched_by_two_threads_do_not_share_their_scratch() -> wharf::Result<()> {

@@ -3,12 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use wharf::{Device, Error, Faults, Operand, Plan, Scratch, Simulation, Step};
+use wharf::{Device, Error, Faults, Plan, Simulation};
 
 #[path = "common/hop.rs"]
 mod hop;
-
-use hop::HOP;
 
 const KIB: usize = 1 << 10;
 
@@ -53,15 +51,7 @@ fn memory_that_the_caller_holds_back_itself_is_not_waited_for_long() -> wharf::R
 }
 
 /// With 512 KiB of scratch, which the device keeps for the next launch.
-static TWO_HOPS: Plan = Plan {
-    name: "two_hops",
-    bindings: 2,
-    scratch: &[Scratch { elements: |_| 128 << 10, element_bytes: 4 }],
-    steps: &[
-        Step { kernel: &HOP, operands: &[Operand::Caller(0), Operand::Scratch(0)] },
-        Step { kernel: &HOP, operands: &[Operand::Scratch(0), Operand::Caller(1)] },
-    ],
-};
+static TWO_HOPS: Plan = hop::two_hops::<{ 128 << 10 }>();
 
 #[test]
 fn scratch_that_is_kept_for_later_makes_room() -> wharf::Result<()> {
