@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, sync::Arc, task::Context, thread, time::Duration};
 
-use wharf::{BackendKind, Device, Error, FailureKind, Path, Refusal, Result, Simulation};
+use wharf::{BackendKind, Device, Doorbell, Error, FailureKind, Path, Refusal, Result, Simulation};
 
 #[test]
 fn an_aborted_queue_completes_everything_with_the_reason() -> Result<()> {
@@ -117,6 +117,35 @@ fn a_receipt_counts_chunks_and_those_that_travelled_together() -> Result<()> {
     assert!(together.iter().all(|&n| (1..=8).contains(&n)), "{together:?}");
     let fence = queue.fence()?;
     fence.wait().expect("nothing fails");
+    Ok(())
+}
+
+#[test]
+fn a_bound_that_no_queue_can_have_becomes_the_nearest() -> Result<()> {
+    let sim = Simulation::open("gen4x16")?;
+    let device = sim.device();
+    let x = device.buffer::<u8>(1000)?;
+    let doorbell = Doorbell::Batched { ops: 0, bytes: u64::MAX, linger: Duration::MAX };
+    let none = device.queue("none").depth(0).window(0).bytes(0).chunk(0).doorbell(doorbell).open();
+    let stats = none.stats();
+    assert_eq!((stats.free_ops, stats.free_bytes, stats.until_flush), (1, 0, Some(1)));
+    let done = device.upload(&x).on(&none).send(vec![7; 1000])?;
+    let refused = device.upload(&x).on(&none).or_refuse().send(vec![7; 4]).expect_err("it has room for one");
+    assert!(matches!(refused.error, Error::Refused { why: Refusal::Full { free_ops: 0, .. }, .. }), "{refused}");
+    device.progress();
+    assert_eq!(none.stats().in_driver, 1, "and the driver gets one of its chunks");
+    assert_eq!(done.wait().receipt.chunks, 4, "of 256 bytes each");
+    for (chunk, chunks) in [(7, 4), (256, 4), (257, 2), (u64::MAX, 1)] {
+        let queue = device.queue("cut").chunk(chunk).open();
+        let done = device.upload(&x).on(&queue).send(vec![8; 1000])?.wait();
+        assert_eq!(done.receipt.chunks, chunks, "chunks of {chunk}");
+    }
+    assert_eq!(device.download(&x).wait()?[..], [8; 1000]);
+    let copies = device.queue("copies").inline_max(usize::MAX).open();
+    let y = device.buffer::<u8>(128 << 10)?;
+    for (bytes, path) in [(64 << 10, Path::Inline), ((64 << 10) + 4, Path::Filled)] {
+        assert_eq!(device.upload(&y).on(&copies).copy_from(&vec![1; bytes])?.wait().receipt.path, path, "{bytes}");
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub enum Doorbell {
     Immediate,
     /// When enough have come together, or when the first of them has waited long enough.
     Batched {
-        /// Messages that are enough.
+        /// Messages that are enough; 0 counts as 1.
         ops: u32,
         /// Bytes that are enough.
         bytes: u64,

@@ -11,6 +11,8 @@ use crate::dma::{
 };
 
 /// Bounds of a queue that is about to be opened; see [`Device::queue`](crate::Device::queue).
+///
+/// Opening never fails: a bound that no queue can have becomes the nearest that one can, as each method says.
 #[derive(Debug, Clone)]
 pub struct QueueOptions {
     engine: Arc<Engine>,
@@ -25,7 +27,8 @@ impl QueueOptions {
         Self { engine: engine.clone(), name: name.into(), limits: Limits::DEFAULT, inline_max: 4 << 10, strict: false }
     }
 
-    /// Messages that may be accepted and unresolved; 16,384 unless said otherwise, at least 1.
+    /// Messages that may be accepted and unresolved; 16,384 unless said otherwise. With 0 none could
+    /// ever come in: it counts as 1.
     #[must_use]
     pub fn depth(mut self, messages: u32) -> Self {
         self.limits.depth = messages.max(1);
@@ -33,7 +36,8 @@ impl QueueOptions {
     }
 
     /// Bytes that accepted and unresolved messages may carry; 256 MiB unless said otherwise. A
-    /// larger message is accepted when the queue is empty; senders that wait are served in the order in
+    /// larger message is accepted when the queue is empty, so that with 0 bytes those that carry any go one by
+    /// one; senders that wait are served in the order in
     /// which they came, so that it is not passed for ever.
     #[must_use]
     pub fn bytes(mut self, bytes: u64) -> Self {
@@ -42,7 +46,7 @@ impl QueueOptions {
     }
 
     /// Messages, or chunks of large ones, that the driver may be given before they finish; 256 unless
-    /// said otherwise, at least 1.
+    /// said otherwise. 0 counts as 1.
     #[must_use]
     pub fn window(mut self, commands: u32) -> Self {
         self.limits.window = commands.max(1);
@@ -50,8 +54,8 @@ impl QueueOptions {
     }
 
     /// Transfers of more bytes than this are given to the device in chunks: 4 MiB unless said
-    /// otherwise, a multiple of 256, and 16 times as many between buffers of the device. A chunk is
-    /// how long a queue of higher priority may have to wait, and how finely a transfer can be
+    /// otherwise, and 16 times as many between buffers of the device. Chunks are multiples of 256 bytes: what is
+    /// none is rounded up, 0 to 256. A chunk is how long a queue of higher priority may have to wait, and how finely a transfer can be
     /// cancelled; small ones cost rate. What moves without a copy is not cut.
     #[must_use]
     pub fn chunk(mut self, bytes: u64) -> Self {
@@ -71,7 +75,7 @@ impl QueueOptions {
     }
 
     /// Bytes up to which [`Upload::copy_from`](crate::Upload::copy_from) copies into small memory that
-    /// it uses again; 4 KiB unless said otherwise, 64 KiB at most. Larger slices go through a staging
+    /// it uses again; 4 KiB unless said otherwise. What is over 64 KiB counts as 64 KiB. Larger slices go through a staging
     /// block of their own, small ones share one.
     #[must_use]
     pub fn inline_max(mut self, bytes: usize) -> Self {
