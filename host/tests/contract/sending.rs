@@ -54,6 +54,10 @@ pub(crate) fn a_permit_that_is_dropped_wakes_who_waits_for_its_credits(rig: &Rig
     let permit = queue.reserve(1, 0)?;
     let waited = queue.reserve_timeout(1, 0, Duration::from_millis(1)).expect_err("taken");
     assert!(matches!(waited, Error::Refused { why: Refusal::Timeout, .. }), "{waited}");
+    let late = queue.send_timeout(device.upload(&x).message(vec![8_u32; 4])?, Duration::from_millis(1));
+    let late = late.expect_err("taken");
+    assert!(matches!(late.error, Error::Refused { why: Refusal::Timeout, .. }), "{late}");
+    assert_eq!(late.buffer.into_buffer(), [8; 4]);
     thread::scope(|scope| {
         let sender = scope.spawn(|| queue.send(device.upload(&x).message(vec![7_u32; 4])?)?.wait().ok());
         let task = scope.spawn(|| pollster::block_on(queue.reserve_async(1, 0)).map(|permit| permit.ops()));
@@ -63,6 +67,7 @@ pub(crate) fn a_permit_that_is_dropped_wakes_who_waits_for_its_credits(rig: &Rig
         assert_eq!(task.join().expect("it ends")?, 1);
         Ok::<_, Error>(())
     })?;
+    queue.send_timeout(device.upload(&x).message(vec![9_u32; 4])?, Duration::MAX)?.wait().ok()?;
     assert_eq!(free(&queue).0, 1);
     Ok(())
 }
