@@ -120,12 +120,12 @@ impl<T: Element> Buffer<T> {
     /// [`Error::Length`] where the range reaches beyond the buffer, [`Error::Argument`] where it ends before it
     /// begins.
     pub fn view(&self, range: Range<usize>) -> Result<View<'_, T>> {
-        let what = || format!("elements {}..{} of `{}`", range.start, range.end, self.name());
+        let what = || format!("range {}..{} of `{}`", range.start, range.end, self.name());
         if range.end > self.len {
             return Err(Error::Length { what: what(), expected: range.end as u64, got: self.len as u64 });
         }
         if range.start > range.end {
-            return Err(Error::argument(what(), "end before they begin"));
+            return Err(Error::argument(what(), "ends before it begins"));
         }
         Ok(View { buffer: self, range })
     }

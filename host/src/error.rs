@@ -52,7 +52,7 @@ pub enum Error {
     /// A buffer is shorter than what is done with it.
     #[error("{what} needs {expected} elements, got {got}")]
     Length {
-        /// The buffer or binding, e.g. `saxpy.y`.
+        /// The binding, e.g. `saxpy.y`, or what is done with which buffer.
         what: String,
         /// Elements needed.
         expected: u64,
@@ -198,14 +198,6 @@ pub enum Refusal {
         free_bytes: u64,
         /// Bytes the message needs.
         bytes: u64,
-    },
-    /// The message needs more byte credits than the queue has in all.
-    #[error("{bytes} bytes can never fit the queue's {capacity} bytes")]
-    TooLarge {
-        /// Bytes the message needs.
-        bytes: u64,
-        /// The queue's byte credits in all.
-        capacity: u64,
     },
     /// A permit has less left than the message needs.
     #[error("the permit has {left_ops} operations and {left_bytes} bytes left, {ops} and {bytes} are asked")]

@@ -127,12 +127,12 @@ pub(crate) fn own(device: &Device, buffer: &Buffer<impl Element>) -> Result<()> 
     if Arc::ptr_eq(&buffer.allocation.engine, &device.inner.engine) {
         return Ok(());
     }
-    Err(Error::argument("the buffer", buffer.allocation.not_of(device.id())))
+    Err(Error::argument(format!("`{}`", buffer.name()), buffer.allocation.not_of(device.id())))
 }
 
 pub(crate) fn writable(buffer: &Buffer<impl Element>) -> Result<()> {
     if buffer.allocation.read_only {
-        return Err(Error::argument("the buffer", "was imported and is read-only"));
+        return Err(Error::argument(format!("`{}`", buffer.name()), "was imported and is read-only"));
     }
     Ok(())
 }
@@ -160,7 +160,13 @@ pub(crate) fn place<T: Element>(
     let at_end = range.end == buffer.len();
     if offset % GRAIN != 0 || (bytes % GRAIN != 0 && !at_end) {
         return Err(Error::argument(
-            format!("elements {}..{} of {size} bytes", range.start, range.end),
+            format!(
+                "elements {}..{} of `{}`, bytes {offset}..{}",
+                range.start,
+                range.end,
+                buffer.name(),
+                offset + bytes
+            ),
             format!("transfers begin at multiples of {GRAIN} bytes and end there or at the buffer's end"),
         ));
     }

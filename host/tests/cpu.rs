@@ -109,6 +109,47 @@ fn bad_launches_are_one_clear_line_and_queue_nothing() -> wharf::Result<()> {
 }
 
 #[test]
+fn bad_transfers_are_one_clear_line_with_the_buffers_name() -> wharf::Result<()> {
+    let (device, other) = (device(), Device::open("cpu")?);
+    let (x, y) = (device.buffer_named::<u32>(4, "weights")?, device.buffer::<u32>(5)?);
+    let name = y.name();
+    let foreign = other.buffer_named::<u32>(4, "theirs")?;
+    let constants = device.import(Arc::from([1_u8, 2, 3, 4]))?;
+    let lines = [
+        (
+            device.upload(&x).at(2).send(vec![1; 3]).unwrap_err().error,
+            "the upload to `weights` needs 5 elements, got 4",
+        ),
+        (device.upload(&x).at(5).fill(|_| 1).unwrap_err(), "the upload to `weights` needs 5 elements, got 4"),
+        (device.upload(&x).copy_from(&[1; 5]).unwrap_err(), "the upload to `weights` needs 5 elements, got 4"),
+        (device.download(&x).range(2..5).wait().unwrap_err(), "range 2..5 of `weights` needs 5 elements, got 4"),
+        (
+            device.download(&y).into(device.pinned(4)?).unwrap_err().error,
+            &format!("the host memory that `{name}` is downloaded into needs 5 elements, got 4"),
+        ),
+        (
+            device.copy(&x, &y).send().unwrap_err(),
+            &format!("`{name}`, the destination of a copy of `weights`, needs 4 elements, got 5"),
+        ),
+        (device.copy(&x, &x).send().unwrap_err(), "the copy of `weights`: the source is the destination"),
+        (device.clear(&foreign).send().unwrap_err(), "`theirs`: belongs to another `Device::open` of cpu"),
+        (
+            device.clear(&constants).send().unwrap_err(),
+            &format!("`{}`: was imported and is read-only", constants.name()),
+        ),
+        (
+            device.download(&constants).range(1..3).wait().unwrap_err(),
+            &format!("elements 1..3 of `{}`, bytes 1..3: transfers begin at", constants.name()),
+        ),
+    ];
+    for (error, words) in lines {
+        assert!(error.to_string().starts_with(words), "{error}");
+    }
+    assert_eq!(device.stats().accepted, 0);
+    Ok(())
+}
+
+#[test]
 fn unknown_devices_say_what_would_be_right() {
     let built = cfg!(feature = "wgpu");
     for (name, words) in [

@@ -55,10 +55,14 @@ impl<'a, T: Element> Copy<'a, T> {
                 own(self.device, from)?;
                 if from.len() != self.to.len() {
                     let (expected, got) = (from.len() as u64, self.to.len() as u64);
-                    return Err(Error::Length { what: "the buffer copied to".into(), expected, got });
+                    let what = format!("`{}`, the destination of a copy of `{}`,", self.to.name(), from.name());
+                    return Err(Error::Length { what, expected, got });
                 }
                 if Arc::ptr_eq(&from.allocation, &self.to.allocation) {
-                    return Err(Error::argument("copy", "the source is the destination"));
+                    return Err(Error::argument(
+                        format!("the copy of `{}`", from.name()),
+                        "the source is the destination",
+                    ));
                 }
                 Some(place(self.device, from, &(0..from.len()), Access::Read)?)
             }

@@ -66,7 +66,8 @@ impl<'a, T: Element> Download<'a, T> {
         let (buffer, dst) = match buffer.room(self.range.len(), region.bytes) {
             Ok(room) => room,
             Err((buffer, got)) => {
-                let (what, expected) = ("the host memory downloaded into".into(), self.range.len() as u64);
+                let what = format!("the host memory that `{}` is downloaded into", self.from.name());
+                let expected = self.range.len() as u64;
                 return Err(Refused { error: Error::Length { what, expected, got }, buffer });
             }
         };

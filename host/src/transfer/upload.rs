@@ -40,7 +40,7 @@ impl<'a, T: Element> Upload<'a, T> {
         own(self.device, self.to)?;
         writable(self.to)?;
         let end = self.at.checked_add(len).filter(|&end| end <= self.to.len()).ok_or_else(|| Error::Length {
-            what: "the buffer uploaded to".into(),
+            what: format!("the upload to `{}`", self.to.name()),
             expected: (self.at as u64).saturating_add(len as u64),
             got: self.to.len() as u64,
         })?;
