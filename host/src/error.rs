@@ -184,12 +184,14 @@ impl Error {
     }
 }
 
-/// Why a queue handed a message back.
+/// Why a queue handed a message back. The message was not sent, and is in the
+/// [`Refused`](crate::Refused) beside this: send it again when what is said here is no longer so, or take its
+/// buffer out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// Every operation or byte credit is taken, or earlier senders wait for what is left; some come back
-    /// as messages resolve.
+    /// as messages resolve. [`DmaQueue::send`](crate::DmaQueue::send) and its kin wait for them.
     #[error("full ({free_ops} operations and {free_bytes} bytes free, {bytes} bytes asked)")]
     Full {
         /// Operation credits left.
@@ -199,7 +201,7 @@ pub enum Refusal {
         /// Bytes the message needs.
         bytes: u64,
     },
-    /// A permit has less left than the message needs.
+    /// A permit has less left than the message needs: reserve for it, or send it without.
     #[error("the permit has {left_ops} operations and {left_bytes} bytes left, {ops} and {bytes} are asked")]
     Permit {
         /// Operation credits left in the permit.
@@ -215,13 +217,15 @@ pub enum Refusal {
     /// would take a slow way.
     #[error("the queue is strict, and {0}")]
     Slow(&'static str),
-    /// No credit came free in time.
+    /// No credit came free in time: before the sender's timeout or the message's deadline.
     #[error("no credit came free in time")]
     Timeout,
-    /// The queue was closed.
+    /// The queue was closed, and stays so: [open](crate::Device::queue) another.
     #[error("the queue is closed")]
     Closed,
-    /// An earlier message failed and the queue stops on failures, or the device is lost.
+    /// An earlier message failed and the queue stops on failures: see to that one, then
+    /// [`DmaQueue::resume`](crate::DmaQueue::resume). Or the device is lost, and so is the queue:
+    /// [`Device::reopen`](crate::Device::reopen).
     #[error("{}", failed(.0))]
     Failed(Arc<TransferError>),
 }
@@ -230,7 +234,7 @@ pub enum Refusal {
 fn failed(error: &TransferError) -> String {
     match &error.kind {
         lost @ FailureKind::DeviceLost(_) => lost.to_string(),
-        _ => format!("the queue has failed: {error}"),
+        _ => format!("it has stopped until it is resumed, as {error}"),
     }
 }
 
@@ -306,35 +310,45 @@ impl fmt::Display for Shortage {
 }
 
 /// The kinds of failure of an accepted message.
+///
+/// With each of them the host buffer comes back, in the [`Completion`](crate::Completion), or in the
+/// [`DeadLetter`](crate::DeadLetter) for as long as that keeps it; only one that a lost device may still touch does
+/// not. But for [`Unsignaled`](Self::Unsignaled), what the message was to write counts as never made, however much
+/// of it was: what reads it fails as [`Upstream`](Self::Upstream), until it is written anew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The backend ran out of memory on the way.
+    /// The backend ran out of memory on the way. With less under way at once it may go well: send it again once
+    /// other messages are over, or in parts.
     #[error("out of memory: {0}")]
     OutOfMemory(Shortage),
-    /// It was cancelled before all of it was given to the device.
+    /// It was cancelled ([`Ticket::cancel`](crate::Ticket::cancel), or by a ticket that was dropped) before all of it
+    /// was given to the device. [`TransferError::bytes_done`] says how much had arrived.
     #[error("cancelled")]
     Cancelled,
     /// Its queue was aborted ([`DmaQueue::abort`](crate::DmaQueue::abort)) before all of it was given to the
     /// device.
     #[error("its queue was aborted: {0}")]
     Abandoned(Arc<str>),
-    /// Its deadline passed before all of it was given to the device.
+    /// Its deadline passed before all of it was given to the device. Else the same as a cancelled one.
     #[error("its deadline passed")]
     Deadline,
-    /// An earlier message of the same queue failed, and the queue stops on failures.
+    /// An earlier message of the same queue failed, and the queue stops on failures. It may have been done all the
+    /// same. See to that failure, [resume](crate::DmaQueue::resume) the queue, and send again what is still wanted.
     #[error("aborted after message {after}")]
     Aborted {
         /// The message that failed.
         after: MessageId,
     },
-    /// Data it reads was to be written by a message that failed.
+    /// Data it reads was to be written by a message that failed, or a fence that its queue waits for has failed.
+    /// The root is what to see to; then make the data anew, and send it again. A queue that waits for the fence has to
+    /// be [resumed](crate::DmaQueue::resume) first.
     #[error("its input was never made: {root}")]
     Upstream {
         /// The first failure in the chain.
         root: Arc<TransferError>,
     },
-    /// It did what it was sent for. But it speaks also for the messages without a ticket that its queue
+    /// It did what it was sent for, and its data is good. But it speaks also for the messages without a ticket that its queue
     /// accepted before it ([`DmaQueue::post`](crate::DmaQueue::post)), and one of them failed: it is among
     /// the dead letters.
     #[error("it went well, and a message without a ticket before it did not: {root}")]
@@ -342,13 +356,15 @@ pub enum FailureKind {
         /// The first failure among them.
         root: Arc<TransferError>,
     },
-    /// A fence that the program was to signal failed, or will never be signalled.
+    /// A fence that the program was to signal failed, or will never be signalled: its
+    /// [`Signal`](crate::Signal) was dropped. It is the root of what fails as [`Upstream`](Self::Upstream).
     #[error("a promise was not kept: {0}")]
     Promise(Arc<str>),
-    /// The device was lost.
+    /// The device was lost, and with it all its buffers. [Open it again](crate::Device::reopen), or another one,
+    /// and make the data there anew.
     #[error("device lost: {0}")]
     DeviceLost(Arc<str>),
-    /// The driver or the kernel failed.
+    /// The driver or the kernel failed, in its own words. The device goes on.
     #[error("{0}")]
     Backend(Arc<str>),
 }

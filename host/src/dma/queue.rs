@@ -31,6 +31,8 @@ pub use options::QueueOptions;
 
 /// A queue of messages: they start and complete in the order in which it accepted them. Messages of
 /// different queues have no order but that of the data they touch and of fences.
+///
+/// Dropping it closes it and rings its doorbell, and never waits: what it has accepted completes as ever.
 #[derive(Debug)]
 pub struct DmaQueue {
     pub(crate) engine: Arc<Engine>,

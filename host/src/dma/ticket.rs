@@ -256,8 +256,9 @@ impl<B: Send + 'static> Ticket<B> {
     }
 
     /// Calls `f` with the completion, on the device's callback thread, in the order in which messages
-    /// resolve: those of a queue in theirs. `f` may send messages and may block: only other callbacks wait
-    /// for it. A panic in it is caught and counted.
+    /// resolve: those of a queue in theirs. `f` owns the completion and its host buffer. It may send messages
+    /// and may block: only other callbacks wait for it, each with its completion, however many they are. A panic
+    /// in it is caught and counted in [`Stats::callback_panics`](crate::Stats::callback_panics).
     pub fn on_complete(self, f: impl FnOnce(Completion<B>) + Send + 'static) {
         let id = self.id;
         self.leave(Waiter::Callback(Box::new(move |resolved| f(Self::completion(id, resolved)))));
@@ -353,8 +354,9 @@ impl<B: Send + 'static> fmt::Debug for Ticket<B> {
 }
 
 /// Where completions of many messages arrive in the order in which they resolve: a crossbeam
-/// channel, so that `crossbeam::select!` works on it. It holds what is not received yet; how much
-/// that can be is bounded by the depth of the queues that feed it.
+/// channel, so that `crossbeam::select!` works on it. It holds what is not received yet, host buffers
+/// included. A message's credits are back when it is resolved, so that no queue bounds how much that can be:
+/// who sends without end receives, too.
 #[derive(Debug)]
 pub struct CompletionQueue<K, B> {
     sender: Sender<(K, Completion<B>)>,

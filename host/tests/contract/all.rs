@@ -56,6 +56,7 @@ macro_rules! contract {
                 a_sender_that_waits_for_a_credit_rings
                 enough_messages_or_bytes_ring
                 nobody_lingers_for_ever
+                a_queue_that_ends_rings_for_the_last_time
                 a_message_that_is_held_can_be_taken_back
             }
             graphs {

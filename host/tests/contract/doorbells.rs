@@ -152,6 +152,36 @@ pub(crate) fn nobody_lingers_for_ever(rig: &Rig) -> wharf::Result<()> {
     Ok(())
 }
 
+pub(crate) fn a_queue_that_ends_rings_for_the_last_time(rig: &Rig) -> wharf::Result<()> {
+    let device = rig.open();
+    let done = CompletionQueue::new();
+    let ends: [fn(DmaQueue) -> Option<DmaQueue>; 3] = [
+        |queue| {
+            drop(queue);
+            None
+        },
+        |queue| {
+            queue.close();
+            Some(queue)
+        },
+        |queue| {
+            queue.abort("enough");
+            Some(queue)
+        },
+    ];
+    for (nth, end) in ends.into_iter().enumerate() {
+        let (queue, x) = manual(&device);
+        send(&device, &queue, &x).forward(&done, nth);
+        stays(&queue, 1);
+        let queue = end(queue);
+        // Who receives rings nothing.
+        let (key, completion) = done.receiver().recv_timeout(Duration::from_secs(60)).expect("it ends");
+        assert_eq!((key, completion.result.is_ok(), completion.buffer), (nth, nth < 2, Some(vec![1; 4])));
+        assert!(queue.is_none_or(|queue| queue.stats().held == 0));
+    }
+    Ok(())
+}
+
 pub(crate) fn a_message_that_is_held_can_be_taken_back(rig: &Rig) -> wharf::Result<()> {
     let device = rig.open();
     let (queue, x) = manual(&device);
