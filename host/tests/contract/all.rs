@@ -1,7 +1,7 @@
 //! The contract of the queues, as bodies that know no device: each is given a [`rig::Rig`].
 //!
 //! `main.rs` runs them on the CPU device, on wgpu and on a simulated device, and
-//! `kernels/tests/soft_cuda.rs` on CUDA, on its driver in software. What a device cannot do, as its
+//! `kernels/tests/soft_cuda` on CUDA, on its driver in software. What a device cannot do, as its
 //! capabilities say, stands in the body that would need it.
 
 pub(crate) mod by_hand;
