@@ -15,8 +15,8 @@ use crate::{
 /// alive; nothing has been sent. A queue, a [`Permit`] or a [`Batch`] sends it, and hands it back where
 /// it does not. Dropping it sends nothing and drops the host buffer.
 ///
-/// The builders make it: [`Upload::message`], [`Download::message`], [`Copy::message`] and
-/// [`Launch::messages`].
+/// The builders make it: [`Upload::message`], [`Download::message`], [`Copy::message`],
+/// [`Launch::messages`] and [`Replay::message`].
 ///
 /// [`Permit`]: crate::Permit
 /// [`Batch`]: crate::Batch
@@ -24,6 +24,7 @@ use crate::{
 /// [`Download::message`]: crate::Download::message
 /// [`Copy::message`]: crate::Copy::message
 /// [`Launch::messages`]: crate::Launch::messages
+/// [`Replay::message`]: crate::Replay::message
 #[must_use = "a message is sent by a queue, a permit or a batch"]
 pub struct Message<B> {
     pub(crate) draft: Draft,

@@ -7,6 +7,7 @@ use std::{
     pin::Pin,
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 use crate::{backend::Token, error::TransferError};
 
 /// A point that others wait for: queues ([`DmaQueue::wait_for`](crate::DmaQueue::wait_for)), threads
-/// ([`Fence::wait`]) and tasks (it is a [`Future`]).
+/// ([`Fence::wait`], [`Fence::wait_timeout`]) and tasks (it is a [`Future`]).
 ///
 /// A queue's fence ([`DmaQueue::fence`](crate::DmaQueue::fence)) stands for everything that the queue
 /// accepted before it, and fails where a message between it and the fence before it has failed. A
@@ -112,6 +113,29 @@ impl Fence {
             match &fate.outcome {
                 Some(outcome) => return outcome.clone(),
                 None => fate = self.state.reached.wait(fate).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Waits for at most `timeout`; `None` where it is not reached by then: wait again, or do something else.
+    ///
+    /// # Errors
+    /// As [`Fence::wait`].
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<(), Arc<TransferError>>> {
+        // A time that no clock will show is for ever.
+        let Some(end) = self.shared.backend.now().checked_add(timeout) else { return Some(self.wait()) };
+        self.ring();
+        loop {
+            let left = end.saturating_duration_since(self.shared.backend.now());
+            let fate = self.state.lock();
+            if left.is_zero() || fate.outcome.is_some() {
+                return fate.outcome.clone();
+            }
+            if self.shared.mode == Mode::Manual {
+                drop(fate);
+                self.shared.pause(Some(left));
+            } else {
+                drop(self.state.reached.wait_timeout(fate, left));
             }
         }
     }

@@ -97,6 +97,7 @@ macro_rules! contract {
             promises {
                 what_waits_for_a_promise_waits_until_it_is_kept
                 threads_and_tasks_wait_for_it_too
+                a_wait_for_a_fence_has_a_timeout
                 a_promise_that_is_broken_fails_who_waits_with_the_cause
                 a_device_that_ends_with_an_open_promise_breaks_it
                 each_failure_of_a_graph_reaches_its_descendants_and_nobody_else

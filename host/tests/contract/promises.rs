@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use wharf::{Buffer, CompletionQueue, Device, Error, FailPolicy, FailureKind, Fence, TransferError};
+use wharf::{Buffer, CompletionQueue, Device, Doorbell, Error, FailPolicy, FailureKind, Fence, TransferError};
 
 use super::rig::Rig;
 
@@ -50,6 +50,33 @@ pub(crate) fn threads_and_tasks_wait_for_it_too(rig: &Rig) -> wharf::Result<()> 
         }
     });
     assert_eq!(pollster::block_on(fence), Ok(()));
+    Ok(())
+}
+
+pub(crate) fn a_wait_for_a_fence_has_a_timeout(rig: &Rig) -> wharf::Result<()> {
+    let held = rig.hold();
+    let device = &held.device;
+    let queue = device.queue("work").doorbell(Doorbell::Manual).open();
+    let x = device.buffer::<u32>(4)?;
+    let (promise, signal) = device.promise();
+    queue.wait_for(&promise)?;
+    let upload = device.upload(&x).on(&queue).send(vec![7; 4])?;
+    let fence = queue.fence()?;
+    for _ in 0..3 {
+        assert_eq!(fence.wait_timeout(Duration::from_millis(1)), None, "nobody has signalled");
+    }
+    assert_eq!((promise.wait_timeout(Duration::ZERO), queue.stats().held), (None, 0), "who waits rings");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(5));
+            signal.signal();
+        });
+        assert_eq!(fence.wait_timeout(Duration::MAX), Some(Ok(())));
+    });
+    upload.wait().ok()?;
+    let (broken, breaks) = device.promise();
+    breaks.fail("no data");
+    assert!(broken.wait_timeout(Duration::from_secs(60)).is_some_and(|outcome| outcome.is_err()));
     Ok(())
 }
 
