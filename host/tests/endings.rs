@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, sync::Arc, task::Context, thread, time::Duration};
 
-use wharf::{BackendKind, Device, Doorbell, Error, FailureKind, Path, Refusal, Result, Simulation};
+use wharf::{BackendKind, Device, Doorbell, Error, FailPolicy, FailureKind, Path, Refusal, Result, Simulation};
 
 #[test]
 fn an_aborted_queue_completes_everything_with_the_reason() -> Result<()> {
@@ -114,9 +114,40 @@ fn a_receipt_counts_chunks_and_those_that_travelled_together() -> Result<()> {
         .collect::<std::result::Result<_, _>>()?;
     let mut sent = batch.commit()?;
     let together: Vec<_> = entries.into_iter().map(|entry| sent.ticket(entry).wait().receipt.together).collect();
-    assert!(together.iter().all(|&n| (1..=8).contains(&n)), "{together:?}");
-    let fence = queue.fence()?;
-    fence.wait().expect("nothing fails");
+    assert_eq!(together, [8; 8], "each to its own place, in one command");
+    Ok(())
+}
+
+/// Also where the driver was given it: the operation is still there, unless it may have done half of a launch.
+#[test]
+fn what_the_device_failed_is_sent_again_where_it_may_be_done_twice() -> Result<()> {
+    let device = Device::open("sim:gen5x16,h200,fail=3,fail=4,fail=5")?;
+    let [x, y, z] = [device.buffer::<u32>(100)?, device.buffer::<u32>(100)?, device.buffer::<u32>(100)?];
+    let queue = device.queue("work").policy(FailPolicy::Continue).open();
+    device.upload(&x).on(&queue).send(vec![7; 100])?.wait().ok()?;
+    device.upload(&z).on(&queue).send(vec![8; 100])?.wait().ok()?;
+    let letters = |kept: usize| {
+        device.drain();
+        assert_eq!(device.dead_letters().len(), kept);
+        device
+            .dead_letters()
+            .look(|letter| assert!(matches!(letter.error.kind, FailureKind::Backend(_)), "{letter:?}"));
+    };
+    drop(device.copy(&x, &y).on(&queue).send()?);
+    letters(1);
+    drop(device.clear(&z).on(&queue).send()?);
+    letters(2);
+    drop(device.upload(&x).on(&queue).send(vec![9; 100])?);
+    letters(3);
+    // Oldest first: the copy reads what the upload has not made, and is a letter again until that is sent.
+    let requeued = device.dead_letters().requeue(|_| true);
+    assert_eq!((requeued.sent, requeued.kept), (3, 0));
+    device.drain();
+    assert_eq!(device.download(&x).wait()?[..], [9; 100]);
+    assert_eq!(device.download(&z).wait()?[..], [0; 100]);
+    assert_eq!(device.dead_letters().requeue(|_| true).sent, 1);
+    assert_eq!(device.download(&y).wait()?[..], [9; 100]);
+    assert!(device.dead_letters().is_empty());
     Ok(())
 }
 

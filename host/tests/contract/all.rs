@@ -88,6 +88,7 @@ macro_rules! contract {
                 a_letter_has_its_cause_and_its_buffer
                 what_still_owns_its_operation_is_sent_again
                 what_was_copied_is_sent_again_whatever_its_size
+                copies_clears_and_what_was_late_are_sent_again
                 a_full_queue_keeps_the_letter
                 the_ring_is_bounded_in_letters_and_in_bytes
             }

@@ -1,5 +1,7 @@
 //! Dead letters: what becomes of failures that nobody waits for.
 
+use std::time::Duration;
+
 use wharf::{Device, DmaQueue, Error, FailureKind, Refusal, Requeued};
 
 use super::rig::Rig;
@@ -96,6 +98,36 @@ pub(crate) fn what_was_copied_is_sent_again_whatever_its_size(rig: &Rig) -> whar
         assert_eq!(device.dead_letters().take().len(), 1, "the launch has run");
         queue.resume();
     }
+    Ok(())
+}
+
+pub(crate) fn copies_clears_and_what_was_late_are_sent_again(rig: &Rig) -> wharf::Result<()> {
+    let held = rig.hold();
+    let device = &held.device;
+    let [x, y, z] = [device.buffer::<u32>(4)?, device.buffer::<u32>(4)?, device.buffer::<u32>(4)?];
+    device.upload(&x).send(vec![7; 4])?.wait().ok()?;
+    device.upload(&z).send(vec![8; 4])?.wait().ok()?;
+    let (queue, gated) = (device.queue("broken").open(), device.queue("gated").open());
+    let ((broken, breaks), (promise, signal)) = (device.promise(), device.promise());
+    queue.wait_for(&broken)?;
+    gated.wait_for(&promise)?;
+    drop(device.copy(&x, &y).on(&queue).send()?);
+    drop(device.clear(&z).on(&queue).send()?);
+    breaks.fail("no data");
+    device.drain();
+    assert!(device.download(&y).wait().is_err() && device.download(&z).wait().is_err(), "they were never made");
+    let requeued = device.dead_letters().requeue(|_| true);
+    assert_eq!((requeued.sent, requeued.kept), (2, 0));
+    assert_eq!((&device.download(&y).wait()?[..], &device.download(&z).wait()?[..]), (&[7; 4][..], &[0; 4][..]));
+
+    // Its time was over: the new message has none.
+    drop(device.upload(&x).on(&gated).deadline(Duration::from_millis(1)).send(vec![9; 4])?);
+    held.until(|| device.dead_letters().len() == 1);
+    device.dead_letters().look(|letter| assert_eq!(letter.error.kind, FailureKind::Deadline));
+    assert_eq!(device.dead_letters().requeue(|_| true).sent, 1);
+    assert_eq!(*device.download(&x).wait()?, [9; 4]);
+    assert!(device.dead_letters().is_empty());
+    signal.signal();
     Ok(())
 }
 
