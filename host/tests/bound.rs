@@ -16,6 +16,8 @@ use wharf::{Device, Error, Options, Plan};
 mod adapter;
 #[path = "common/hop.rs"]
 mod hop;
+#[path = "common/two_hops.rs"]
+mod two_hops;
 
 const KIB: u64 = 1 << 10;
 
@@ -143,7 +145,7 @@ fn imported_data_counts_where_it_is_copied() -> wharf::Result<()> {
 }
 
 /// With 60 KiB of scratch, which the device keeps for the next launch.
-static TWO_HOPS: Plan = hop::two_hops::<{ 15 << 10 }>();
+static TWO_HOPS: Plan = two_hops::two_hops::<{ 15 << 10 }>();
 
 #[test]
 fn scratch_counts_and_makes_room() -> wharf::Result<()> {

@@ -13,6 +13,8 @@ use wharf::{Device, Error, Grid, Kernel, Need, Plan, Ticket};
 
 #[path = "common/hop.rs"]
 mod hop;
+#[path = "common/two_hops.rs"]
+mod two_hops;
 
 use hop::PASS;
 
@@ -51,7 +53,7 @@ fn a_timeout_may_be_for_ever() -> wharf::Result<()> {
     Ok(())
 }
 
-static TWO_HOPS: Plan = hop::two_hops::<1>();
+static TWO_HOPS: Plan = two_hops::two_hops::<1>();
 
 #[test]
 fn plans_launched_by_two_threads_do_not_share_their_scratch() -> wharf::Result<()> {

@@ -7,6 +7,8 @@ use wharf::{Device, Error, Faults, Plan, Simulation};
 
 #[path = "common/hop.rs"]
 mod hop;
+#[path = "common/two_hops.rs"]
+mod two_hops;
 
 const KIB: usize = 1 << 10;
 
@@ -51,7 +53,7 @@ fn memory_that_the_caller_holds_back_itself_is_not_waited_for_long() -> wharf::R
 }
 
 /// With 512 KiB of scratch, which the device keeps for the next launch.
-static TWO_HOPS: Plan = hop::two_hops::<{ 128 << 10 }>();
+static TWO_HOPS: Plan = two_hops::two_hops::<{ 128 << 10 }>();
 
 #[test]
 fn scratch_that_is_kept_for_later_makes_room() -> wharf::Result<()> {

@@ -1,6 +1,6 @@
-//! A step of a plan: it copies one word; and a plan of two.
+//! A step of a plan: it copies one word.
 
-use wharf::{Grid, Kernel, Operand, Plan, Scratch, Step, native::Dispatch};
+use wharf::{Grid, Kernel, native::Dispatch};
 
 pub(crate) const PASS: &str = "
 @group(0) @binding(0) var<storage, read> x: array<u32>;
@@ -14,18 +14,3 @@ fn pass(dispatch: &mut Dispatch<'_>) {
 }
 
 pub(crate) static HOP: Kernel = Kernel::new("hop", PASS).with_native(pass).with_grid(Grid::Fixed([1, 1, 1]));
-
-/// Two of them, with so many words of scratch between.
-pub(crate) const fn two_hops<const WORDS: u64>() -> Plan {
-    Plan {
-        name: "two_hops",
-        bindings: 2,
-        scratch: const { &[Scratch { elements: |_| WORDS, element_bytes: 4 }] },
-        steps: const {
-            &[
-                Step { kernel: &HOP, operands: &[Operand::Caller(0), Operand::Scratch(0)] },
-                Step { kernel: &HOP, operands: &[Operand::Scratch(0), Operand::Caller(1)] },
-            ]
-        },
-    }
-}
