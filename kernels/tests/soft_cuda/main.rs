@@ -75,7 +75,7 @@ macro_rules! ignored {
 contract::contract!(ignored!);
 
 /// Those in which a device is kept busy: its door is the process's, so they go one by one.
-const HELD: [&str; 3] = ["queues::hazards::", "queues::loss::", "queues::taking_back::"];
+const HELD: [&str; 4] = ["queues::deadlines::", "queues::hazards::", "queues::loss::", "queues::taking_back::"];
 
 #[test]
 fn the_contract_of_the_queues_holds() {
