@@ -36,9 +36,9 @@ what it measured.";
 pub(crate) enum Command {
     /// List the devices of this machine, best first.
     Devices(Devices),
-    /// Run a WGSL file with bindings from the command line.
+    /// Run a kernel, of a WGSL file or of the library, with bindings from the command line.
     Run(Run),
-    /// Check a WGSL file: races, barriers, bounds, uninitialised reads, endless loops.
+    /// Check a kernel, of a WGSL file or of the library: races, barriers, bounds, uninitialised reads, endless loops.
     ///
     /// It sees the paths that the given data takes, and not what was meant: an index of another element
     /// that may be read or written there gives a wrong answer and no finding. Compare answers as well.

@@ -77,8 +77,7 @@ impl Kernels {
         let wanted = |spec: &&Spec| self.name.as_deref().is_none_or(|name| name == spec.name);
         let kernels = wharf_kernels::ALL.iter().filter(wanted).map(page).collect::<Outcome<Vec<_>>>()?;
         if let (Some(name), true) = (&self.name, kernels.is_empty()) {
-            let there: Vec<_> = wharf_kernels::ALL.iter().map(|spec| spec.name).collect();
-            return Err(Failure::usage(format_args!("there is no kernel `{name}`, there is: {}", there.join(", "))));
+            return Err(Failure::usage(format_args!("there is no kernel `{name}`, there is: {}", names())));
         }
         let document = Document { schema: output::SCHEMA, command: "kernels", kernels };
         match (self.json, self.name.is_some()) {
@@ -87,6 +86,11 @@ impl Kernels {
             (false, true) => output::text(&document.kernels.iter().map(details).collect::<String>()),
         }
     }
+}
+
+/// All kernels' names.
+pub(crate) fn names() -> String {
+    wharf_kernels::ALL.iter().map(|spec| spec.name).collect::<Vec<_>>().join(", ")
 }
 
 fn page(spec: &Spec) -> Outcome<Page> {

@@ -1,4 +1,4 @@
-//! `wharf run`: any WGSL file, with bindings from the command line.
+//! `wharf run`: any WGSL file, or a kernel of the library, with bindings from the command line.
 
 mod bindings;
 mod check;
@@ -6,35 +6,28 @@ mod memory;
 mod npy;
 mod numbers;
 mod print;
+mod source;
 mod spec;
 mod times;
 mod values;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use clap::Args;
 use serde::Serialize;
-use wharf::{Buffer, Device, FailureKind, Kernel, Ticket, TransferError};
-use wharf_simt::{Access, Entry, Slot};
+use wharf::{Buffer, Device, Job, Ticket};
+use wharf_simt::{Access, Slot};
 
 pub(crate) use self::check::Check;
 use self::{
     bindings::{Bound, Contents, Output},
     print::Printed,
-    spec::Spec,
+    source::{Given, Source, Work},
     times::Times,
 };
-use crate::{
-    args, devices,
-    exit::{DEVICE, Failure, Outcome},
-    faults::Telling,
-    output,
-};
+use crate::{args, devices, exit::Outcome, faults::Telling, output};
 
-/// Run a WGSL file.
+/// Run a kernel: of a WGSL file, or of the library.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -63,89 +56,13 @@ pub(crate) struct Run {
     json: bool,
 }
 
-/// A kernel of a file, and what it is given: the flags that `run` and `check` share.
-#[derive(Debug, Args)]
-struct Source {
-    /// The WGSL file.
-    file: PathBuf,
-    /// The compute entry point, where there are several.
-    #[arg(long, value_name = "NAME")]
-    entry: Option<String>,
-    /// Workgroups.
-    #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1,1,1", allow_hyphen_values = true)]
-    groups: String,
-    /// A pipeline override, by name or @id: a number, true or false.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    sets: Vec<String>,
-    /// A binding's contents: a file (.npy .f32 .u32 .i32, or .bin in WGSL's layout), zeros:TYPE:N,
-    /// fresh:TYPE:N (uninitialised), iota:TYPE:N (0, 1, 2, ...), random:TYPE:N[:SEED] or value:V,V,...
-    /// TYPE is that of an element: u32, i32, f32, f16, vec2<T>, vec3<T>, vec4<T> or atomic<T>; N counts
-    /// elements. Numbers go to a vector's components, a structure's members and an array's elements
-    /// in the order in which WGSL declares them; padding takes none.
-    #[arg(long = "bind", value_name = "NAME=SPEC")]
-    binds: Vec<String>,
-}
-
-/// Workgroups, overrides, and a SPEC for each binding.
-struct Given {
-    groups: [u32; 3],
-    sets: Vec<(String, f64)>,
-    specs: Vec<Spec>,
-}
-
-impl Source {
-    fn kernel(&self) -> Outcome<Kernel> {
-        let wgsl = std::fs::read_to_string(&self.file).map_err(|e| Failure::file(&self.file, &e))?;
-        Kernel::from_wgsl_entry(wgsl, self.entry.as_deref()).map_err(|e| self.in_file(&e))
-    }
-
-    /// What the flags give to this entry point.
-    fn given(&self, entry: &Entry) -> Outcome<Given> {
-        Ok(Given {
-            groups: bindings::groups(&self.groups)?,
-            sets: bindings::sets(&self.sets, entry)?,
-            specs: bindings::specs(&self.binds, &entry.bindings)?,
-        })
-    }
-
-    /// What is wrong with the kernel names the file, with line and column where they are known.
-    fn in_file(&self, error: &wharf::Error) -> Failure {
-        let file = self.file.display();
-        match error {
-            wharf::Error::Build { log, .. } if begins_with_a_place(log) => Failure::usage(format_args!("{file}:{log}")),
-            wharf::Error::Build { log, .. } if log.contains("internal WGSL front end error") => Failure::usage(
-                format_args!("{file}: the WGSL parser gives up on this text and does not say where: {log}"),
-            ),
-            wharf::Error::Build { log, .. } => Failure::usage(format_args!("{file}: {log}")),
-            wharf::Error::Argument { what, reason } if what == "entry" => {
-                Failure::usage(format_args!("{file}: {reason}, with --entry NAME"))
-            }
-            wharf::Error::Transfer(TransferError { kind: FailureKind::Backend(fault), .. })
-                if begins_with_a_place(fault) =>
-            {
-                Failure::new(DEVICE, format_args!("{file}:{fault}"))
-            }
-            wharf::Error::Argument { .. } | wharf::Error::NoForm { .. } => {
-                Failure::usage(format_args!("{}: {error}", self.file.display()))
-            }
-            other => Failure::from(other.clone()),
-        }
-    }
-}
-
-/// Whether a message begins with `line:column: `.
-fn begins_with_a_place(message: &str) -> bool {
-    let is_number = |part: Option<&str>| part.is_some_and(|part| part.parse::<u32>().is_ok());
-    let mut parts = message.splitn(3, ':');
-    is_number(parts.next()) && is_number(parts.next()) && parts.next().is_some()
-}
-
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema: u32,
     command: &'static str,
-    file: String,
+    /// `null` of a kernel of the library.
+    file: Option<String>,
     entry: &'a str,
     device: &'a str,
     device_name: &'a str,
@@ -153,7 +70,8 @@ struct Document<'a> {
     simulated: bool,
     form: &'static str,
     path: Option<String>,
-    groups: [u32; 3],
+    /// `null` of a plan: each of its launches has as many as it needs.
+    groups: Option<[u32; 3]>,
     repeat: u32,
     bindings: Vec<BindingDocument<'a>>,
     outputs: Vec<OutputDocument<'a>>,
@@ -187,9 +105,9 @@ impl Run {
 
     pub(crate) fn run(&self) -> Outcome {
         let source = &self.kernel;
-        let kernel = source.kernel()?;
-        let entry = kernel.entry().map_err(|e| source.in_file(&e))?;
-        let Given { groups, sets, specs } = source.given(entry)?;
+        let work = source.work()?;
+        let entry = &work.entry().map_err(|e| source.in_file(&e))?;
+        let Given { groups, sets, specs } = source.given(&work, entry)?;
         let outputs = bindings::outputs(&self.outs, &entry.bindings)?;
         for output in &outputs {
             output::check(&output.path)?;
@@ -199,17 +117,20 @@ impl Run {
         }
         let device = devices::open_with(self.device.as_deref(), self.bound, self.twin)?;
         let _at_the_end = Telling::of(&device);
-        bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
+        if let (Some(groups), Work::File(_)) = (groups, &work) {
+            bindings::check_groups(groups, device.capabilities().max_workgroups_per_dimension)?;
+        }
         let limit = device.capabilities().max_binding_bytes.min(device.capabilities().max_buffer_bytes);
         let sizes = memory::check(&device, &entry.bindings, &specs, &outputs, limit)?;
         let mut bound = Vec::with_capacity(sizes.len());
         for ((slot, spec), bytes) in entry.bindings.iter().zip(&specs).zip(sizes) {
             bound.push(Bound::new(&device, slot, spec, bytes, limit)?);
         }
+        let groups = groups.or_else(|| work.own_groups(&bound.iter().map(Bound::part).collect::<Vec<_>>()));
         let mut times = Times::of(&device);
         let mut results = Vec::new();
         for _ in 0..self.repeat {
-            results = self.once(&device, &kernel, &bound, groups, &sets, &outputs, &mut times)?;
+            results = self.once(&device, work.job(), &bound, groups, &sets, &outputs, &mut times)?;
         }
         let printed = match self.print {
             Some(most) => print::first(&device, &bound, most)?,
@@ -220,8 +141,8 @@ impl Run {
         let document = Document {
             schema: output::SCHEMA,
             command: "run",
-            file: source.file.display().to_string(),
-            entry: kernel.name(),
+            file: source.file(),
+            entry: work.name(),
             device: device.id(),
             device_name: &device.capabilities().name,
             simulated: device.capabilities().is_simulated(),
@@ -234,7 +155,15 @@ impl Run {
             printed,
             times: &times,
         };
-        if self.json { output::json(&document) } else { output::text(&table(&document)) }
+        if self.json {
+            output::json(&document)?
+        } else {
+            output::text(&table(&document))?
+        }
+        if let Some(left) = source.left_out(&work, &sets, &bound.iter().map(Bound::part).collect::<Vec<_>>()) {
+            output::note(left);
+        }
+        Ok(())
     }
 
     /// One run: inputs up, one launch, outputs down. Gives the outputs' bytes.
@@ -242,9 +171,9 @@ impl Run {
     fn once(
         &self,
         device: &Device,
-        kernel: &Kernel,
+        job: Job<'_>,
         bound: &[Bound<'_>],
-        groups: [u32; 3],
+        groups: Option<[u32; 3]>,
         sets: &[(String, f64)],
         outputs: &[Output<'_>],
         times: &mut Times,
@@ -261,9 +190,13 @@ impl Run {
             clear.wait().ok()?;
         }
         times.upload(uploads)?;
-        let mut launch = device.launch(kernel).groups(groups);
+        let mut launch = device.launch(&job);
+        if let Some(groups) = groups {
+            launch = launch.groups(groups);
+        }
         for Bound { slot, contents, buffer, .. } in bound {
             launch = match (contents, buffer) {
+                (_, Some(buffer)) if matches!(job, Job::Plan(_)) => launch.bind(buffer),
                 (_, Some(buffer)) => launch.bind_as(&slot.name, buffer),
                 (Contents::Bytes(bytes), None) => launch.uniform(&slot.name, bytes),
                 _ => unreachable!("a uniform has bytes"),
@@ -293,8 +226,13 @@ fn is_uniform(slot: &Slot) -> bool {
 }
 
 fn table(document: &Document<'_>) -> String {
-    let Document { entry, device, device_name, form, groups: [x, y, z], times, .. } = document;
-    let mut text = format!("{entry} on {device} ({device_name}), {form}, {x},{y},{z} workgroups\n");
+    let Document { entry, device, device_name, form, groups, times, .. } = document;
+    let groups = match groups {
+        Some([1, 1, 1]) => "1 workgroup".to_owned(),
+        Some([x, y, z]) => format!("{x},{y},{z} workgroups"),
+        None => "a plan of several launches".to_owned(),
+    };
+    let mut text = format!("{entry} on {device} ({device_name}), {form}, {groups}\n");
     text += &times.table();
     if let Some(path) = &document.path {
         text += &format!("uploads: {path}\n");
@@ -306,25 +244,4 @@ fn table(document: &Document<'_>) -> String {
         text += &format!("{printed}\n");
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_build_error_with_a_place_and_one_without_both_name_the_file() {
-        let source = Source { file: "a.wgsl".into(), entry: None, groups: String::new(), sets: vec![], binds: vec![] };
-        for (log, expected) in [
-            ("3:14: no", "a.wgsl:3:14: no"),
-            ("no", "a.wgsl: no"),
-            (
-                "internal WGSL front end error: odd",
-                "a.wgsl: the WGSL parser gives up on this text and does not say where: internal WGSL front end error: odd",
-            ),
-        ] {
-            let error = wharf::Error::Build { kernel: "k".into(), log: log.into(), source: None };
-            assert_eq!(source.in_file(&error).line, expected);
-        }
-    }
 }

@@ -177,10 +177,8 @@ fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Optio
 
 /// Workgroups for so many rows, as the kernel's own grid counts them.
 pub(crate) fn groups(rows: usize) -> u32 {
-    let (per_group, most) = match q6::kernel().grid() {
-        wharf::Grid::Strided { per_group, most, .. } => (per_group, most),
-        wharf::Grid::Elements { per_group, .. } => (per_group, u32::MAX),
-        _ => (256, 1024),
-    };
-    u32::try_from(rows.div_ceil(per_group as usize)).unwrap_or(u32::MAX).clamp(1, most)
+    match q6::kernel().grid().groups(|_| Ok(rows as u64), |_| Err(())) {
+        Ok(Some([groups, 1, 1])) => groups,
+        other => unreachable!("the kernel counts its rows, got {other:?}"),
+    }
 }

@@ -10,6 +10,7 @@ use wharf_simt::{Entry, Slot};
 
 use super::{
     BindingDocument, OutputDocument, is_uniform, npy, numbers,
+    source::Part,
     spec::Spec,
     values::{self, Plain},
 };
@@ -50,6 +51,14 @@ impl<'a> Bound<'a> {
         };
         let buffer = if is_uniform(slot) { None } else { Some(device.buffer(bytes as usize)?) };
         Ok(Self { slot, contents, buffer, bytes })
+    }
+
+    pub(super) fn part(&self) -> Part<'_> {
+        let contents = match &self.contents {
+            Contents::Bytes(bytes) if is_uniform(self.slot) => Some(&**bytes),
+            _ => None,
+        };
+        (self.slot, self.bytes, contents)
     }
 
     pub(super) fn document(&self) -> BindingDocument<'_> {

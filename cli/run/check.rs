@@ -4,7 +4,11 @@ use clap::Args;
 use serde::Serialize;
 use wharf_simt::{Access, Budget, Engine, Finding, Location, Memory, Severity, Slot};
 
-use super::{Given, Source, spec::Spec, values};
+use super::{
+    source::{Given, Part, Source, Work},
+    spec::Spec,
+    values,
+};
 use crate::{
     args,
     exit::{FELL_SHORT, Failure, Outcome},
@@ -14,7 +18,7 @@ use crate::{
 /// A checked buffer's most bytes: what the checker's addresses reach.
 const LIMIT: u64 = u32::MAX as u64 - 15;
 
-/// Check a WGSL file.
+/// Check a kernel: of a WGSL file, or of the library.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -37,7 +41,8 @@ pub(crate) struct Check {
 struct Document<'a> {
     schema: u32,
     command: &'static str,
-    file: String,
+    /// `null` of a kernel of the library.
+    file: Option<String>,
     entry: &'a str,
     groups: [u32; 3],
     findings: Vec<FindingDocument<'a>>,
@@ -80,6 +85,11 @@ impl Contents {
         Ok(Self { words, bytes: made.len(), fresh: matches!(spec, Spec::Fresh(..)) })
     }
 
+    fn part<'a>(&'a self, slot: &'a Slot) -> Part<'a> {
+        let bytes = &bytemuck::cast_slice::<u128, u8>(&self.words)[..self.bytes];
+        (slot, self.bytes as u64, (slot.access == Access::Uniform).then_some(bytes))
+    }
+
     fn memory(&mut self, slot: &Slot) -> Memory<'_> {
         let (fresh, len) = (self.fresh, self.bytes);
         let bytes = &mut bytemuck::cast_slice_mut::<u128, u8>(&mut self.words)[..len];
@@ -91,17 +101,28 @@ impl Contents {
 impl Check {
     pub(crate) fn run(&self) -> Outcome {
         let source = &self.kernel;
-        let kernel = source.kernel()?;
+        let work = source.work()?;
+        let kernel = match &work {
+            Work::File(kernel) => kernel,
+            Work::Kernel(kernel) => kernel,
+            Work::Plan(plan) => {
+                let (name, n) = (plan.name, plan.steps.len());
+                return Err(Failure::usage(format_args!("`{name}` is {n} launches: check takes one kernel")));
+            }
+        };
         let entry = kernel.entry().map_err(|e| source.in_file(&e))?;
-        let Given { groups, sets, specs } = source.given(entry)?;
-        let sets: Vec<(&str, f64)> = sets.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let Given { groups, sets: given, specs } = source.given(&work, entry)?;
+        let sets: Vec<(&str, f64)> = given.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let module = kernel.module().map_err(|e| source.in_file(&e))?;
-        let in_file = |e: wharf_simt::Error| Failure::usage(format_args!("{}: {e}", source.file.display()));
+        let in_file = |e: wharf_simt::Error| Failure::usage(format_args!("{}: {e}", source.place()));
         let program = module.compile(kernel.name(), &sets, Engine::Interpreter).map_err(in_file)?;
 
         let slots = program.bindings();
         let contents = slots.iter().zip(&specs).map(|(slot, spec)| Contents::new(slot, spec));
         let mut contents = contents.collect::<Outcome<Vec<_>>>()?;
+        let parts: Vec<Part<'_>> = contents.iter().zip(slots).map(|(contents, slot)| contents.part(slot)).collect();
+        let left_out = source.left_out(&work, &given, &parts);
+        let groups = groups.or_else(|| work.own_groups(&parts)).unwrap_or([1, 1, 1]);
         let memories: Vec<Memory<'_>> =
             contents.iter_mut().zip(slots).map(|(contents, slot)| contents.memory(slot)).collect();
         let budget = Budget { max_steps: self.max_steps };
@@ -111,17 +132,20 @@ impl Check {
             output::json(&Document {
                 schema: output::SCHEMA,
                 command: "check",
-                file: source.file.display().to_string(),
+                file: source.file(),
                 entry: kernel.name(),
                 groups,
                 findings: findings.iter().map(document).collect(),
             })?;
         } else {
-            let lines: String = findings.iter().map(|f| format!("{}:{f}\n", source.file.display())).collect();
+            let lines: String = findings.iter().map(|f| format!("{}:{f}\n", source.place())).collect();
             output::text(&lines)?;
             if findings.is_empty() {
                 output::note(no_findings(groups, program.workgroup()));
             }
+        }
+        if let Some(left_out) = left_out {
+            output::note(left_out);
         }
         self.verdict(&findings)
     }

@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod documents;
 mod errors;
+mod library;
 mod memory;
 mod outputs;
 mod recovery;

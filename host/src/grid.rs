@@ -26,29 +26,16 @@ pub(crate) fn elements_of(slot: &wharf_simt::Slot, bound: &Bound) -> u64 {
     slot.layout.elements_in(bytes).unwrap_or(bytes / bound.element_bytes)
 }
 
-/// Workgroups by the kernel's own rule; those of the parameter `n` where it is smaller than the
-/// counted buffer.
+/// Workgroups by the kernel's own rule.
 pub(crate) fn groups(
     kernel: &Kernel,
     storage: &[Storage],
     bound: &[&Bound],
     uniform: &Uniform<'_>,
 ) -> Result<[u32; 3]> {
-    let count = |of: &str, per_group: u32| -> Result<u64> {
-        let there = elements(kernel, storage, bound, of)?;
-        let n = uniform.u32(kernel.name(), "n").map_or(there, u64::from);
-        Ok(n.div_ceil(per_group.into()))
-    };
-    let clamp = |groups: u64| u32::try_from(groups).unwrap_or(u32::MAX);
-    Ok(match kernel.grid() {
-        Grid::Explicit => return Err(Error::argument(kernel.name(), "needs `.groups([x, y, z])`")),
-        Grid::Fixed(groups) => groups,
-        Grid::Elements { of, per_group } => [clamp(count(of, per_group)?), 1, 1],
-        Grid::Strided { of, per_group, most } => [clamp(count(of, per_group)?).clamp(1, most.max(1)), 1, 1],
-        Grid::Rectangle { width, height, tile: [x, y] } => {
-            [uniform.u32(kernel.name(), width)?.div_ceil(x), uniform.u32(kernel.name(), height)?.div_ceil(y), 1]
-        }
-    })
+    let groups =
+        kernel.grid().groups(|of| elements(kernel, storage, bound, of), |name| uniform.u32(kernel.name(), name))?;
+    groups.ok_or_else(|| Error::argument(kernel.name(), "needs `.groups([x, y, z])`"))
 }
 
 /// The same workgroups, folded from x into y where x is over the device's limit and the kernel

@@ -78,6 +78,43 @@ pub enum Grid {
     Fixed([u32; 3]),
 }
 
+impl Grid {
+    /// Workgroups in x, y and z; `None` where the caller says them. `elements` gives those of the storage binding of
+    /// this name, `parameter` the value of a uniform `u32` parameter. Where there is a parameter `n`, it counts in the
+    /// place of a binding's elements.
+    ///
+    /// ```
+    /// use wharf::Grid;
+    ///
+    /// let grid = Grid::Elements { of: "x", per_group: 64 };
+    /// let groups = grid.groups(|_| Ok(1000), |_| Err("there is none"));
+    /// assert_eq!(groups, Ok(Some([16, 1, 1])));
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the two functions, but for that of a parameter `n`, which need not be there.
+    pub fn groups<E>(
+        self,
+        elements: impl FnOnce(&str) -> Result<u64, E>,
+        parameter: impl Fn(&str) -> Result<u32, E>,
+    ) -> Result<Option<[u32; 3]>, E> {
+        let covering = |of, per_group: u32| {
+            let n = elements(of)?;
+            let n = parameter("n").map_or(n, u64::from);
+            Ok(u32::try_from(n.div_ceil(per_group.into())).unwrap_or(u32::MAX))
+        };
+        Ok(Some(match self {
+            Self::Explicit => return Ok(None),
+            Self::Fixed(groups) => groups,
+            Self::Elements { of, per_group } => [covering(of, per_group)?, 1, 1],
+            Self::Strided { of, per_group, most } => [covering(of, per_group)?.clamp(1, most.max(1)), 1, 1],
+            Self::Rectangle { width, height, tile: [x, y] } => {
+                [parameter(width)?.div_ceil(x), parameter(height)?.div_ceil(y), 1]
+            }
+        }))
+    }
+}
+
 /// How long a storage binding must at least be, from the launch's parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
