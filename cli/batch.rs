@@ -17,7 +17,7 @@ use wharf_batch::{
 
 use crate::{
     args, devices,
-    exit::{FELL_SHORT, Failure, INTERRUPTED, Outcome, PERMANENT, TRY_AGAIN},
+    exit::{self, FELL_SHORT, Failure, INTERRUPTED, Outcome, PERMANENT, TRY_AGAIN},
     faults::Telling,
     interrupt, output,
 };
@@ -198,11 +198,12 @@ fn compared(source: &dyn Source) -> Result<(Comparison, Revenue), Error> {
 fn failure(error: Error) -> Failure {
     let code = match error {
         Error::Interrupted { .. } => INTERRUPTED,
-        Error::MemoryTooSmall { .. } | Error::Scale { .. } => crate::exit::USAGE,
+        Error::MemoryTooSmall { .. } | Error::Scale { .. } => exit::USAGE,
         ref error if error.is_transient() => TRY_AGAIN,
         _ => PERMANENT,
     };
-    Failure::new(code, error)
+    let help = if let Error::Device(error) = &error { exit::help(error) } else { "" };
+    Failure::new(code, format_args!("{error}{help}"))
 }
 
 /// A wrong answer, or more memory than promised, is not passed over in silence.

@@ -189,7 +189,7 @@ fn table(document: &Document) -> String {
 
 fn facts(c: &Facts) -> String {
     let mut facts = vec![match c.memory_bytes {
-        Some(bytes) => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+        Some(bytes) => format!("{} of memory", output::bytes(bytes)),
         None => "memory unknown".to_owned(),
     }];
     facts.push(format!("workgroups of up to {} with {} KiB", c.max_workgroup_invocations, c.max_workgroup_bytes >> 10));

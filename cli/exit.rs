@@ -2,6 +2,8 @@
 
 use std::{fmt, io, process::ExitCode};
 
+use wharf::FailureKind;
+
 /// Done, and something was found or fell short.
 pub(crate) const FELL_SHORT: u8 = 1;
 /// Wrong usage or input, an unknown or absent device.
@@ -68,6 +70,24 @@ impl From<wharf::Error> for Failure {
             E::Device { .. } | E::OutOfMemory { .. } | E::Refused { .. } | E::Transfer(_) => DEVICE,
             _ => USAGE,
         };
-        Self::new(code, error)
+        Self::new(code, format_args!("{error}{}", help(&error)))
     }
 }
+
+/// What would help, where the error itself cannot know it: the flags are ours.
+pub(crate) fn help(error: &wharf::Error) -> &'static str {
+    fn is_shortage(kind: &FailureKind) -> bool {
+        match kind {
+            FailureKind::OutOfMemory(_) => true,
+            FailureKind::Upstream { root } => is_shortage(&root.kind),
+            _ => false,
+        }
+    }
+    match error {
+        wharf::Error::OutOfMemory { .. } => SHORT,
+        wharf::Error::Transfer(error) if is_shortage(&error.kind) => SHORT,
+        _ => "",
+    }
+}
+
+const SHORT: &str = "; less data at once, another --device, or a larger --device-memory where one is given, would help";

@@ -33,6 +33,21 @@ pub(crate) fn note(what: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "wharf: {what}");
 }
 
+/// `1 batch`, `2 batches`, `0 rows`.
+pub(crate) fn counted(n: impl Into<u128>, what: &str) -> String {
+    let n = n.into();
+    let plural = if what.ends_with("ch") { "es" } else { "s" };
+    format!("{n} {what}{}", if n == 1 { "" } else { plural })
+}
+
+/// `16 bytes`, `1.5 KiB`, `64.0 MiB`, `7.8 GiB`: in the largest unit of which there is one.
+pub(crate) fn bytes(n: u64) -> String {
+    match [(30, "GiB"), (20, "MiB"), (10, "KiB")].into_iter().find(|(power, _)| n >> power > 0) {
+        Some((power, unit)) => format!("{:.1} {unit}", n as f64 / (1_u64 << power) as f64),
+        None => counted(n, "byte"),
+    }
+}
+
 /// Prints one JSON document.
 pub(crate) fn json(document: &impl Serialize) -> Outcome {
     let mut line = serde_json::to_string_pretty(document).expect("our documents are plain data");
@@ -139,4 +154,32 @@ impl<'a> Place<'a> {
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_one_or_several() {
+        let told = |n: u64| [counted(n, "batch"), counted(n, "row"), bytes(n)];
+        assert_eq!(told(0), ["0 batches", "0 rows", "0 bytes"]);
+        assert_eq!(told(1), ["1 batch", "1 row", "1 byte"]);
+        assert_eq!(told(2), ["2 batches", "2 rows", "2 bytes"]);
+    }
+
+    #[test]
+    fn bytes_are_told_in_a_unit_of_which_there_are_some() {
+        for (n, expected) in [
+            (16, "16 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (64 << 20, "64.0 MiB"),
+            (8_375_186_227, "7.8 GiB"),
+            (u64::MAX, "17179869184.0 GiB"),
+        ] {
+            assert_eq!(bytes(n), expected);
+        }
+    }
 }

@@ -36,5 +36,5 @@ pub use budget::Budget;
 pub use columns::{Columns, NAMES, ROW_BYTES, Rows};
 pub use error::{Error, Result};
 pub use pipeline::{Fallback, Options, no_fallback, reopened, run, to_the_cpu};
-pub use report::{Placement, Report};
+pub use report::{Failure, Placement, Report, When};
 pub use verify::answer_on_host;

@@ -199,13 +199,20 @@ impl Overlap {
     /// the solo times were too long, e.g. because the machine had other work while they were taken.
     pub fn note(&self) -> Option<&'static str> {
         let is_below_0 = self.efficiency.is_some_and(|efficiency| efficiency < -Self::ROUNDING);
-        let is_above_1 = self.efficiency.is_some_and(|efficiency| efficiency > 1.0 + Self::ROUNDING);
-        let beats_ideal = self.times_ideal.is_some_and(|times| times < 1.0 - Self::ROUNDING);
-        match (is_below_0, is_above_1 || beats_ideal) {
+        match (is_below_0, self.is_impossible()) {
             (true, _) => Some("slower than one batch after the other"),
-            (_, true) => Some("no measure: the batches timed alone took longer than beside the others"),
+            (_, true) => Some(
+                "no measure: the batches timed alone, after the run, took longer than beside the others in it, as they do \
+                 where the machine has other work then",
+            ),
             _ => None,
         }
+    }
+
+    /// Whether the figures say that the run was faster than it can have been: they are no measure.
+    pub fn is_impossible(&self) -> bool {
+        let is_above_1 = self.efficiency.is_some_and(|efficiency| efficiency > 1.0 + Self::ROUNDING);
+        is_above_1 || self.times_ideal.is_some_and(|times| times < 1.0 - Self::ROUNDING)
     }
 }
 
@@ -251,6 +258,10 @@ mod tests {
         assert!(note(11.0).is_some_and(|note| note.starts_with("slower than")));
         for too_fast in [0.1, 0.69 * ideal, 0.99 * ideal] {
             assert!(note(too_fast).is_some_and(|note| note.starts_with("no measure")), "{too_fast}");
+            assert!(
+                judge(&SOLO, Some(too_fast), 100, THREE).is_impossible()
+                    && !judge(&SOLO, Some(11.0), 100, THREE).is_impossible()
+            );
         }
         // All on one engine: no efficiency, yet nothing is faster than that.
         let kernel = Stages { kernel: 2.0, ..Stages::default() };

@@ -30,9 +30,9 @@ use self::{patience::Watched, recovery::Remedy, tally::Tally};
 use crate::{
     budget::Budget,
     error::{Error, Result},
-    overlap,
+    overlap::{self, Stages},
     q6::{self, Query},
-    report::{Placement, Report},
+    report::{Failure, Placement, Report, When},
     source::Source,
 };
 
@@ -64,9 +64,11 @@ pub fn no_fallback(_: &Device, _: &Error) -> Option<Device> {
     None
 }
 
-/// A [`Fallback`]: the run goes on with the CPU device, once.
+/// A [`Fallback`]: the run goes on with the CPU device, once. It is opened with the failed one's
+/// [options](Device::options), its bound on device memory among them: whoever has said how a run is to be has said it
+/// of all of it.
 pub fn to_the_cpu(failed: &Device, _: &Error) -> Option<Device> {
-    if failed.id() == "cpu" { None } else { Device::open("cpu").ok() }
+    if failed.id() == "cpu" { None } else { Device::open_with("cpu", *failed.options()).ok() }
 }
 
 /// A [`Fallback`]: the run goes on with the same device, opened anew, as often as that; then with the CPU
@@ -99,7 +101,9 @@ pub fn run(device: &Device, source: &dyn Source, query: &Query, options: &Option
 fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Options<'_>) -> Result<Report> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let mut device = watched.device();
-    let mut budget = Budget::within(options.memory_bytes, cores.min(source.units()))?.on(device.capabilities());
+    let whole = Budget::within(options.memory_bytes, cores.min(source.units()))?;
+    let mut budget = whole.on(device.capabilities());
+    let mut failures = Vec::new();
     let mut tally = Tally::default();
     let mut placements: Vec<Placement> = Vec::new();
     let mut peak_staging_bytes = 0;
@@ -141,6 +145,14 @@ fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Optio
             Remedy::SmallerBatches if let Some(smaller) = budget.halved() => budget = smaller,
             Remedy::SmallerBatches | Remedy::OtherDevice => match (options.fallback)(&device, &error) {
                 Some(next) => {
+                    failures.push(Failure {
+                        device: device.id().to_owned(),
+                        when: When::InTheRun,
+                        error: error.to_string(),
+                        next: Some(next.id().to_owned()),
+                    });
+                    // Another device has other caches, and memory of its own.
+                    budget = whole.on(next.capabilities());
                     watched.go_on_with(&next);
                     device = next;
                 }
@@ -151,10 +163,15 @@ fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Optio
     }
     // After the run, when memory and caches are as warm as they were in it. The answer is there: a device
     // that fails now leaves these figures out, and nothing else.
-    let solo = solo::measure(&device, source, query, budget).unwrap_or_default();
+    let solo = solo::measure(&device, source, query, budget);
     if options.stop.load(Relaxed) {
         return Err(Error::Interrupted { rows: tally.rows });
     }
+    let solo = solo.unwrap_or_else(|error| {
+        let (device, error) = (device.id().to_owned(), error.to_string());
+        failures.push(Failure { device, when: When::AfterTheRun, error, next: None });
+        Stages::default()
+    });
     let engines = overlap::Engines::of(device.capabilities(), cores);
     // A run over several devices, or of batches of several sizes, has no one ideal.
     let judged = if placements.len() == 1 { tally.batches } else { 0 };
@@ -172,6 +189,7 @@ fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Optio
         solo,
         overlap,
         placements,
+        failures,
     })
 }
 

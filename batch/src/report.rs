@@ -34,6 +34,32 @@ pub struct Report {
     pub overlap: Overlap,
     /// What ran where, in order: one where nothing failed, and always one.
     pub placements: Vec<Placement>,
+    /// Devices that failed, in order; none where nothing did. Smaller batches on the same device are no failure: what
+    /// led to them is in [`Placement::ended`].
+    pub failures: Vec<Failure>,
+}
+
+/// A device that failed, and what was done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The device, e.g. `wgpu:0`.
+    pub device: String,
+    /// When it failed.
+    pub when: When,
+    /// Why, in one line.
+    pub error: String,
+    /// The device that took over; `None` after the run, when there was nothing left to take over.
+    pub next: Option<String>,
+}
+
+/// When a device failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// With rows that were not in the answer yet, which another device was given.
+    InTheRun,
+    /// With all rows in the answer, while stages were timed alone: those figures are missing, and nothing else.
+    AfterTheRun,
 }
 
 /// One device's part of a run, with batches of one size.

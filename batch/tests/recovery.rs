@@ -4,7 +4,7 @@ use std::{cell::Cell, sync::atomic::AtomicBool};
 
 use wharf::{BackendKind, Device};
 use wharf_batch::{
-    Budget, Error, Fallback, Options, Report, no_fallback,
+    Budget, Error, Fallback, Options, Report, When, no_fallback,
     q6::{Query, Revenue},
     reopened, run,
     source::Lineitem,
@@ -110,4 +110,29 @@ fn a_device_is_opened_anew_so_often_and_then_left() {
     let next = || fallback(&device, &error).map(|next| next.id().to_owned());
     assert_eq!([next(), next(), next()].map(|id| id.expect("a device")), ["sim", "sim", "cpu"]);
     assert!(fallback(&Device::open("cpu").expect("always there"), &error).is_none(), "the CPU is the last");
+}
+
+#[test]
+fn the_cpu_that_takes_over_has_batches_of_its_own_and_the_options_of_the_first() {
+    let bound = 64 << 20;
+    let device = Device::open_with("sim:lose@1us", wharf::Options::new().memory_bytes(bound)).expect("a description");
+    let (source, stop) = (Lineitem::new(0.1).expect("a scale"), AtomicBool::new(false));
+    let next = Cell::new(None);
+    let fallback = |failed: &Device, error: &Error| {
+        let cpu = wharf_batch::to_the_cpu(failed, error)?;
+        next.set(cpu.capabilities().memory_bytes);
+        Some(cpu)
+    };
+    let options = Options { memory_bytes: 32 << 20, stop: &stop, progress: &|_| (), fallback: &fallback };
+    let report = run(&device, &source, &Query::VALIDATION, &options).expect("an answer");
+    assert_eq!((report.answer, report.rows), expected());
+    assert_eq!(next.get(), Some(bound), "whoever bounds a run bounds all of it");
+    let rows = report.placements.iter().map(|p| (p.device.as_str(), p.rows_per_batch)).collect::<Vec<_>>();
+    let cpu = Device::open("cpu").expect("always there");
+    let alone = run(&cpu, &source, &Query::VALIDATION, &options).expect("an answer").budget.rows;
+    assert_eq!(rows[1..], [("cpu", alone)], "as if it had been the first");
+    assert!(rows[0].1 > alone, "the card's are larger: {rows:?}");
+    let [failure] = &report.failures[..] else { panic!("{:?}", report.failures) };
+    assert_eq!((failure.when, failure.next.as_deref()), (When::InTheRun, Some("cpu")));
+    assert_eq!(Some(&failure.error), report.placements[0].ended.as_ref());
 }

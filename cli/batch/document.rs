@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use wharf_batch::{
-    Placement, Report,
+    Failure, Placement, Report, When,
     compare::Comparison,
     overlap::{Bound, Stages},
 };
@@ -66,7 +66,29 @@ pub(super) struct Document<'a> {
     workers: usize,
     /// What ran where, in order.
     placements: Vec<PlacementDocument<'a>>,
+    /// Devices that failed, in order, and who took over; empty where none did.
+    failures: Vec<FailureDocument<'a>>,
     compare: Option<&'a Comparison>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureDocument<'a> {
+    device: &'a str,
+    /// `in the run`, or `after the run`, when stages were timed alone: their figures are missing then.
+    when: &'static str,
+    error: &'a str,
+    /// The device that took over; `null` after the run.
+    next: Option<&'a str>,
+}
+
+impl<'a> From<&'a Failure> for FailureDocument<'a> {
+    fn from(Failure { device, when, error, next, .. }: &'a Failure) -> Self {
+        let when = match when {
+            When::InTheRun => "in the run",
+            When::AfterTheRun => "after the run",
+        };
+        Self { device, when, error, next: next.as_deref() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -165,6 +187,7 @@ pub(super) fn of<'a>(
         slots: report.budget.slots,
         workers: report.budget.workers,
         placements: report.placements.iter().map(PlacementDocument::from).collect(),
+        failures: report.failures.iter().map(FailureDocument::from).collect(),
         compare,
     }
 }

@@ -1,12 +1,13 @@
 //! `wharf batch` for the eye.
 
 use wharf_batch::{
-    Placement, Report,
+    Failure, Placement, Report, When,
     compare::Comparison,
     overlap::{self, Stages},
 };
 
 use super::Expected;
+use crate::output::{self, counted};
 
 pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Option<&Expected>) -> String {
     let Report { answer, rows, seconds, .. } = report;
@@ -20,7 +21,7 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Opt
             (false, false) => "NOT what the host computes",
         },
     };
-    let mut text = format!("revenue   {answer} ({} rows taken, {verdict})\n", answer.rows_taken);
+    let mut text = format!("revenue   {answer} ({} taken, {verdict})\n", counted(answer.rows_taken, "row"));
     text += &format!("device    {} ({}), {}\n", last.device, last.device_name, last.form);
     text += &format!("source    {}\n", report.source);
     text += &match report.is_simulated() {
@@ -47,11 +48,11 @@ pub(super) fn of(report: &Report, comparison: Option<&Comparison>, expected: Opt
     text += &stages(report);
     text += &overlapped(report);
     text += &format!(
-        "staging   {:.1} MiB at most, of {:.1} MiB allowed; {} batches of {} rows, {} in flight\n",
-        mib(report.peak_staging_bytes),
-        mib(report.memory_bytes),
-        report.batches,
-        report.budget.rows,
+        "staging   {} at most, of {} allowed; {} of {}, {} in flight\n",
+        output::bytes(report.peak_staging_bytes),
+        output::bytes(report.memory_bytes),
+        counted(report.batches, "batch"),
+        counted(report.budget.rows as u64, "row"),
         report.budget.slots
     );
     if report.placements.len() > 1 {
@@ -84,7 +85,19 @@ fn stages(report: &Report) -> String {
 fn overlapped(report: &Report) -> String {
     let judged = &report.overlap;
     let bound = judged.bound.map(|bound| format!("; bound by {bound}")).unwrap_or_default();
+    if let Some(Failure { device, error, .. }) = report.failures.iter().find(|f| f.when == When::AfterTheRun) {
+        return format!(
+            "overlap   not measured: {device} failed after the run, when stages were timed alone: {error}\n"
+        );
+    }
     match (judged.efficiency, judged.times_ideal) {
+        // Figures that are none help nobody: what they say, and what to do, does.
+        (Some(_), Some(times_ideal)) if judged.is_impossible() => format!(
+            "overlap   no measure: the run took {:.3} s, and its batches, timed alone after it, give an ideal of {:.3} s; \
+             the machine was slower then, as it is under other work: run again to measure\n",
+            times_ideal * judged.ideal_seconds,
+            judged.ideal_seconds
+        ),
         (Some(efficiency), Some(times_ideal)) => format!(
             "overlap   efficiency {efficiency:.2} ({}), {times_ideal:.2}x the ideal {:.3} s; one after the other {:.3} s{bound}\n",
             judged.note().unwrap_or("1 is ideal, 0 is none"),
@@ -94,15 +107,12 @@ fn overlapped(report: &Report) -> String {
         _ if report.placements.len() > 1 => {
             "overlap   not measured: the run changed its device or its batches\n".to_owned()
         }
-        _ if report.rows > 0 && report.solo.sum() == 0.0 => {
-            "overlap   not measured: the device failed after the run, when stages were timed alone\n".to_owned()
-        }
         _ if report.is_simulated() => format!(
             "overlap   not measured; simulated: {:.3} s where all overlaps that can, {:.3} s one after the other{bound}\n",
             judged.ideal_seconds, judged.serial_seconds
         ),
         _ if report.batches < overlap::FEWEST_BATCHES => {
-            format!("overlap   not measured: {} batch{}\n", report.batches, if report.batches == 1 { "" } else { "es" })
+            format!("overlap   not measured: {}\n", counted(report.batches, "batch"))
         }
         _ => "overlap   none is possible: all stages share one engine\n".to_owned(),
     }
@@ -112,7 +122,12 @@ fn overlapped(report: &Report) -> String {
 fn placed(placements: &[Placement]) -> String {
     let mut text = "placement\n".to_owned();
     for Placement { device, form, rows, batches, rows_per_batch, busy, simulated, ended, .. } in placements {
-        text += &format!("  {device:<10} {batches} batches of {rows_per_batch} rows, {rows} rows, {form}");
+        text += &format!(
+            "  {device:<10} {} of {}, {}, {form}",
+            counted(*batches, "batch"),
+            counted(*rows_per_batch as u64, "row"),
+            counted(*rows, "row")
+        );
         if *batches > 0 {
             text += &format!(", {:.4} s up, {:.4} s in kernels, {:.4} s down", busy.upload, busy.kernel, busy.download);
         }
@@ -134,8 +149,4 @@ fn compared(c: &Comparison) -> String {
     text += &line("plain loop, rayon", c.rayon.median);
     let agree = if c.agree { "the same answer" } else { "DIFFERENT answers" };
     text + &format!("  {:.2}x the plain loop, {:.2}x rayon, {agree}\n", c.times_serial, c.times_rayon)
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -144,7 +144,7 @@ impl Check {
                 output::note(no_findings(groups, program.workgroup()));
             }
         }
-        if let Some(left_out) = left_out {
+        if let Some(left_out) = left_out.filter(|_| findings.is_empty()) {
             output::note(left_out);
         }
         self.verdict(&findings)
@@ -156,7 +156,7 @@ impl Check {
         if errors == 0 && (portability == 0 || !self.strict) {
             return Ok(());
         }
-        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let counted = |n: usize, what| output::counted(n as u64, what);
         let what = format!("found {} and {}", counted(errors, "error"), counted(portability, "portability problem"));
         Err(Failure::new(FELL_SHORT, what))
     }
@@ -165,9 +165,8 @@ impl Check {
 /// What was run, and is clean: silence might also be a checker that did nothing.
 fn no_findings(groups: [u32; 3], workgroup: [u32; 3]) -> String {
     let product = |sides: [u32; 3]| sides.iter().map(|&side| u128::from(side)).product::<u128>();
-    let counted = |n: u128, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let invocations = counted(product(groups) * product(workgroup), "invocation");
-    format!("no findings: {invocations} in {}", counted(product(groups), "workgroup"))
+    let invocations = output::counted(product(groups) * product(workgroup), "invocation");
+    format!("no findings: {invocations} in {}", output::counted(product(groups), "workgroup"))
 }
 
 fn document(finding: &Finding) -> FindingDocument<'_> {

@@ -33,7 +33,7 @@ pub(super) fn check(
     }
     match available_bytes() {
         Some(available) if need > available => Err(Failure::usage(format_args!(
-            "the bindings need {need} bytes of host memory, {available} are available"
+            "the bindings need {need} bytes of host memory, {available} are available: smaller ones, and fewer --out, need less"
         ))),
         _ => Ok(sizes),
     }

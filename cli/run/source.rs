@@ -10,7 +10,7 @@ use wharf_simt::{Access, Entry, Layout, Scalar, Slot};
 use super::{bindings, spec::Spec};
 use crate::{
     exit::{DEVICE, Failure, Outcome},
-    kernels,
+    kernels, output,
 };
 
 /// A kernel, and what it is given: the flags that `run` and `check` share.
@@ -198,7 +198,7 @@ impl Source {
         let invocations: u64 = workgroup.iter().map(|&side| u64::from(side)).product();
         let lengths = parts.iter().filter_map(|(slot, bytes, _)| Some((&slot.name, elements(&slot.layout, *bytes)?)));
         let (name, elements) = lengths.max_by_key(|(_, n)| *n).filter(|(_, n)| *n > invocations)?;
-        let counted = if invocations == 1 { "1 invocation".to_owned() } else { format!("{invocations} invocations") };
+        let counted = output::counted(invocations, "invocation");
         let help = match workgroup {
             [x, 1, 1] => format!("--groups {} makes one for each", elements.div_ceil(x.into())),
             _ => "--groups X,Y,Z makes more".to_owned(),

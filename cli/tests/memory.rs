@@ -16,7 +16,18 @@ fn a_bound_on_device_memory_is_kept_wherever_a_device_is_named() {
         assert_eq!(document["devices"][0]["capabilities"]["memory_bytes"], 64 << 20, "{device}");
         let job = ["run", "root.wgsl", "--bind", "x=iota:f32:1000", "--groups", "16"];
         done(at, &bounded(device, "4000", &job));
-        refused(at, 3, &bounded(device, "1KiB", &job), &["out of memory", "4000 bytes asked, 0 in use of 1024"]);
+        refused(
+            at,
+            3,
+            &bounded(device, "1KiB", &job),
+            &["out of memory", "4000 bytes asked, 0 of 1024 bytes in use", "a larger --device-memory"],
+        );
+        if device == "cpu" {
+            let line = "wharf: out of memory on cpu: 4000 bytes asked, 0 of 1024 bytes in use; less data at once, another \
+                 --device, or a larger --device-memory where one is given, would help\n";
+            assert_eq!(wharf(at, &bounded(device, "1KiB", &job)).stderr, line);
+        }
+        assert!(done(at, &bounded(device, "16", &["devices"])).contains(", 16 bytes of memory, "), "{device}");
         // Batches that do not fit become smaller ones.
         let batch = ["batch", "q6", "--scale", "0.02", "--no-fallback", "--json"];
         let document = checked("batch", &done(at, &bounded(device, "1MiB", &batch)));

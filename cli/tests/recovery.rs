@@ -94,6 +94,7 @@ fn without_a_fallback_the_failure_is_the_end() {
     for (setting, words) in [
         (("SOFT_CUDA_FAULT", "launch:5:719"), "LAUNCH_FAILED"),
         (("SOFT_CUDA_MEMORY", "100000"), "out of memory on software CUDA driver"),
+        (("SOFT_CUDA_MEMORY", "100000"), "another --device"),
     ] {
         let Some(ended) = faulty(&args, &[setting]) else { return };
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(75), ""), "{ended:?}");

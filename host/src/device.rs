@@ -106,6 +106,11 @@ impl Device {
         &self.inner.capabilities
     }
 
+    /// How it was opened.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
     /// `len` zeroed elements of device memory.
     ///
     /// Where there is not enough of it, buffers that were not used for the longest time are **evicted**: their contents

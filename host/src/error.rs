@@ -90,7 +90,7 @@ pub enum Error {
         limit: u64,
     },
     /// Device or staging memory is used up.
-    #[error("out of memory on {device}: {requested_bytes} bytes asked, {in_use_bytes} in use{}{}", of_limit(*.limit_bytes), on_host(*.evicted_bytes))]
+    #[error("out of memory on {device}: {requested_bytes} bytes asked, {in_use_bytes}{} bytes in use{}", of_limit(*.limit_bytes), on_host(*.in_use_bytes, *.evicted_bytes))]
     OutOfMemory {
         /// The device.
         device: String,
@@ -159,8 +159,16 @@ fn of_limit(limit: Option<u64>) -> String {
     limit.map_or_else(String::new, |bytes| format!(" of {bytes}"))
 }
 
-fn on_host(evicted: Option<u64>) -> String {
-    evicted.map_or_else(String::new, |bytes| format!(" that cannot be evicted, {bytes} evicted to the host"))
+/// Where a device evicts, the rest of what is in use could not be.
+fn on_host(in_use: u64, evicted: Option<u64>) -> String {
+    let mut words = match evicted {
+        Some(_) if in_use > 0 => " that cannot be evicted".to_owned(),
+        _ => String::new(),
+    };
+    if let Some(bytes @ 1..) = evicted {
+        words += &format!(", {bytes} bytes evicted to the host");
+    }
+    words
 }
 
 impl fmt::Debug for Error {
