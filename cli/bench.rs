@@ -58,7 +58,10 @@ struct DeviceFigures {
     /// Its figures are computed, not measured.
     simulated: bool,
     transfers: Vec<Transfer>,
-    latency: Latency,
+    /// `None` where the device failed before it was measured.
+    latency: Option<Latency>,
+    /// Why this and what would have come after it was not measured; `None` where all was.
+    failed: Option<String>,
 }
 
 /// One direction at one size.
@@ -103,9 +106,26 @@ impl Bench {
         }
         let devices = self.devices()?;
         let _at_the_end: Vec<_> = devices.iter().map(Telling::of).collect();
-        let devices = devices.iter().map(figures).collect::<Outcome<Vec<_>>>()?;
+        let (mut measured, mut failed) = (Vec::new(), None);
+        for device in &devices {
+            let (mut figures, end) = figures(device);
+            if let Err(failure) = end {
+                figures.failed = Some(failure.line.clone());
+                failed = Some(failure);
+            }
+            measured.push(figures);
+            if failed.is_some() {
+                break;
+            }
+        }
         // Without a word the quick one is meant: there is no other yet.
-        let document = Document { schema: output::SCHEMA, command: "bench", mode: "quick", devices };
+        let document = Document { schema: output::SCHEMA, command: "bench", mode: "quick", devices: measured };
+        if let Some(failure) = failed {
+            // What was measured is printed; a file is whole or it is not there. Of the two that may go wrong, the
+            // device counts.
+            let _ = if self.json { output::json(&document) } else { output::text(&table(&document)) };
+            return Err(failure);
+        }
         if let Some(file) = file {
             let text = serde_json::to_vec_pretty(&document).expect("our documents are plain data");
             output::files(&[(file, text)])?;
@@ -139,33 +159,45 @@ impl Bench {
     }
 }
 
-fn figures(device: &Device) -> Outcome<DeviceFigures> {
-    Ok(DeviceFigures {
+/// What was measured, and whether that is all.
+fn figures(device: &Device) -> (DeviceFigures, Outcome) {
+    let mut figures = DeviceFigures {
         device: device.id().to_owned(),
         device_name: device.capabilities().name.clone(),
         software: device.capabilities().software,
         simulated: device.capabilities().is_simulated(),
-        latency: measure::latency(device)?,
-        transfers: measure::transfers(device)?,
-    })
+        transfers: Vec::new(),
+        latency: None,
+        failed: None,
+    };
+    let latency = measure::latency(device).map(|latency| figures.latency = Some(latency));
+    let end = latency.and_then(|()| measure::transfers(device, &mut figures.transfers));
+    (figures, end)
 }
 
 fn table(document: &Document) -> String {
     let mut text = String::new();
-    for DeviceFigures { device, device_name, software, simulated, transfers, latency } in &document.devices {
+    for DeviceFigures { device, device_name, software, simulated, transfers, latency, failed } in &document.devices {
         let software = if *software { ", software" } else { "" };
         text += &format!("{device} ({device_name}{software})\n");
         let clock = if *simulated { "simulated: " } else { "" };
-        let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(|seconds| seconds * 1e6);
-        text += &format!(
-            "  {clock}4-byte message, accepted to delivered: p50 {p50:.1} us, p99 {p99:.1} us, max {max:.1} us, {} samples\n",
-            latency.samples.len()
-        );
-        text += &format!("  {clock:<24}{:>12}{:>10}{:>10}  path\n", "bytes", "GB/s", "samples");
+        if let Some(latency) = latency {
+            let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(|seconds| seconds * 1e6);
+            text += &format!(
+                "  {clock}4-byte message, accepted to delivered: p50 {p50:.1} us, p99 {p99:.1} us, max {max:.1} us, {} samples\n",
+                latency.samples.len()
+            );
+        }
+        if !transfers.is_empty() {
+            text += &format!("  {clock:<24}{:>12}{:>10}{:>10}  path\n", "bytes", "GB/s", "samples");
+        }
         for Transfer { direction, path, bytes, gbytes_per_s, verified, samples } in transfers {
             let rate = gbytes_per_s.map_or("no copy".to_owned(), |rate| format!("{rate:.3}"));
             let wrong = if *verified { "" } else { "  DATA CHANGED" };
             text += &format!("  {direction:<24}{bytes:>12}{rate:>10}{:>10}  {path}{wrong}\n", samples.len());
+        }
+        if let Some(why) = failed {
+            text += &format!("  the rest was not measured: {why}\n");
         }
     }
     text

@@ -23,10 +23,9 @@ fn word(i: usize, round: usize) -> u32 {
     (i as u32).wrapping_mul(0x9e37_79b1) ^ round as u32
 }
 
-/// All directions at all sizes that the device takes.
-pub(super) fn transfers(device: &Device) -> Outcome<Vec<Transfer>> {
+/// All directions at all sizes that the device takes: added one by one, so that those before a failure stay.
+pub(super) fn transfers(device: &Device, transfers: &mut Vec<Transfer>) -> Outcome {
     let limit = device.capabilities().max_buffer_bytes;
-    let mut transfers = Vec::new();
     for bytes in SIZES.into_iter().filter(|&bytes| bytes <= limit) {
         let n = (bytes / 4) as usize;
         let buffer = device.buffer::<u32>(n)?;
@@ -63,7 +62,7 @@ pub(super) fn transfers(device: &Device) -> Outcome<Vec<Transfer>> {
         transfers.push(filled.into_transfer("upload filled in place", bytes));
         transfers.push(fetched.into_transfer("download", bytes));
     }
-    Ok(transfers)
+    Ok(())
 }
 
 /// Downloads and compares.

@@ -84,6 +84,7 @@ fn bench_verifies_its_data_and_keeps_its_samples() {
     let transfers = document["devices"][0]["transfers"].as_array().expect("a list");
     assert!(transfers.iter().all(|t| t["verified"] == true && !t["samples"].as_array().expect("raw").is_empty()));
     assert!(transfers.iter().any(|t| t["bytes"] == 1 << 28), "up to 256 MiB");
+    assert!(document["devices"][0]["failed"].is_null());
     let file = std::fs::read_to_string(folder.path().join("bench.json")).expect("written");
     assert_eq!(checked("bench", &file), document);
     refused(folder.path(), 2, &["bench", "--out", "nowhere"], &["nowhere", "folder does not exist"]);
@@ -99,7 +100,8 @@ fn a_trace_has_every_message_and_the_inner_exit_code() {
     let events = trace["traceEvents"].as_array().expect("a list");
     let count = |category: &str| events.iter().filter(|e| e["cat"] == category).count();
     assert!(count("upload") >= 4 && count("compute") >= 1 && count("download") >= 1, "{text}");
-    let messages = events.iter().filter(|e| e["ph"] == "X" && e["cat"] != "host").count();
+    let is_message = |e: &&Value| (e["ph"] == "X" && e["cat"] != "host") || e["ph"] == "b";
+    let messages = events.iter().filter(is_message).count();
     assert_eq!(ended.stderr, format!("wharf: trace: t.json, {messages} messages\n"));
     let whole = |e: &&Value| e["ph"] != "X" || (e["ts"].is_number() && e["dur"].as_f64() >= Some(0.0));
     assert!(events.iter().all(|e| whole(&e)));
@@ -146,6 +148,30 @@ fn messages_that_were_done_together_are_traced_as_such_and_have_no_rate() {
         }
     }
     assert!(shared > 0 && alone > 0, "{shared} and {alone}");
+}
+
+/// A device that fails leaves what was measured before, and of several devices those before it.
+#[test]
+fn a_bench_that_fails_midway_prints_what_it_has_measured() {
+    let folder = folder();
+    // Each round of a size is two uploads and two downloads; the latency's 2,200 messages come before them.
+    let device = "sim:memory=3MB,fail=3000";
+    let args = ["bench", "--device", "cpu", "--device", device, "--device", "sim:", "--out", "."];
+    let ended = wharf(folder.path(), &args);
+    assert_eq!((ended.code, ended.stderr.lines().count()), (Some(3), 1), "{ended:?}");
+    let why = ended.stderr.trim_end().strip_prefix("wharf: ").expect("a line");
+    let (of_cpu, of_sim) = ended.stdout.split_once(device).expect("both");
+    assert!(of_cpu.contains("268435456") && !of_cpu.contains("not measured"), "{ended:?}");
+    assert!(of_sim.contains("upload filled in place") && of_sim.contains("2000 samples"), "{ended:?}");
+    assert!(of_sim.ends_with(&format!("  the rest was not measured: {why}\n")), "{ended:?}");
+    assert_eq!(files(folder.path()), [""; 0], "a file is whole");
+
+    let early = wharf(folder.path(), &["bench", "--device", "sim:fail=5", "--json"]);
+    assert_eq!(early.code, Some(3), "{early:?}");
+    let document = checked("bench", &early.stdout);
+    let figures = &document["devices"][0];
+    assert!(figures["latency"].is_null() && figures["transfers"] == serde_json::json!([]), "{document}");
+    assert!(figures["failed"].is_string(), "{document}");
 }
 
 #[cfg(unix)]
