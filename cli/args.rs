@@ -61,6 +61,12 @@ pub(crate) enum Command {
     /// each is shown for the whole time, called `one of N together`, with `shared` among its arguments and
     /// without `gbytes_per_s`. That is left out, too, where nothing was copied.
     ///
+    /// What a lane of a device did at once has tracks of its own, `upload`, `upload 2` and so on. Fences, and messages
+    /// that the device never had, e.g. cancelled ones, stand beside them as async slices.
+    ///
+    /// The clock of a simulated device is virtual. What has its times says so in the name of its process, and lies on
+    /// no common axis with the rest, e.g. with what another device did after it was lost.
+    ///
     /// A batch is filled and merged by the host: its trace has tracks for these, beside the devices', and the batch's
     /// number is the `tag` of all that belongs to it. What is done outside the run, to measure, has `tag` 0.
     Trace(Trace),

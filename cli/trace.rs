@@ -1,16 +1,19 @@
 //! `wharf trace`: what each device did when, for ui.perfetto.dev and chrome://tracing.
 //!
-//! Source: "Trace Event Format" (the Chromium project), complete events.
+//! Source: "Trace Event Format" (the Chromium project): complete events, and async ones (`b` and `e`).
+
+mod tracks;
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, thread::ThreadId, time::Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
 use wharf::{
-    Lane, Receipt,
+    BackendKind, Lane, Receipt,
     trace::{self, HostSpan, Span},
 };
 
+use self::tracks::Interval;
 use crate::{
     args,
     exit::{Failure, INTERRUPTED, Outcome},
@@ -61,45 +64,122 @@ impl Trace {
     }
 }
 
-/// One process for each device, one track for each of its lanes; one for the host, if it has stages.
+/// One process for each device and one for the host, if it has stages; of those with a virtual clock each has another
+/// for the host.
 fn document(spans: &[Span], host: &[HostSpan], began: Instant) -> Value {
-    let mut devices: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut events = Vec::new();
+    let mut devices: Vec<(&str, Vec<&Span>)> = Vec::new();
     for span in spans {
-        let next = devices.len() + 1;
-        let pid = *devices.entry(span.receipt.device()).or_insert_with(|| {
-            events.push(json!({
-                "name": "process_name", "ph": "M", "pid": next, "tid": 0,
-                "args": { "name": span.receipt.device() },
-            }));
-            for (tid, name) in TRACKS.iter().enumerate() {
-                events.push(json!({
-                    "name": "thread_name", "ph": "M", "pid": next, "tid": tid, "args": { "name": name },
-                }));
-            }
-            next
-        });
-        events.extend(event(span, pid, began));
+        let device = span.receipt.device();
+        match devices.iter_mut().find(|(known, _)| *known == device) {
+            Some((_, of)) => of.push(span),
+            None => devices.push((device, vec![span])),
+        }
     }
-    events.extend(counters(spans, &devices, began));
-    events.extend(stages(host, devices.len() + 1, began));
+    let names = devices.iter().map(|(device, _)| *device).chain(host.iter().map(|span| &*span.device));
+    let clocks = Clocks::of(names);
+    let mut pids: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut events = Vec::new();
+    let mut id = 0;
+    for (device, spans) in &devices {
+        let pid = pids.len() + 1;
+        pids.insert(device, pid);
+        events.push(named("process_name", pid, 0, &clocks.named(device, device)));
+        events.extend(messages(spans, pid, began, &mut id));
+    }
+    events.extend(counters(spans, &pids, began));
+    events.extend(stages(host, &clocks, devices.len() + 1, began));
     json!({ "traceEvents": events, "displayTimeUnit": "ms", "otherData": { "schema": output::SCHEMA } })
 }
 
-const TRACKS: [&str; 4] = ["fences", "upload", "compute", "download"];
+/// The name of a process or a track.
+fn named(what: &str, pid: usize, tid: usize, name: &str) -> Value {
+    json!({ "name": what, "ph": "M", "pid": pid, "tid": tid, "args": { "name": name } })
+}
 
-fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
-    let Receipt { id, tag, chunks, together, why, lane, path, form, bytes, accepted, submitted, started, .. } =
-        &span.receipt;
-    let (tid, kind) = match lane {
-        None => (0, "fence"),
-        Some(Lane::Upload) => (1, "upload"),
-        Some(Lane::Compute) => (2, "compute"),
-        Some(Lane::Download) => (3, "download"),
-    };
-    let us = |at: Instant| at.saturating_duration_since(began).as_secs_f64() * 1e6;
-    let end = span.receipt.finished.or(span.receipt.delivered)?;
-    let start = started.or(*submitted).unwrap_or(*accepted).min(end);
+/// Whose time it is: a simulated device's is its own, and says nothing about what others did at the same moment.
+struct Clocks {
+    /// There are both kinds, so that each is to be told.
+    are_mixed: bool,
+}
+
+impl Clocks {
+    fn of<'a>(devices: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let is_any = |simulated| devices.clone().any(|device| Self::is_simulated(device) == simulated);
+        Self { are_mixed: is_any(true) && is_any(false) }
+    }
+
+    fn is_simulated(device: &str) -> bool {
+        device.split(':').next() == Some(&BackendKind::Sim.to_string())
+    }
+
+    /// A process whose times are this device's.
+    fn named(&self, process: &str, device: &str) -> String {
+        match (Self::is_simulated(device), self.are_mixed) {
+            (true, _) => format!("{process} (simulated time)"),
+            (false, true) => format!("{process} (real time)"),
+            (false, false) => process.to_owned(),
+        }
+    }
+}
+
+/// Microseconds, with three decimals: no rounding makes two intervals overlap that do not.
+fn us(from: Instant, to: Instant) -> f64 {
+    to.saturating_duration_since(from).as_nanos() as f64 / 1e3
+}
+
+/// The lanes of a device, in the order of their tracks.
+const LANES: [(Lane, &str); 3] = [(Lane::Upload, "upload"), (Lane::Compute, "compute"), (Lane::Download, "download")];
+
+/// One device's messages: those that it had, on tracks of their lane, as many as it did at once; fences, and messages
+/// that it never had, beside them, as these may be any number at a time and took nothing of a lane.
+fn messages(spans: &[&Span], pid: usize, began: Instant, id: &mut u64) -> Vec<Value> {
+    let mut events = Vec::new();
+    let mut tid = 1;
+    for (lane, name) in LANES {
+        let had = spans.iter().filter(|span| span.receipt.lane == Some(lane) && span.receipt.submitted.is_some());
+        let (had, intervals): (Vec<_>, Vec<_>) = had.filter_map(|span| Some((span, interval(&span.receipt)?))).unzip();
+        let tracks = tracks::tracks(&intervals);
+        let count = tracks.iter().max().map_or(1, |most| most + 1);
+        for track in 0..count {
+            events.push(named("thread_name", pid, tid + track, &tracks::numbered(name, track)));
+            let order = json!({ "sort_index": tid + track });
+            events.push(json!({
+                "name": "thread_sort_index", "ph": "M", "pid": pid, "tid": tid + track, "args": order,
+            }));
+        }
+        for ((span, (start, end)), track) in had.into_iter().zip(intervals).zip(tracks) {
+            let mut event = event(span, name, began);
+            event["ph"] = "X".into();
+            (event["pid"], event["tid"]) = (pid.into(), (tid + track).into());
+            (event["ts"], event["dur"]) = (us(began, start).into(), us(start, end).into());
+            events.push(event);
+        }
+        tid += count;
+    }
+    for span in spans.iter().filter(|span| span.receipt.lane.is_none() || span.receipt.submitted.is_none()) {
+        let Some((start, end)) = interval(&span.receipt) else { continue };
+        let lane = LANES.iter().find(|(lane, _)| span.receipt.lane == Some(*lane));
+        let mut event = event(span, lane.map_or("fence", |(_, name)| name), began);
+        *id += 1;
+        (event["id"], event["pid"], event["tid"]) = ((*id).into(), pid.into(), 0.into());
+        let mut ends = event.clone();
+        ends["args"] = json!({});
+        (event["ph"], event["ts"]) = ("b".into(), us(began, start).into());
+        (ends["ph"], ends["ts"]) = ("e".into(), us(began, end).into());
+        events.extend([event, ends]);
+    }
+    events
+}
+
+/// From when until when a message was under way; `None` where nobody knows its end.
+fn interval(receipt: &Receipt) -> Option<Interval> {
+    let end = receipt.finished.or(receipt.delivered)?;
+    Some((receipt.started.or(receipt.submitted).unwrap_or(receipt.accepted).min(end), end))
+}
+
+/// What is known of a message but for its place.
+fn event(span: &Span, kind: &str, began: Instant) -> Value {
+    let Receipt { id, tag, chunks, together, why, path, form, bytes, accepted, .. } = &span.receipt;
     let mut args = json!({
         "id": id.number(),
         "tag": tag,
@@ -111,8 +191,8 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
         "chunks": chunks,
         "together": together,
         "behind": span.receipt.behind().commands,
-        "accepted_us": us(*accepted),
-        "delivered_us": span.receipt.delivered.map(us),
+        "accepted_us": us(began, *accepted),
+        "delivered_us": span.receipt.delivered.map(|at| us(began, at)),
         "device_seconds": span.receipt.device_seconds,
         "error": span.error.as_ref().map(|e| e.to_string()),
     });
@@ -124,50 +204,39 @@ fn event(span: &Span, pid: usize, began: Instant) -> Option<Value> {
     if let Some(rate) = span.receipt.gbytes_per_s() {
         args["gbytes_per_s"] = rate.into();
     }
-    Some(json!({
-        "name": name,
-        "cat": kind,
-        "ph": "X",
-        "pid": pid,
-        "tid": tid,
-        "ts": us(start),
-        "dur": us(end) - us(start),
-        "args": args,
-    }))
+    json!({ "name": name, "cat": kind, "args": args })
 }
 
 /// What the host did between messages: one track for each stage, and one more for each further thread that does it,
-/// as what stands on one track must not overlap.
-fn stages(host: &[HostSpan], pid: usize, began: Instant) -> Vec<Value> {
+/// as what stands on one track must not overlap. Times are the device's: each virtual clock has a process of its own.
+fn stages(host: &[HostSpan], clocks: &Clocks, first: usize, began: Instant) -> Vec<Value> {
     let mut events = Vec::new();
-    let mut tracks: Vec<(&str, ThreadId)> = Vec::new();
-    if !host.is_empty() {
-        events.push(json!({
-            "name": "process_name", "ph": "M", "pid": pid, "tid": 0, "args": { "name": "host" },
-        }));
-    }
+    let mut processes: Vec<(String, Vec<(&str, ThreadId)>)> = Vec::new();
     for span in host {
+        let device = &*span.device;
+        let process = if Clocks::is_simulated(device) { format!("host of {device}") } else { "host".to_owned() };
+        let process = clocks.named(&process, device);
+        let known = processes.iter().position(|(known, _)| *known == process).unwrap_or_else(|| {
+            events.push(named("process_name", first + processes.len(), 0, &process));
+            processes.push((process, Vec::new()));
+            processes.len() - 1
+        });
+        let (pid, tracks) = (first + known, &mut processes[known].1);
         let track = (span.name, span.thread);
         let tid = tracks.iter().position(|known| *known == track).unwrap_or_else(|| {
-            let name = match tracks.iter().filter(|(name, _)| *name == span.name).count() {
-                0 => span.name.to_owned(),
-                others => format!("{} {}", span.name, others + 1),
-            };
-            events.push(json!({
-                "name": "thread_name", "ph": "M", "pid": pid, "tid": tracks.len(), "args": { "name": name },
-            }));
+            let before = tracks.iter().filter(|(name, _)| *name == span.name).count();
+            events.push(named("thread_name", pid, tracks.len(), &tracks::numbered(span.name, before)));
             tracks.push(track);
             tracks.len() - 1
         });
-        let us = |at: Instant| at.saturating_duration_since(began).as_secs_f64() * 1e6;
         events.push(json!({
             "name": span.name,
             "cat": "host",
             "ph": "X",
             "pid": pid,
             "tid": tid,
-            "ts": us(span.began),
-            "dur": us(span.ended) - us(span.began),
+            "ts": us(began, span.began),
+            "dur": us(span.began, span.ended),
             "args": { "tag": span.tag, "device": &*span.device },
         }));
     }
@@ -191,14 +260,13 @@ fn counters(spans: &[Span], devices: &BTreeMap<&str, usize>, began: Instant) -> 
         change(receipt.submitted, 0, 1);
         change(receipt.submitted.map(|from| receipt.finished.unwrap_or(end).min(end).max(from)), 0, -1);
     }
-    let us = |at: Instant| at.saturating_duration_since(began).as_secs_f64() * 1e6;
     let mut events = Vec::new();
     for ((pid, queue), changes) in changes {
         let (mut credits, mut driver) = (0, 0);
         for (at, (accepted, submitted)) in changes {
             (credits, driver) = (credits + accepted, driver + submitted);
             events.push(json!({
-                "name": format!("queue `{queue}`"), "ph": "C", "pid": pid, "tid": 0, "ts": us(at),
+                "name": format!("queue `{queue}`"), "ph": "C", "pid": pid, "tid": 0, "ts": us(began, at),
                 "args": { "credits in use": credits, "in driver": driver },
             }));
         }

@@ -48,9 +48,22 @@ fn help_and_version_are_data() {
     };
     says(&["help"], &["Exit codes:", "130", "WHARF_DEVICE", "WHARF_THREADS", "WHARF_CACHE"]);
     says(&["batch", "--help"], &["42", "75", "<JOB>\n"]);
-    says(&["help", "run"], &["--twin <native|simt>", "--bind", "vec3<T>", "in the order in which"]);
+    says(
+        &["help", "run"],
+        &[
+            "<FILE|NAME>",
+            "the name of a kernel of the library",
+            "--twin <native|simt>",
+            "--bind",
+            "vec3<T>",
+            "in the order in which",
+        ],
+    );
     says(&["check", "--help"], &["a wrong answer and no finding", "--strict", "a line of WGSL is several"]);
-    says(&["trace", "--help"], &["also where it failed", "After Ctrl-C", "`one of N together`", "`shared`"]);
+    says(
+        &["trace", "--help"],
+        &["also where it failed", "After Ctrl-C", "`one of N together`", "`shared`", "`upload 2`", "virtual"],
+    );
     says(&["bench", "--help"], &["WHARF_DEVICE"]);
     assert!(done(folder.path(), &["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }

@@ -12,6 +12,8 @@ struct Interval {
     track: (u64, u64),
     category: String,
     name: String,
+    /// Of a stage of the host's its device, of a message its process.
+    device: String,
     began: f64,
     ended: f64,
 }
@@ -27,16 +29,27 @@ struct Traced {
     intervals: BTreeMap<u64, Vec<Interval>>,
     /// The tracks' names.
     tracks: BTreeMap<(u64, u64), String>,
+    /// The processes' names.
+    processes: BTreeMap<u64, String>,
+    /// Async slices by their id: how many begin and how many end.
+    asides: BTreeMap<u64, (u32, u32)>,
+}
+
+/// A batch run, traced.
+#[track_caller]
+fn traced(args: &[&str]) -> Traced {
+    traced_command("batch", &[&["batch", "q6", "--json"], args].concat())
 }
 
 #[track_caller]
-fn traced(args: &[&str]) -> Traced {
+fn traced_command(command: &str, args: &[&str]) -> Traced {
     let folder = folder();
-    let ended = wharf(folder.path(), &[&["trace", "t.json", "--", "batch", "q6", "--json"], args].concat());
+    let ended = wharf(folder.path(), &[&["trace", "t.json", "--"], args].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let text = std::fs::read_to_string(folder.path().join("t.json")).expect("written");
     let trace: Value = serde_json::from_str(&text).expect("JSON");
     let (mut intervals, mut tracks) = (BTreeMap::<u64, Vec<Interval>>::new(), BTreeMap::new());
+    let (mut processes, mut asides) = (BTreeMap::new(), BTreeMap::<u64, (u32, u32)>::new());
     for event in trace["traceEvents"].as_array().expect("a list") {
         let number = |name: &str| event[name].as_u64().expect("a number");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -45,12 +58,22 @@ fn traced(args: &[&str]) -> Traced {
                 let before = tracks.insert((number("pid"), number("tid")), text(&event["args"]["name"]));
                 assert_eq!(before, None, "a track has one name");
             }
+            Some("M") if event["name"] == "process_name" => {
+                let before = processes.insert(number("pid"), text(&event["args"]["name"]));
+                assert_eq!(before, None, "a process has one name");
+            }
+            Some("b") => asides.entry(number("id")).or_default().0 += 1,
+            Some("e") => asides.entry(number("id")).or_default().1 += 1,
             Some("X") => {
                 let began = event["ts"].as_f64().expect("a time");
                 intervals.entry(event["args"]["tag"].as_u64().expect("a tag")).or_default().push(Interval {
                     track: (number("pid"), number("tid")),
                     category: text(&event["cat"]),
                     name: text(&event["name"]),
+                    device: match event["args"].get("device") {
+                        Some(device) => text(device),
+                        None => processes[&number("pid")].clone(),
+                    },
                     began,
                     ended: began + event["dur"].as_f64().expect("a time"),
                 });
@@ -58,7 +81,7 @@ fn traced(args: &[&str]) -> Traced {
             _ => {}
         }
     }
-    Traced { document: checked("batch", &ended.stdout), intervals, tracks }
+    Traced { document: checked(command, &ended.stdout), intervals, tracks, processes, asides }
 }
 
 /// The interval from the first beginning to the last end of those of a batch that `belongs` picks, and how many.
@@ -71,7 +94,7 @@ fn all(batch: &[Interval], belongs: impl Fn(&Interval) -> bool) -> (f64, f64, us
 #[test]
 fn each_batch_is_filled_goes_up_is_computed_comes_down_and_is_merged_in_this_order() {
     for device in ["cpu", "sim:", "sim:engines=1,overlap=no"] {
-        let Traced { document, mut intervals, tracks } =
+        let Traced { document, mut intervals, tracks, .. } =
             traced(&["--scale", "0.05", "--memory", "4MiB", "--device", device]);
         let outside = intervals.remove(&0).expect("what is measured outside the run");
         assert!(outside.iter().all(|interval| interval.category != "host"), "{device}: {outside:?}");
@@ -100,8 +123,21 @@ fn each_batch_is_filled_goes_up_is_computed_comes_down_and_is_merged_in_this_ord
 
 #[test]
 fn a_batch_that_was_lost_with_its_device_is_not_merged_and_its_number_is_not_given_again() {
-    let Traced { document, mut intervals, .. } =
+    let Traced { document, mut intervals, processes, .. } =
         traced(&["--scale", "0.05", "--memory", "4MiB", "--device", "sim:lose@300us"]);
+    let failures = serde_json::json!([{
+        "device": "sim:lose@300us", "when": "in the run", "error": document["placements"][0]["ended"], "next": "cpu",
+    }]);
+    assert_eq!(document["failures"], failures);
+    // Virtual and real time are told apart, the host's as well.
+    let simulated = "sim:lose@300us (simulated time)";
+    let mut names: Vec<_> = processes.values().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["cpu (real time)", "host (real time)", &format!("host of {simulated}"), simulated]);
+    for interval in intervals.values().flatten() {
+        let process = &processes[&interval.track.0];
+        assert_eq!(process.contains("simulated"), interval.device.starts_with("sim"), "{interval:?} in {process}");
+    }
     intervals.remove(&0);
     assert_eq!(document["device"], "cpu", "it went on there");
     let stages = |batch: &[Interval], name: &str| {
@@ -112,4 +148,38 @@ fn a_batch_that_was_lost_with_its_device_is_not_merged_and_its_number_is_not_giv
     assert!(intervals.values().all(|batch| stages(batch, "fill") <= 1 && stages(batch, "merge") <= 1));
     assert!(intervals.len() > merged, "some were lost");
     assert!(intervals.values().all(|batch| batch.iter().filter(|i| i.category == "download").count() <= 1));
+}
+
+/// A viewer draws what overlaps on a track and does not lie within the other wrongly.
+#[test]
+fn no_two_slices_of_a_track_overlap_unless_one_lies_within_the_other() {
+    let soak = |device| ("soak", vec!["soak", "--json", "--minutes", "0.01", "--device", device]);
+    let batch =
+        |device| ("batch", vec!["batch", "q6", "--json", "--scale", "0.1", "--memory", "8MiB", "--device", device]);
+    let there = crate::run::devices(folder().path());
+    let mut commands: Vec<_> = there.into_iter().flat_map(|device| [soak(device), batch(device)]).collect();
+    commands.extend([soak("faulty"), batch("sim:"), batch("sim:lose@300us")]);
+    let mut several = 0;
+    for (command, args) in commands {
+        let Traced { intervals, tracks, asides, .. } = traced_command(command, &args);
+        let mut slices: Vec<_> = intervals.into_values().flatten().collect();
+        let key = |i: &Interval| (i.track, i.began, -i.ended);
+        slices.sort_by(|a, b| key(a).partial_cmp(&key(b)).expect("no NaN"));
+        // The ends of those that are open.
+        let (mut track, mut open) = ((0, 0), Vec::<f64>::new());
+        for slice in &slices {
+            if slice.track != track {
+                (track, open) = (slice.track, Vec::new());
+            }
+            open.retain(|end| *end > slice.began + NEARLY);
+            assert!(open.iter().all(|end| slice.ended <= end + NEARLY), "{args:?}: {slice:?} crosses another");
+            open.push(slice.ended);
+            assert!(tracks.contains_key(&slice.track), "{args:?}: {slice:?} stands on a track without a name");
+        }
+        several +=
+            tracks.values().filter(|name| ["upload 2", "compute 2", "download 2"].contains(&name.as_str())).count();
+        assert!(asides.values().all(|ends| *ends == (1, 1)), "{args:?}: each begins and ends");
+        assert!(command == "batch" || !asides.is_empty(), "{args:?}: a soak cancels, and has fences");
+    }
+    assert!(several > 0, "some overlapped");
 }
