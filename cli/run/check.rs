@@ -102,7 +102,7 @@ impl Check {
     pub(crate) fn run(&self) -> Outcome {
         let source = &self.kernel;
         let work = source.work()?;
-        let kernel = match &work {
+        let kernel: &wharf::Kernel = match &work {
             Work::File(kernel) => kernel,
             Work::Kernel(kernel) => kernel,
             Work::Plan(plan) => {

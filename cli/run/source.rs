@@ -42,7 +42,7 @@ pub(super) struct Source {
 /// What is launched.
 pub(super) enum Work {
     /// The kernel of a file.
-    File(Kernel),
+    File(Box<Kernel>),
     /// A kernel of the library.
     Kernel(&'static Kernel),
     /// A plan of the library.
@@ -152,7 +152,7 @@ impl Source {
         }
         let wgsl = std::fs::read_to_string(&self.kernel).map_err(|e| self.unread(&e))?;
         let kernel = Kernel::from_wgsl_entry(wgsl, self.entry.as_deref()).map_err(|e| self.in_file(&e))?;
-        Ok(Work::File(kernel))
+        Ok(Work::File(Box::new(kernel)))
     }
 
     /// A single word that is no file may have been meant as a name.
