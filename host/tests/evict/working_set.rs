@@ -155,7 +155,12 @@ fn what_does_not_fit_together_is_refused_with_numbers_and_is_kept() -> wharf::Re
             let whole = 768 * KIB as u64;
             assert_eq!((requested_bytes, in_use_bytes), (whole, whole));
             assert_eq!((limit_bytes, evicted_bytes), (Some(1 << 20), Some(whole)), "{words}");
-            assert!(words.contains("that cannot be evicted, 786432 evicted to the host"), "{words}");
+            assert!(
+                words.contains(
+                    "786432 of 1048576 bytes in use that cannot be evicted, 786432 bytes evicted to the host"
+                ),
+                "{words}"
+            );
         }
         for (which, buffer) in [&a, &b].into_iter().enumerate() {
             assert!(holds(&device, buffer, &words(which, LARGE)));
