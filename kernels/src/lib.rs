@@ -17,6 +17,7 @@
 //! line in the list of this file. Tests and benches find it in [`ALL`].
 
 pub mod conformance;
+mod guests;
 mod random;
 mod share;
 pub mod soak;

@@ -7,6 +7,8 @@ use std::{
 
 use rayon::ThreadPool;
 
+use crate::guests::with_guests;
+
 /// Below this many elements a native twin stays on one thread: waking the others would take longer.
 pub(crate) const SERIAL: usize = 1 << 15;
 
@@ -21,7 +23,7 @@ pub(crate) fn share(n: usize, tile: usize, group: usize, groups: usize) -> Range
 }
 
 /// Calls `run` with each of the items, on the calling thread at once and on the pool's other threads as they
-/// come: the caller need not wait until one is awake.
+/// come.
 pub(crate) fn share_out<T: Send>(pool: &ThreadPool, items: impl Iterator<Item = T> + Send, run: impl Fn(T) + Sync) {
     let items = Mutex::new(items);
     let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -30,10 +32,7 @@ pub(crate) fn share_out<T: Send>(pool: &ThreadPool, items: impl Iterator<Item = 
             run(item);
         }
     };
-    pool.in_place_scope(|scope| {
-        (1..pool.current_num_threads()).for_each(|_| scope.spawn(|_| work()));
-        work();
-    });
+    with_guests(pool, pool.current_num_threads() - 1, &work);
 }
 
 #[cfg(test)]
