@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Device, Error, Grid, Kernel, Need, Plan, Ticket};
+use wharf::{Device, Error, Grid, Kernel, Need, Operand, Plan, Scratch, Step, Ticket};
 
 #[path = "common/hop.rs"]
 mod hop;
@@ -54,6 +54,24 @@ fn a_timeout_may_be_for_ever() -> wharf::Result<()> {
 }
 
 static TWO_HOPS: Plan = two_hops::two_hops::<1>();
+
+#[test]
+fn a_plan_that_is_none_is_refused_in_a_line() -> wharf::Result<()> {
+    let (device, whole) = (device(), two_hops::two_hops::<1>());
+    let (from, to) = (device.buffer::<u32>(1)?, device.buffer::<u32>(1)?);
+    let refused = |plan: &Plan| device.launch(plan).bind(&from).bind(&to).run().expect_err("no plan").to_string();
+    assert_eq!(refused(&Plan { steps: &[], ..whole }), "two_hops: is a plan without a step");
+    const BEYOND: &[Step] = &[Step { kernel: &hop::HOP, operands: &[Operand::Caller(0), Operand::Caller(2)] }];
+    let words = "two_hops: step 0 takes Caller(2), of 2 buffers of the caller and 1 of scratch";
+    assert_eq!(refused(&Plan { steps: BEYOND, ..whole }), words);
+    let none = Plan { scratch: &[], ..two_hops::two_hops::<1>() };
+    assert_eq!(refused(&none), "two_hops: step 0 takes Scratch(0), of 2 buffers of the caller and 0 of scratch");
+    let vast =
+        Plan { scratch: &[Scratch { elements: |_| u64::MAX / 2, element_bytes: 4 }], ..two_hops::two_hops::<1>() };
+    let error = refused(&vast);
+    assert!(error.starts_with("scratch 0 of two_hops, in elements of 4 bytes"), "{error}");
+    Ok(())
+}
 
 #[test]
 fn plans_launched_by_two_threads_do_not_share_their_scratch() -> wharf::Result<()> {

@@ -42,6 +42,7 @@ impl Launch<'_> {
     }
 
     fn all_scratch(&self, plan: &Plan) -> Result<Vec<Bound>> {
+        check(plan)?;
         if self.bound.len() != plan.bindings || self.bound.iter().any(|(name, _)| name.is_some()) {
             let (declared, got) = (plan.bindings, self.bound.len());
             return Err(Error::argument(plan.name, format!("takes {declared} buffers in order, {got} are bound")));
@@ -79,7 +80,13 @@ impl Launch<'_> {
     /// until all steps are sent: those of another thread's launch must not come between them.
     fn scratch(&self, plan: &Plan, index: usize, counts: &[u64]) -> Result<Bound> {
         let scratch = &plan.scratch[index];
-        let bytes = (scratch.elements)(counts).max(1) * scratch.element_bytes;
+        let elements = (scratch.elements)(counts).max(1);
+        let bytes = elements.checked_mul(scratch.element_bytes).ok_or_else(|| Error::Limit {
+            what: format!("scratch {index} of {}, in elements of {} bytes", plan.name, scratch.element_bytes),
+            limit_name: "u64",
+            requested: elements,
+            limit: u64::MAX / scratch.element_bytes,
+        })?;
         let key = (std::ptr::from_ref(plan).addr(), index);
         let mut kept = self.device.inner.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let known = kept.remove(&key);
@@ -97,4 +104,25 @@ impl Launch<'_> {
             element: "scratch",
         })
     }
+}
+
+/// Whether the plan is one: it has a step, and its steps take only what there is.
+fn check(plan: &Plan) -> Result<()> {
+    let wrong = |what: String| Err(Error::argument(plan.name, what));
+    if plan.steps.is_empty() {
+        return wrong("is a plan without a step".into());
+    }
+    let (bindings, scratch) = (plan.bindings, plan.scratch.len());
+    for (number, step) in plan.steps.iter().enumerate() {
+        let bad = step.operands.iter().find(|operand| match **operand {
+            Operand::Caller(i) => i >= bindings,
+            Operand::Scratch(i) => i >= scratch,
+        });
+        if let Some(bad) = bad {
+            return wrong(format!(
+                "step {number} takes {bad:?}, of {bindings} buffers of the caller and {scratch} of scratch"
+            ));
+        }
+    }
+    Ok(())
 }
