@@ -20,13 +20,11 @@ use super::{
     brief::{Brief, Grace, MOMENT},
     memory::Memories,
 };
-use crate::backend::{Command, Event, Op, Ring, Source, Token};
+use crate::backend::{Command, Event, Op, Ring, Token};
 
-/// Bytes of a command that is done at once, and of all that one submission does so.
-const SMALL_BYTES: u64 = 4 << 10;
-const AT_ONCE_BYTES: u64 = 16 << 10;
-/// Commands that a lane takes at a time.
-const BURST: usize = 16;
+mod books;
+
+use books::{AT_ONCE_BYTES, BURST, Books, small};
 
 /// Who runs the commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,98 +51,21 @@ pub(super) struct Lanes {
     ring: OnceLock<Ring>,
 }
 
-#[derive(Default)]
-struct Books {
-    queues: [VecDeque<Command>; 3],
-    /// Commands of the lane that are submitted and unfinished.
-    unfinished: [u32; 3],
-    /// The same by slot: the generation of the command that is.
-    running: Vec<Option<u32>>,
-    events: Vec<Event>,
-    asleep: [bool; 3],
-    /// Somebody waits for a report.
-    awaited: bool,
-    woken: bool,
-    closed: bool,
+/// What a lane's thread has in hand.
+struct Hand {
+    lane: usize,
+    /// Commands that it has taken.
+    burst: VecDeque<Command>,
+    /// Those that are over, until it writes that into the books.
+    ended: Vec<(Token, Event)>,
+    grace: Grace,
 }
 
-impl Books {
-    fn is_over(&self, token: Token) -> bool {
-        self.running.get(token.index as usize) != Some(&Some(token.generation))
+impl Hand {
+    fn new(lane: usize) -> Self {
+        let (burst, ended) = (VecDeque::with_capacity(BURST), Vec::with_capacity(BURST));
+        Self { lane, burst, ended, grace: Grace::default() }
     }
-
-    fn may_start(&self, command: &Command) -> bool {
-        command.after.iter().all(|token| self.is_over(token))
-    }
-
-    fn begin(&mut self, command: &Command) {
-        let slot = command.token.index as usize;
-        if self.running.len() <= slot {
-            self.running.resize(slot + 1, None);
-        }
-        self.running[slot] = Some(command.token.generation);
-        self.unfinished[command.lane as usize] += 1;
-    }
-
-    /// Takes the lane's next commands, as far as they may start.
-    fn take(&mut self, lane: usize, burst: &mut VecDeque<Command>) {
-        while burst.len() < BURST && self.queues[lane].front().is_some_and(|command| self.may_start(command)) {
-            burst.extend(self.queues[lane].pop_front());
-        }
-    }
-
-    /// The lanes that sleep and have something to do: they are woken. One whose first command comes after
-    /// another's waits for the report of that.
-    fn sleepers(&mut self) -> [bool; 3] {
-        std::array::from_fn(|lane| {
-            let wakes = self.asleep[lane] && self.queues[lane].front().is_some_and(|first| self.may_start(first));
-            self.asleep[lane] &= !wakes;
-            wakes
-        })
-    }
-
-    /// Does small commands that other lanes have not taken and that may start now, as a command that they were
-    /// to come after has ended: to wake their threads would cost more.
-    fn finish_small(
-        &mut self,
-        memories: &Memories,
-        execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
-    ) {
-        let mut left = AT_ONCE_BYTES;
-        for lane in 0..self.queues.len() {
-            // What a lane has taken comes first.
-            while self.unfinished[lane] as usize == self.queues[lane].len()
-                && let Some(command) = self.queues[lane].front()
-                && self.may_start(command)
-                && let Some(bytes) = small(&command.op, memories).filter(|&bytes| bytes <= left)
-                && let Some(mut command) = self.queues[lane].pop_front()
-            {
-                left -= bytes;
-                self.unfinished[lane] -= 1;
-                self.running[command.token.index as usize] = None;
-                let event = execute(&mut command, Instant::now(), &Instant::now);
-                self.events.push(event);
-            }
-        }
-    }
-}
-
-/// Bytes that the host moves for it; `None` where that is not known or many.
-fn small(op: &Op, memories: &Memories) -> Option<u64> {
-    let bytes = match op {
-        Op::Nothing => 0,
-        Op::Upload { src: Source::Block(block), dst } if memories.adopts_for_nothing(block, *dst) => 0,
-        Op::Upload { src: Source::Span(_) | Source::Part { .. } | Source::Carried(_), dst: region }
-        | Op::Download { src: region, .. }
-        | Op::Copy { dst: region, .. }
-        | Op::Clear { dst: region } => region.bytes,
-        // Copied, and freed.
-        Op::Upload { src: Source::Block(_), dst } => dst.bytes,
-        // As many bytes as travel together at most; so few that their sum matters less than looking.
-        Op::Joined(ops) => ops.iter().map(|op| small(op, memories).unwrap_or(u64::MAX)).sum(),
-        Op::Launch(_) | Op::Replay(_) => return None,
-    };
-    (bytes <= SMALL_BYTES).then_some(bytes)
 }
 
 /// Messages that travel in it.
@@ -247,18 +168,17 @@ impl Lanes {
         memories: &Memories,
         execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
     ) {
-        let (mut brief, mut grace) = (Brief::default(), Grace::default());
-        let (mut burst, mut ended) = (VecDeque::with_capacity(BURST), Vec::with_capacity(BURST));
-        while self.take(lane, &mut burst, &mut grace) {
+        let (mut brief, mut hand) = (Brief::default(), Hand::new(lane));
+        while self.take(&mut hand) {
             let mut now = Instant::now();
             let mut told = now;
-            while let Some(mut command) = burst.pop_front() {
+            while let Some(mut command) = hand.burst.pop_front() {
                 // What was taken while others were reported may be younger than the end of those.
                 now = now.max(command.given);
                 if small(&command.op, memories).is_none() && !brief.knows(&command.op) {
                     // What is over is told of before anything begins that may take long.
-                    self.report(lane, &mut burst, &mut ended, &mut grace, now, memories, &execute);
-                    self.see_to(&mut grace, None);
+                    self.report(&mut hand, now, memories, &execute);
+                    self.see_to(&mut hand.grace, None);
                     told = now;
                 }
                 let (token, what) = (command.token, brief.key(&command.op));
@@ -268,10 +188,10 @@ impl Lanes {
                     // The next begins where this one ends: to read the clock again would cost as much.
                     now = done.finished;
                 }
-                ended.push((token, event));
-                if burst.is_empty() || now.saturating_duration_since(told) > MOMENT {
-                    self.report(lane, &mut burst, &mut ended, &mut grace, now, memories, &execute);
-                    self.see_to(&mut grace, Some(now));
+                hand.ended.push((token, event));
+                if hand.burst.is_empty() || now.saturating_duration_since(told) > MOMENT {
+                    self.report(&mut hand, now, memories, &execute);
+                    self.see_to(&mut hand.grace, Some(now));
                     told = now;
                 }
             }
@@ -281,30 +201,27 @@ impl Lanes {
     /// Writes the ends of commands into the books, and takes the next ones.
     fn report(
         &self,
-        lane: usize,
-        burst: &mut VecDeque<Command>,
-        ended: &mut Vec<(Token, Event)>,
-        grace: &mut Grace,
+        hand: &mut Hand,
         now: Instant,
         memories: &Memories,
         execute: impl Fn(&mut Command, Instant, &dyn Fn() -> Instant) -> Event,
     ) {
-        if ended.is_empty() {
+        if hand.ended.is_empty() {
             return;
         }
         let mut books = self.lock();
-        books.unfinished[lane] -= ended.len() as u32;
-        for (token, event) in ended.drain(..) {
+        books.unfinished[hand.lane] -= hand.ended.len() as u32;
+        for (token, event) in hand.ended.drain(..) {
             books.running[token.index as usize] = None;
             books.events.push(event);
         }
         books.finish_small(memories, execute);
-        books.take(lane, burst);
+        books.take(hand.lane, &mut hand.burst);
         self.told.store(true, Relaxed);
         // Another lane's next command may have waited for one of these.
         let sleepers = books.sleepers();
         drop(books);
-        grace.begin(now);
+        hand.grace.begin(now);
         self.rouse(sleepers);
     }
 
@@ -322,7 +239,8 @@ impl Lanes {
     }
 
     /// Takes the lane's next commands once the first of them may start; `false` when the device is closed.
-    fn take(&self, lane: usize, burst: &mut VecDeque<Command>, grace: &mut Grace) -> bool {
+    fn take(&self, Hand { lane, burst, grace, .. }: &mut Hand) -> bool {
+        let lane = *lane;
         let Run::Lanes { spin } = self.run else { unreachable!("there are no lanes") };
         let mut until = None;
         loop {

@@ -1,7 +1,7 @@
 use std::thread;
 
-use super::*;
-use crate::backend::{After, Done, Lane, MemId, Path, Region};
+use super::{books::SMALL_BYTES, *};
+use crate::backend::{After, Done, Lane, MemId, Path, Region, Source};
 
 fn command(index: u32, lane: Lane, after: &[&Command], op: Op) -> Command {
     let token = Token { index, generation: 1 };
