@@ -70,7 +70,8 @@ struct Document<'a> {
     simulated: bool,
     form: &'static str,
     path: Option<String>,
-    /// `null` of a plan: each of its launches has as many as it needs.
+    /// As the kernel has them, before a device with a lower limit has them folded. `null` of a plan: each of its
+    /// launches has as many as it needs.
     groups: Option<[u32; 3]>,
     repeat: u32,
     bindings: Vec<BindingDocument<'a>>,

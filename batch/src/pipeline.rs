@@ -152,7 +152,9 @@ fn stages(watched: &Watched, source: &dyn Source, query: &Query, options: &Optio
                         next: Some(next.id().to_owned()),
                     });
                     // Another device has other caches, and memory of its own.
-                    budget = whole.on(next.capabilities());
+                    if next.id() != device.id() {
+                        budget = whole.on(next.capabilities());
+                    }
                     watched.go_on_with(&next);
                     device = next;
                 }

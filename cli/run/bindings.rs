@@ -209,7 +209,7 @@ pub(super) fn groups(text: &str) -> Outcome<[u32; 3]> {
     }
 }
 
-/// `run` never folds what is over the limit.
+/// The groups of a file's kernel are never folded where they are over the limit: nobody says that it may be done.
 pub(super) fn check_groups(groups: [u32; 3], limit: u32) -> Outcome {
     match groups.iter().find(|&&side| side > limit) {
         None => Ok(()),

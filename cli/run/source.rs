@@ -196,7 +196,8 @@ impl Source {
         let sets: Vec<(&str, f64)> = sets.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let workgroup = kernel.module().ok()?.workgroup_size(kernel.name(), &sets).ok()?;
         let invocations: u64 = workgroup.iter().map(|&side| u64::from(side)).product();
-        let lengths = parts.iter().filter_map(|(slot, bytes, _)| Some((&slot.name, elements(&slot.layout, *bytes)?)));
+        let storage = parts.iter().filter(|(slot, ..)| slot.access != wharf_simt::Access::Uniform);
+        let lengths = storage.filter_map(|(slot, bytes, _)| Some((&slot.name, elements(&slot.layout, *bytes)?)));
         let (name, elements) = lengths.max_by_key(|(_, n)| *n).filter(|(_, n)| *n > invocations)?;
         let counted = output::counted(invocations, "invocation");
         let help = match workgroup {

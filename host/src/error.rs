@@ -330,7 +330,8 @@ pub enum FailureKind {
     /// other messages are over, or in parts.
     #[error("out of memory: {0}")]
     OutOfMemory(Shortage),
-    /// It was cancelled ([`Ticket::cancel`](crate::Ticket::cancel), or by a ticket that was dropped) before all of it
+    /// It was cancelled ([`Ticket::cancel`](crate::Ticket::cancel), or a ticket dropped that
+    /// [cancels](crate::Ticket::cancel_on_drop)) before all of it
     /// was given to the device. [`TransferError::bytes_done`] says how much had arrived.
     #[error("cancelled")]
     Cancelled,

@@ -92,7 +92,8 @@ impl Grid {
     /// ```
     ///
     /// # Errors
-    /// Those of the two functions, but for that of a parameter `n`, which need not be there.
+    /// Those of the two functions, but for that of a parameter `n`, which need not be there. A side or a part of 0
+    /// counts as 1.
     pub fn groups<E>(
         self,
         elements: impl FnOnce(&str) -> Result<u64, E>,
@@ -101,7 +102,7 @@ impl Grid {
         let covering = |of, per_group: u32| {
             let n = elements(of)?;
             let n = parameter("n").map_or(n, u64::from);
-            Ok(u32::try_from(n.div_ceil(per_group.into())).unwrap_or(u32::MAX))
+            Ok(u32::try_from(n.div_ceil(per_group.max(1).into())).unwrap_or(u32::MAX))
         };
         Ok(Some(match self {
             Self::Explicit => return Ok(None),
@@ -109,7 +110,7 @@ impl Grid {
             Self::Elements { of, per_group } => [covering(of, per_group)?, 1, 1],
             Self::Strided { of, per_group, most } => [covering(of, per_group)?.clamp(1, most.max(1)), 1, 1],
             Self::Rectangle { width, height, tile: [x, y] } => {
-                [parameter(width)?.div_ceil(x), parameter(height)?.div_ceil(y), 1]
+                [parameter(width)?.div_ceil(x.max(1)), parameter(height)?.div_ceil(y.max(1)), 1]
             }
         }))
     }

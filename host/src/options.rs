@@ -87,7 +87,7 @@ impl Options {
 
     /// How long a thread that waits for a message looks for its end before it sleeps; 20 us unless said
     /// otherwise, and not at all on a machine with one core. Sleeping and waking cost about as much. It sleeps at once
-    /// where the message's lane has more bytes to move before than a link can in that time.
+    /// where an upload or a download has more bytes before it, with its own, than a link can move in that time.
     #[must_use]
     pub fn spin(mut self, time: Duration) -> Self {
         self.spin = time;

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -45,6 +48,9 @@ struct Works {
     /// There is something to report.
     news: Condvar,
     ring: OnceLock<Ring>,
+    began: Instant,
+    /// How often somebody asked for the time. No part of the model: nobody waits for it.
+    asked: AtomicU64,
 }
 
 #[derive(Default)]
@@ -66,6 +72,8 @@ impl Hardware {
             work: Condvar::new(),
             news: Condvar::new(),
             ring: OnceLock::new(),
+            began: Instant::now(),
+            asked: AtomicU64::new(0),
         });
         if !script.at_once {
             let (works, script) = (works.clone(), script.clone());
@@ -94,13 +102,19 @@ impl Hardware {
 }
 
 impl Works {
+    /// A clock that each look moves on by less than senders leave reports alone, so that what they do follows from the
+    /// order of steps.
+    fn now(&self) -> Instant {
+        self.began + Duration::from_micros(self.asked.fetch_add(1, Relaxed))
+    }
+
     /// Does one command after the other.
     fn run(&self, script: &Script) {
         let mut state = self.state.lock().expect("no panic");
         loop {
             match state.commands.pop_front() {
                 Some(command) => {
-                    state.finish(&command, script);
+                    state.finish(&command, script, self.now());
                     drop(state);
                     self.news.notify_one();
                     if let Some(ring) = self.ring.get() {
@@ -116,18 +130,17 @@ impl Works {
 }
 
 impl State {
-    fn finish(&mut self, command: &Command, script: &Script) {
+    fn finish(&mut self, command: &Command, script: &Script, now: Instant) {
         let token = command.token;
         self.done += 1;
         self.memories.end(&command.op, script.fails != Some(self.done));
         let result = if script.fails == Some(self.done) { Err(FailureKind::Backend("broke".into())) } else { Ok(()) };
-        self.reports.push(report(token, result));
+        self.reports.push(report(token, result, now));
         self.again = Some(token).filter(|_| script.twice == Some(self.done));
     }
 }
 
-fn report(token: Token, result: Result<(), FailureKind>) -> Event {
-    let finished = Instant::now();
+fn report(token: Token, result: Result<(), FailureKind>, finished: Instant) -> Event {
     Event::Done(Done {
         token,
         result,
@@ -169,10 +182,10 @@ impl Backend for Hardware {
         let mut state = self.works.state.lock().expect("no panic");
         for command in batch.drain(..) {
             if let Some(again) = state.again.take() {
-                state.reports.push(report(again, Ok(())));
+                state.reports.push(report(again, Ok(()), self.works.now()));
             }
             if self.script.at_once {
-                state.finish(&command, &self.script);
+                state.finish(&command, &self.script, self.works.now());
             } else {
                 state.commands.push_back(command);
             }
@@ -189,6 +202,10 @@ impl Backend for Hardware {
             state = self.works.news.wait(state).expect("no panic");
         }
         events.append(&mut state.reports);
+    }
+
+    fn now(&self) -> Instant {
+        self.works.now()
     }
 
     fn report_to(&self, ring: Ring) -> bool {

@@ -31,7 +31,7 @@ use super::{
     model::{Action, Command, Event, Level, Limits, Message, Priority, Queue, QueueId, State},
     slab::Slab,
 };
-use crate::backend::Token;
+use crate::backend::{Lane, Token};
 
 mod accept;
 mod advance;
@@ -190,12 +190,17 @@ impl Machine {
         std::iter::successors(first, |&token| self.messages.get(token)?.next)
     }
 
-    /// Bytes that a message's lane has to move until the message is over: what it has been given, and what is left of
-    /// the message itself.
+    /// Bytes that a link has to move until the message is over: what its lane has been given before, and what is left
+    /// of the message itself. None for work within the device, which no link bounds.
     pub(crate) fn bytes_to_move(&self, token: Token) -> u64 {
-        let message = self.messages.get(token);
-        let of = |message: &Message| Some(self.lanes[message.lane()? as usize] + (message.moves - message.sent));
-        message.and_then(of).unwrap_or(0)
+        let Some(message) = self.messages.get(token) else { return 0 };
+        let Some(lane) = message.lane().filter(|&lane| lane != Lane::Compute) else { return 0 };
+        let in_lane = self.lanes[lane as usize];
+        match message.state {
+            // What was given since comes after it.
+            State::Submitted => in_lane.min(message.in_lane),
+            _ => in_lane + (message.moves - message.sent),
+        }
     }
 
     /// When [`Event::Tick`] is due, at the latest.

@@ -213,14 +213,22 @@ fn who_waits_is_told_how_much_its_lane_moves_before() {
     let mut machine = Machine::new("link".into(), 4096, 1);
     let large = machine.open_queue("large".into(), Limits { bytes: 2 << 30, ..DEEP });
     let urgent = machine.open_queue("urgent".into(), Limits { priority: Priority::High, ..DEEP });
-    let (small, _) = machine.accept(&upload(urgent, 64)).unwrap();
-    assert_eq!(machine.bytes_to_move(small), 64);
-    assert_eq!((pump(&mut machine).len(), machine.bytes_to_move(small)), (1, 64), "given, it is still to be moved");
+    let (first, _) = machine.accept(&upload(urgent, 64)).unwrap();
+    assert_eq!(machine.bytes_to_move(first), 64);
+    assert_eq!((pump(&mut machine).len(), machine.bytes_to_move(first)), (1, 64), "given, it is still to be moved");
     let (big, _) = machine.accept(&upload(large, 1 << 30)).unwrap();
     let chunks = pump(&mut machine);
-    assert_eq!((machine.bytes_to_move(small), machine.bytes_to_move(big)), (64 + (8 << 20), 64 + (1 << 30)));
+    assert_eq!((machine.bytes_to_move(first), machine.bytes_to_move(big)), (64, 64 + (1 << 30)));
+    let (behind, _) = machine.accept(&upload(urgent, 64)).unwrap();
+    assert_eq!(pump(&mut machine).len(), 1);
+    assert_eq!(machine.bytes_to_move(behind), (8 << 20) + 128, "two chunks are before it");
     machine.step(Event::Over(chunks[0].1, Ok(())), &mut Vec::new());
-    assert_eq!(machine.bytes_to_move(big), 64 + (1 << 30) - (4 << 20), "less what is over");
+    assert_eq!(machine.bytes_to_move(behind), (4 << 20) + 128, "less what is over");
+    pump(&mut machine);
+    assert_eq!(machine.bytes_to_move(behind), (8 << 20) + 128, "as far as is known: the next chunk comes after it");
+    let kind = Kind::Work(Lane::Compute);
+    let (clear, _) = machine.accept(&Offer { kind, moves: 1 << 30, ..upload(urgent, 0) }).unwrap();
+    assert_eq!(machine.bytes_to_move(clear), 0, "no link moves it");
 }
 
 #[test]

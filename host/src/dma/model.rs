@@ -229,6 +229,8 @@ pub(super) struct Message {
     pub(super) moves: u64,
     /// Bytes given to the driver.
     pub(super) sent: u64,
+    /// Bytes that its lane had when the last of them were given, and them.
+    pub(super) in_lane: u64,
     /// Bytes known to have arrived, from the first on.
     pub(super) done: u64,
     /// A chunk of it has failed.
@@ -288,8 +290,9 @@ impl Message {
     }
 
     /// Its next `bytes` go to the driver, in this command. Answers whether they are its last.
-    pub(super) fn give(&mut self, command: Token, bytes: u64) -> bool {
-        self.sent += bytes;
+    /// With them its lane has `in_lane`.
+    pub(super) fn give(&mut self, command: Token, bytes: u64, in_lane: u64) -> bool {
+        (self.sent, self.in_lane) = (self.sent + bytes, in_lane);
         self.commands += 1;
         self.last = command;
         let all = self.sent == self.moves;

@@ -173,8 +173,6 @@ impl Lanes {
             let mut now = Instant::now();
             let mut told = now;
             while let Some(mut command) = hand.burst.pop_front() {
-                // What was taken while others were reported may be younger than the end of those.
-                now = now.max(command.given);
                 if small(&command.op, memories).is_none() && !brief.knows(&command.op) {
                     // What is over is told of before anything begins that may take long.
                     self.report(&mut hand, now, memories, &execute);
@@ -189,9 +187,14 @@ impl Lanes {
                     now = done.finished;
                 }
                 hand.ended.push((token, event));
-                if hand.burst.is_empty() || now.saturating_duration_since(told) > MOMENT {
+                let was_last = hand.burst.is_empty();
+                if was_last || now.saturating_duration_since(told) > MOMENT {
                     self.report(&mut hand, now, memories, &execute);
                     self.see_to(&mut hand.grace, Some(now));
+                    if was_last && !hand.burst.is_empty() {
+                        // To report, and what else came after the end, is nothing that the next one does.
+                        now = Instant::now();
+                    }
                     told = now;
                 }
             }

@@ -166,12 +166,13 @@ impl Machine {
         let (name, command) = self.commands.take();
         *command = Command { message: token, bytes, first: message.state == State::Waiting, messages: 1 };
         let part = (!whole).then_some(message.sent..message.sent + bytes);
-        let all = message.give(name, bytes);
+        let in_lane = self.lanes[lane as usize] + bytes;
+        let all = message.give(name, bytes, in_lane);
         let (told, joins) = (all && !message.dependants.is_empty(), whole && message.joins);
         let queue = &mut self.queues[id];
         queue.in_driver += 1;
         self.in_driver += 1;
-        self.lanes[lane as usize] += bytes;
+        self.lanes[lane as usize] = in_lane;
         if all {
             queue.waiting.pop_front();
         }
@@ -194,19 +195,19 @@ impl Machine {
             let queue = &mut self.queues[id];
             let Some(&token) = queue.waiting.front() else { break };
             let message = self.messages.get_mut(token).expect("a waiting message is alive");
-            let ahead = self.lanes[lane as usize] + message.moves;
+            let in_lane = self.lanes[lane as usize] + message.moves;
             let fits = bytes + message.moves <= Self::JOINED_BYTES
                 && message.moves <= queue.limits.chunk_on(lane)
-                && ahead <= queue.limits.ahead_on(lane);
+                && in_lane <= queue.limits.ahead_on(lane);
             if !fits || !message.may_join() || !queue.is_rung(message.id) {
                 break;
             }
             debug_assert_eq!(message.lane(), Some(lane), "what joins is of one lane");
             messages += 1;
             bytes += message.moves;
-            message.give(name, message.moves);
+            message.give(name, message.moves, in_lane);
             let told = !message.dependants.is_empty();
-            self.lanes[lane as usize] = ahead;
+            self.lanes[lane as usize] = in_lane;
             queue.waiting.pop_front();
             self.messages.get_mut(tail).expect("it is with the driver").next = Some(token);
             tail = token;

@@ -84,6 +84,32 @@ fn what_is_long_wakes_its_lane_once_it_may_start_and_what_is_behind_it_waits() {
 }
 
 #[test]
+fn what_came_while_another_ran_begins_when_that_is_done_with() {
+    let (lanes, memories) = (Lanes::new(Run::Lanes { spin: Duration::ZERO }), Memories::default());
+    let began = Mutex::new(Vec::new());
+    let second = Mutex::new(Some(command(1, Lane::Compute, &[], clear(1 << 20))));
+    // The first one's end is before all that it does, as that of a launch is after which forms are tried.
+    let execute = |command: &mut Command, started: Instant, now: &dyn Fn() -> Instant| {
+        began.lock().expect("no panic").push((started, Instant::now()));
+        let event = done(command, started, now);
+        if let Some(second) = second.lock().expect("no panic").take() {
+            lanes.submit(&mut vec![second], &memories, done);
+            thread::sleep(Duration::from_millis(20));
+        }
+        event
+    };
+    thread::scope(|scope| {
+        let ran = scope.spawn(|| lanes.run(Lane::Compute as usize, &memories, execute));
+        lanes.submit(&mut vec![command(0, Lane::Compute, &[], clear(1 << 20))], &memories, done);
+        assert_eq!(ends(&lanes, 2), [0, 1]);
+        lanes.close();
+        ran.join().expect("the lane ends");
+    });
+    let began = began.into_inner().expect("no panic");
+    assert!(began[1].0 - began[0].1 >= Duration::from_millis(20), "not at the first one's end: {began:?}");
+}
+
+#[test]
 fn a_block_that_is_adopted_is_small_whatever_its_size_unless_that_frees_memory() -> crate::Result<()> {
     let memories = Memories::default();
     let upload = |bytes: u64| {
