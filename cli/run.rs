@@ -127,7 +127,8 @@ impl Run {
         for ((slot, spec), bytes) in entry.bindings.iter().zip(&specs).zip(sizes) {
             bound.push(Bound::new(&device, slot, spec, bytes, limit)?);
         }
-        let groups = groups.or_else(|| work.own_groups(&bound.iter().map(Bound::part).collect::<Vec<_>>()));
+        let parts: Vec<_> = bound.iter().map(Bound::part).collect();
+        let groups = groups.or_else(|| work.own_groups(&parts));
         let mut times = Times::of(&device);
         let mut results = Vec::new();
         for _ in 0..self.repeat {
@@ -161,7 +162,7 @@ impl Run {
         } else {
             output::text(&table(&document))?
         }
-        if let Some(left) = source.left_out(&work, &sets, &bound.iter().map(Bound::part).collect::<Vec<_>>()) {
+        if let Some(left) = source.left_out(&work, &sets, &parts) {
             output::note(left);
         }
         Ok(())

@@ -5,6 +5,7 @@ use serde::Serialize;
 use wharf_simt::{Access, Budget, Engine, Finding, Location, Memory, Severity, Slot};
 
 use super::{
+    is_uniform,
     source::{Given, Part, Source, Work},
     spec::Spec,
     values,
@@ -87,7 +88,7 @@ impl Contents {
 
     fn part<'a>(&'a self, slot: &'a Slot) -> Part<'a> {
         let bytes = &bytemuck::cast_slice::<u128, u8>(&self.words)[..self.bytes];
-        (slot, self.bytes as u64, (slot.access == Access::Uniform).then_some(bytes))
+        (slot, self.bytes as u64, is_uniform(slot).then_some(bytes))
     }
 
     fn memory(&mut self, slot: &Slot) -> Memory<'_> {

@@ -5,9 +5,9 @@ use std::{io, path::PathBuf};
 use clap::Args;
 use wharf::{FailureKind, Grid, Job, Kernel, Operand, Plan, TransferError};
 use wharf_kernels::Spec as Page;
-use wharf_simt::{Access, Entry, Layout, Scalar, Slot};
+use wharf_simt::{Entry, Layout, Scalar, Slot};
 
-use super::{bindings, spec::Spec};
+use super::{bindings, is_uniform, spec::Spec};
 use crate::{
     exit::{DEVICE, Failure, Outcome},
     kernels, output,
@@ -84,7 +84,7 @@ impl Work {
         };
         let mut bindings: Vec<Option<Slot>> = vec![None; plan.bindings];
         for step in plan.steps {
-            let slots = step.kernel.entry()?.bindings.iter().filter(|slot| slot.access != Access::Uniform);
+            let slots = step.kernel.entry()?.bindings.iter().filter(|slot| !is_uniform(slot));
             for (slot, operand) in slots.zip(step.operands) {
                 if let Operand::Caller(i) = *operand {
                     bindings[i].get_or_insert_with(|| slot.clone());
@@ -196,7 +196,7 @@ impl Source {
         let sets: Vec<(&str, f64)> = sets.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let workgroup = kernel.module().ok()?.workgroup_size(kernel.name(), &sets).ok()?;
         let invocations: u64 = workgroup.iter().map(|&side| u64::from(side)).product();
-        let storage = parts.iter().filter(|(slot, ..)| slot.access != wharf_simt::Access::Uniform);
+        let storage = parts.iter().filter(|(slot, ..)| !is_uniform(slot));
         let lengths = storage.filter_map(|(slot, bytes, _)| Some((&slot.name, elements(&slot.layout, *bytes)?)));
         let (name, elements) = lengths.max_by_key(|(_, n)| *n).filter(|(_, n)| *n > invocations)?;
         let counted = output::counted(invocations, "invocation");

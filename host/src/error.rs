@@ -331,8 +331,8 @@ pub enum FailureKind {
     #[error("out of memory: {0}")]
     OutOfMemory(Shortage),
     /// It was cancelled ([`Ticket::cancel`](crate::Ticket::cancel), or a ticket dropped that
-    /// [cancels](crate::Ticket::cancel_on_drop)) before all of it
-    /// was given to the device. [`TransferError::bytes_done`] says how much had arrived.
+    /// [cancels](crate::Ticket::cancel_on_drop)) before all of it was given to the device.
+    /// [`TransferError::bytes_done`] says how much had arrived.
     #[error("cancelled")]
     Cancelled,
     /// Its queue was aborted ([`DmaQueue::abort`](crate::DmaQueue::abort)) before all of it was given to the
@@ -357,8 +357,8 @@ pub enum FailureKind {
         /// The first failure in the chain.
         root: Arc<TransferError>,
     },
-    /// It did what it was sent for, and its data is good. But it speaks also for the messages without a ticket that its queue
-    /// accepted before it ([`DmaQueue::post`](crate::DmaQueue::post)), and one of them failed: it is among
+    /// It did what it was sent for, and its data is good. But it speaks also for the messages without a ticket that
+    /// its queue accepted before it ([`DmaQueue::post`](crate::DmaQueue::post)), and one of them failed: it is among
     /// the dead letters.
     #[error("it went well, and a message without a ticket before it did not: {root}")]
     Unsignaled {

@@ -16,14 +16,14 @@ fn elements(kernel: &Kernel, storage: &[Storage], bound: &[&Bound], name: &str) 
             "the kernel's descriptor names a binding that its WGSL lacks",
         )
     })?;
-    Ok(elements_of(&storage[index].slot, bound[index]))
+    Ok(elements_of(&storage[index], bound[index]))
 }
 
 /// Elements that the binding has as the kernel sees it, whatever the buffer's own are: bytes may be
 /// bound to anything.
-pub(crate) fn elements_of(slot: &wharf_simt::Slot, bound: &Bound) -> u64 {
+pub(crate) fn elements_of(storage: &Storage, bound: &Bound) -> u64 {
     let bytes = bound.bytes;
-    slot.layout.elements_in(bytes).unwrap_or(bytes / bound.element_bytes)
+    storage.slot.layout.elements_in(bytes).unwrap_or(bytes / bound.element_bytes)
 }
 
 /// Workgroups by the kernel's own rule.

@@ -10,10 +10,11 @@ use crate::error::{Error, Result};
 pub(crate) struct Shape {
     /// The storage bindings, in order.
     pub(crate) storage: Vec<Storage>,
-    /// The uniform bindings together, and where the parameters lie among their bytes.
+    /// Bytes of the uniform bindings together.
     bytes: usize,
-    /// Each binding's name, start and length.
+    /// Each uniform binding's name, start and length.
     slots: Vec<(String, u64, u64)>,
+    /// The parameters, and where they lie among those bytes.
     leaves: Vec<Leaf>,
 }
 

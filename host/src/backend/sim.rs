@@ -18,8 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf_simt::Access;
-
 use super::{
     Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId, PoolUse, Token,
     cpu::{self, memory::Memories, program::Program},
@@ -280,8 +278,7 @@ impl Backend for Sim {
     fn prepare(&self, kernel: &Kernel, overrides: &[(String, f64)]) -> Result<PipelineId> {
         // What is measured on this machine must not choose: every run takes the same form.
         let program = Program::new(kernel, overrides, self.twin, None)?;
-        let storage = kernel.entry()?.bindings.iter().filter(|slot| slot.access != Access::Uniform);
-        let passes = storage.map(|slot| if slot.access == Access::ReadWrite { 2 } else { 1 }).collect();
+        let passes = kernel.shape()?.storage.iter().map(|known| if known.is_written() { 2 } else { 1 }).collect();
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         pipelines.push(Arc::new(Pipeline { program, passes }));
         Ok(PipelineId(pipelines.len() as u64 - 1))

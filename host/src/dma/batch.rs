@@ -4,7 +4,7 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -44,8 +44,6 @@ pub struct Batch<'q> {
     round: u64,
     messages: Vec<Option<Draft>>,
     bytes: u64,
-    /// The first of theirs.
-    deadline: Option<Instant>,
     sent: Vec<Option<Accepted>>,
 }
 
@@ -77,7 +75,7 @@ fn next_round() -> u64 {
 
 impl<'q> Batch<'q> {
     pub(super) fn new(queue: &'q DmaQueue) -> Self {
-        Self { queue, round: next_round(), messages: Vec::new(), bytes: 0, deadline: None, sent: Vec::new() }
+        Self { queue, round: next_round(), messages: Vec::new(), bytes: 0, sent: Vec::new() }
     }
 
     /// Messages in it.
@@ -106,9 +104,6 @@ impl<'q> Batch<'q> {
             return Err(Refused { error, buffer: message });
         }
         self.bytes += message.bytes();
-        if message.draft.slip.deadline.is_some() {
-            self.deadline = self.deadline.into_iter().chain(message.draft.slip.deadline).min();
-        }
         self.messages.push(Some(message.untyped()));
         Ok(Entry { round: self.round, index: self.messages.len() - 1, buffer: PhantomData })
     }
@@ -133,7 +128,6 @@ impl<'q> Batch<'q> {
         let draft = self.messages[entry.index].take().expect("a message is taken out of its batch once");
         let message = Message::typed(draft);
         self.bytes -= message.bytes();
-        self.deadline = self.messages.iter().flatten().filter_map(|draft| draft.slip.deadline).min();
         message
     }
 
@@ -183,14 +177,15 @@ impl<'q> Batch<'q> {
         let (queue, ops) = (self.queue, self.ops());
         queue.can_ever(ops)?;
         self.sent.clear();
+        let deadline = self.messages.iter().flatten().filter_map(|draft| draft.slip.deadline).min();
         let slips = self.messages.iter_mut().map(|message| message.as_mut().map(Draft::take));
         let total = (ops, self.bytes);
         queue
             .engine
-            .send_all(queue.id, total, slips, patience, self.deadline, &mut self.sent)
+            .send_all(queue.id, total, slips, patience, deadline, &mut self.sent)
             .map_err(|why| queue.refused(why))?;
         self.messages.clear();
-        (self.bytes, self.deadline) = (0, None);
+        self.bytes = 0;
         let round = std::mem::replace(&mut self.round, next_round());
         Ok(Sent { queue, sent: &mut self.sent, round })
     }

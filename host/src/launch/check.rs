@@ -156,7 +156,7 @@ impl Launch<'_> {
             _ => None,
         };
         if let Some(counted) = counted {
-            uniform.default_n(kernel.name(), grid::elements_of(&storage[counted].slot, bound[counted]))?;
+            uniform.default_n(kernel.name(), grid::elements_of(&storage[counted], bound[counted]))?;
         }
         uniform.complete(kernel.name())?;
         Ok(uniform)

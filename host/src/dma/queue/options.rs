@@ -37,8 +37,7 @@ impl QueueOptions {
 
     /// Bytes that accepted and unresolved messages may carry; 256 MiB unless said otherwise. A
     /// larger message is accepted when the queue is empty, so that with 0 bytes those that carry any go one by
-    /// one; senders that wait are served in the order in
-    /// which they came, so that it is not passed for ever.
+    /// one; senders that wait are served in the order in which they came, so that it is not passed for ever.
     #[must_use]
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.limits.bytes = bytes;
@@ -55,8 +54,8 @@ impl QueueOptions {
 
     /// Transfers of more bytes than this are given to the device in chunks: 4 MiB unless said
     /// otherwise, and 16 times as many between buffers of the device. Chunks are multiples of 256 bytes: what is
-    /// none is rounded up, 0 to 256. A chunk is how long a queue of higher priority may have to wait, and how finely a transfer can be
-    /// cancelled; small ones cost rate. What moves without a copy is not cut.
+    /// none is rounded up, 0 to 256. A chunk is how long a queue of higher priority may have to wait, and how
+    /// finely a transfer can be cancelled; small ones cost rate. What moves without a copy is not cut.
     #[must_use]
     pub fn chunk(mut self, bytes: u64) -> Self {
         self.limits.chunk = bytes.clamp(256, 1 << 48).next_multiple_of(256);
@@ -75,8 +74,8 @@ impl QueueOptions {
     }
 
     /// Bytes up to which [`Upload::copy_from`](crate::Upload::copy_from) copies into small memory that
-    /// it uses again; 4 KiB unless said otherwise. What is over 64 KiB counts as 64 KiB. Larger slices go through a staging
-    /// block of their own, small ones share one.
+    /// it uses again; 4 KiB unless said otherwise. What is over 64 KiB counts as 64 KiB. Larger slices go through a
+    /// staging block of their own, small ones share one.
     #[must_use]
     pub fn inline_max(mut self, bytes: usize) -> Self {
         self.inline_max = bytes.min(MOST_INLINE);
