@@ -4,7 +4,7 @@
 
 mod tracks;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, thread::ThreadId, time::Instant};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -69,11 +69,7 @@ impl Trace {
 fn document(spans: &[Span], host: &[HostSpan], began: Instant) -> Value {
     let mut devices: Vec<(&str, Vec<&Span>)> = Vec::new();
     for span in spans {
-        let device = span.receipt.device();
-        match devices.iter_mut().find(|(known, _)| *known == device) {
-            Some((_, of)) => of.push(span),
-            None => devices.push((device, vec![span])),
-        }
+        entry(&mut devices, span.receipt.device()).push(span);
     }
     let names = devices.iter().map(|(device, _)| *device).chain(host.iter().map(|span| &*span.device));
     let clocks = Clocks::of(names);
@@ -207,40 +203,50 @@ fn event(span: &Span, kind: &str, began: Instant) -> Value {
     json!({ "name": name, "cat": kind, "args": args })
 }
 
-/// What the host did between messages: one track for each stage, and one more for each further thread that does it,
-/// as what stands on one track must not overlap. Times are the device's: each virtual clock has a process of its own.
+/// What the host did between messages: for each stage as many tracks as it was done at once. Times are the device's:
+/// each virtual clock has a process of its own.
 fn stages(host: &[HostSpan], clocks: &Clocks, first: usize, began: Instant) -> Vec<Value> {
     let mut events = Vec::new();
-    let mut processes: Vec<(String, Vec<(&str, ThreadId)>)> = Vec::new();
+    let mut processes: Vec<(String, Vec<(&str, Vec<&HostSpan>)>)> = Vec::new();
     for span in host {
         let device = &*span.device;
         let process = if Clocks::is_simulated(device) { format!("host of {device}") } else { "host".to_owned() };
-        let process = clocks.named(&process, device);
-        let known = processes.iter().position(|(known, _)| *known == process).unwrap_or_else(|| {
-            events.push(named("process_name", first + processes.len(), 0, &process));
-            processes.push((process, Vec::new()));
-            processes.len() - 1
-        });
-        let (pid, tracks) = (first + known, &mut processes[known].1);
-        let track = (span.name, span.thread);
-        let tid = tracks.iter().position(|known| *known == track).unwrap_or_else(|| {
-            let before = tracks.iter().filter(|(name, _)| *name == span.name).count();
-            events.push(named("thread_name", pid, tracks.len(), &tracks::numbered(span.name, before)));
-            tracks.push(track);
-            tracks.len() - 1
-        });
-        events.push(json!({
-            "name": span.name,
-            "cat": "host",
-            "ph": "X",
-            "pid": pid,
-            "tid": tid,
-            "ts": us(began, span.began),
-            "dur": us(span.began, span.ended),
-            "args": { "tag": span.tag, "device": &*span.device },
-        }));
+        let stages = entry(&mut processes, clocks.named(&process, device));
+        entry(stages, span.name).push(span);
+    }
+    for (i, (process, stages)) in processes.iter().enumerate() {
+        let (pid, mut tid) = (first + i, 0);
+        events.push(named("process_name", pid, 0, process));
+        for (name, spans) in stages {
+            let tracks = tracks::tracks(&spans.iter().map(|span| (span.began, span.ended)).collect::<Vec<_>>());
+            let count = tracks.iter().max().map_or(0, |most| most + 1);
+            let names = (0..count).map(|track| named("thread_name", pid, tid + track, &tracks::numbered(name, track)));
+            events.extend(names);
+            events.extend(spans.iter().zip(tracks).map(|(span, track)| {
+                json!({
+                    "name": span.name,
+                    "cat": "host",
+                    "ph": "X",
+                    "pid": pid,
+                    "tid": tid + track,
+                    "ts": us(began, span.began),
+                    "dur": us(span.began, span.ended),
+                    "args": { "tag": span.tag, "device": &*span.device },
+                })
+            }));
+            tid += count;
+        }
     }
     events
+}
+
+/// What is kept under `key`, in the order in which keys came.
+fn entry<K: PartialEq, V: Default>(entries: &mut Vec<(K, V)>, key: K) -> &mut V {
+    let known = entries.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        entries.push((key, V::default()));
+        entries.len() - 1
+    });
+    &mut entries[known].1
 }
 
 /// For each queue how many of its messages were accepted and not delivered, which is how many credits are in

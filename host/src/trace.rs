@@ -8,7 +8,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    thread::{self, ThreadId},
     time::Instant,
 };
 
@@ -55,8 +54,6 @@ pub struct HostSpan {
     pub name: &'static str,
     /// The program's number for it, as the [`tag`](Receipt::tag) of the messages to which it belongs.
     pub tag: u64,
-    /// Who did it.
-    pub thread: ThreadId,
     /// When it began, on the clock of the device's receipts.
     pub began: Instant,
     /// When it was over, on the same clock. A simulated device's stands still while the host works.
@@ -103,8 +100,8 @@ impl Stage<'_> {
         // Not where the recording has ended meanwhile.
         let Some(began) = began.filter(|_| ON.load(Relaxed)) else { return };
         let shared = &device.inner.engine.shared;
-        let (device, ended, thread) = (shared.device.clone(), shared.backend.now(), thread::current().id());
-        let span = HostSpan { device, name, tag, thread, began, ended };
+        let (device, ended) = (shared.device.clone(), shared.backend.now());
+        let span = HostSpan { device, name, tag, began, ended };
         HOST_SPANS.lock().unwrap_or_else(PoisonError::into_inner).push(span);
     }
 }
