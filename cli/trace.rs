@@ -206,8 +206,9 @@ fn event(span: &Span, kind: &str, began: Instant) -> Value {
 /// What the host did between messages: for each stage as many tracks as it was done at once. Times are the device's:
 /// each virtual clock has a process of its own.
 fn stages(host: &[HostSpan], clocks: &Clocks, first: usize, began: Instant) -> Vec<Value> {
+    type Stages<'a> = Vec<(&'a str, Vec<&'a HostSpan>)>;
+    let mut processes: Vec<(String, Stages)> = Vec::new();
     let mut events = Vec::new();
-    let mut processes: Vec<(String, Vec<(&str, Vec<&HostSpan>)>)> = Vec::new();
     for span in host {
         let device = &*span.device;
         let process = if Clocks::is_simulated(device) { format!("host of {device}") } else { "host".to_owned() };
