@@ -63,8 +63,11 @@ pub struct Report {
 
 /// Rounds of each thread before its device is replaced by a new one.
 const ROUNDS: u64 = 100;
-/// Rounds of each thread before the memory counts.
+/// What each thread has done before the memory counts, at least: so many rounds, or devices.
 const WARM_ROUNDS: u64 = 20;
+/// How long a soak is not warm: half of its time, and this at most. An allocator under random sizes and threads
+/// that come and go reaches its height only after about a minute.
+const WARM_TIME: Duration = Duration::from_secs(60);
 
 /// A simulated device with random faults: what fails, comes late, twice or never, and when the device is
 /// lost, follows from the seed. One thread drives it, in virtual time; a watchdog ends what never would.
@@ -103,16 +106,25 @@ fn description(seed: u64) -> String {
 /// [`wharf::Options::memory_bytes`].
 pub const LEAST_DEVICE_BYTES: u64 = 1 << 20;
 
+/// From when on the memory counts, and until when to go on.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    warm: Instant,
+    until: Instant,
+}
+
 /// Runs rounds on devices that `open` gives, by the number of the device, until the time is over or
 /// something is violated.
 ///
 /// # Errors
 /// Those of `open`. What goes wrong on a device is in the report.
 pub fn run(open: &dyn Fn(u64) -> wharf::Result<Device>, options: &Options<'_>) -> wharf::Result<Report> {
-    let until = Instant::now() + options.time;
+    let began = Instant::now();
+    let times = Times { warm: began + WARM_TIME.min(options.time / 2), until: began + options.time };
     let shared = Mutex::new(Report::default());
     for number in 0.. {
-        let is_over = Instant::now() >= until || options.stop.load(Relaxed) || !locked(&shared).violations.is_empty();
+        let is_over =
+            Instant::now() >= times.until || options.stop.load(Relaxed) || !locked(&shared).violations.is_empty();
         if number > 0 && is_over {
             break;
         }
@@ -121,7 +133,7 @@ pub fn run(open: &dyn Fn(u64) -> wharf::Result<Device>, options: &Options<'_>) -
         thread::scope(|scope| {
             for sender in 0..options.threads.max(1) as u64 {
                 let (device, shared) = (&device, &shared);
-                scope.spawn(move || work(device, (number, sender), shared, options, until));
+                scope.spawn(move || work(device, (number, sender), shared, options, times));
             }
         });
         let mut report = locked(&shared);
@@ -139,7 +151,7 @@ fn locked(report: &Mutex<Report>) -> std::sync::MutexGuard<'_, Report> {
 }
 
 /// Rounds of one thread, until the time is over or the device is.
-fn work(device: &Device, (number, sender): (u64, u64), shared: &Mutex<Report>, options: &Options<'_>, until: Instant) {
+fn work(device: &Device, (number, sender): (u64, u64), shared: &Mutex<Report>, options: &Options<'_>, times: Times) {
     for round in 0..ROUNDS {
         let seed = Random::new(options.seed ^ number << 32 ^ sender << 56 ^ round).u64();
         let outcome = round::run(device, seed);
@@ -156,11 +168,12 @@ fn work(device: &Device, (number, sender): (u64, u64), shared: &Mutex<Report>, o
                 true
             }
         };
-        let is_warm = round >= WARM_ROUNDS || number >= WARM_ROUNDS;
+        let now = Instant::now();
+        let is_warm = now >= times.warm && (round >= WARM_ROUNDS || number >= WARM_ROUNDS);
         if let Err(violation) = Memory::measure(&mut report.memory, is_warm, options.threads, idle) {
             report.violations.push(format!("{} round {seed:#018x}: {violation}", device.id()));
         }
-        let enough = Instant::now() >= until || options.stop.load(Relaxed) || !report.violations.is_empty();
+        let enough = now >= times.until || options.stop.load(Relaxed) || !report.violations.is_empty();
         if is_lost || enough {
             return;
         }

@@ -19,7 +19,7 @@ pub struct Memory {
     pub ceiling: Option<u64>,
 }
 
-/// What a process may grow by after its first rounds, beside what the rounds under way may hold: rounds are
+/// What a process may grow by once it is warm, beside what the rounds under way may hold: rounds are
 /// alike, so a leak is all that grows.
 const ROOM: u64 = 32 << 20;
 
