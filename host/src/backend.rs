@@ -50,6 +50,10 @@ pub(crate) use pool::{Pool, Pooled};
 /// Tells the driver that there is something to reap.
 pub(crate) type Ring = Box<dyn Fn() + Send + Sync>;
 
+/// Takes in what a backend reports while it submits, as far as it has seen any of it, and appends what has become
+/// ready meanwhile, to travel in the same submission.
+pub(crate) type More<'m> = dyn FnMut(&mut Vec<Event>, &mut Vec<Command>) + 'm;
+
 /// One device. All methods may be called from any thread unless they say otherwise.
 pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// What it can do.
@@ -140,9 +144,8 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     /// [`Backend::reap`] may find some of them already: where it does not, who submits may leave what there is to
     /// whoever looks next.
     ///
-    /// A backend to which a submission costs more than a command may ask `more` before it submits: it
-    /// appends what has become ready meanwhile, to travel in the same submission.
-    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) -> bool;
+    /// A backend to which a submission costs more than a command may ask `more` before it submits.
+    fn submit(&self, batch: &mut Vec<Command>, more: &mut More<'_>) -> bool;
 
     /// Appends what has happened; waits for at most `timeout` where nothing has. Called from one
     /// thread at a time.

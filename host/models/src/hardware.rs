@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     BackendKind, Capabilities, Error, FailureKind, Kernel, Result,
-    backend::{Backend, Command, Done, Event, HostBlock, MemId, Path, PipelineId, Ring, Token},
+    backend::{Backend, Command, Done, Event, HostBlock, MemId, More, Path, PipelineId, Ring, Token},
 };
 
 /// How the device is driven, and what goes wrong. Commands count from 1.
@@ -177,7 +177,7 @@ impl Backend for Hardware {
         Err(Error::argument("a model", "runs no kernels"))
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut More<'_>) -> bool {
         batch.iter().for_each(|command| self.with_memory(|memories| memories.begin(&command.op)));
         let mut state = self.works.state.lock().expect("no panic");
         for command in batch.drain(..) {

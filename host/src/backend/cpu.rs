@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, Op, Path, PipelineId,
+    Backend, Capabilities, Command, Done, Event, HostBlock, HostSpan, Lane, Launch, MemId, More, Op, Path, PipelineId,
     PoolUse, Region, Ring, Source,
 };
 use crate::{
@@ -309,7 +309,7 @@ impl Backend for Cpu {
         64
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut More<'_>) -> bool {
         self.shared
             .lanes
             .submit(batch, &self.shared.memories, |command, started, now| self.shared.execute(command, started, now))

@@ -30,7 +30,7 @@ use self::lanes::{Queued, Worker};
 use self::launch::Launcher;
 use self::shared::{Issue, Shared, index, lock};
 use self::stream::Stream;
-use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, PoolUse, Source};
+use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, More, Op, PipelineId, PoolUse, Source};
 use crate::discover::{Door, Found, Open};
 use crate::error::{BackendKind, Error, Result};
 use crate::kernel::Kernel;
@@ -222,7 +222,7 @@ impl Backend for Cuda {
         (!span.pinned).then_some("the host memory is not page-locked; that of `Device::pinned` is")
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut More<'_>) -> bool {
         let mut queued = [(); 3].map(|()| Vec::new());
         let mut issues = lock(&self.shared.issues);
         for command in batch.drain(..) {

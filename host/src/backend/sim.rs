@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{
-    Backend, Capabilities, Command, Event, HostBlock, MemId, PipelineId, PoolUse, Token,
+    Backend, Capabilities, Command, Event, HostBlock, MemId, More, PipelineId, PoolUse, Token,
     cpu::{self, memory::Memories, program::Program},
 };
 use crate::{
@@ -284,7 +284,7 @@ impl Backend for Sim {
         Ok(PipelineId(pipelines.len() as u64 - 1))
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
+    fn submit(&self, batch: &mut Vec<Command>, _: &mut More<'_>) -> bool {
         let mut state = self.lock();
         state.model.idle(self.clock.now());
         let full = |state: &State| self.description.faults.block.is_some_and(|n| state.model.unfinished() >= n);

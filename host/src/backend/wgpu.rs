@@ -38,7 +38,7 @@ use self::{
     gpu::Gpu, memory::Memory, pipeline::Pipelines, readback::Readbacks, reap::Reaper, staging::Staging,
     submit::Submitter,
 };
-use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, Op, PipelineId, PoolUse, Source};
+use super::{Backend, Capabilities, Command, Event, HostBlock, MemId, More, Op, PipelineId, PoolUse, Source};
 use crate::{
     discover::{Door, Found, Open},
     error::{BackendKind, Error, Result},
@@ -152,7 +152,7 @@ impl Backend for Wgpu {
         true
     }
 
-    fn submit(&self, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
+    fn submit(&self, batch: &mut Vec<Command>, more: &mut More<'_>) -> bool {
         lock(&self.submitter).submit(self, batch, more);
         true
     }

@@ -190,7 +190,10 @@ impl Shared {
             let (news, more) = self.pump_into(batch, core, clock);
             sent.moved |= news || !batch.is_empty();
             if !batch.is_empty() {
-                sent.done |= self.backend.submit(batch, &mut |batch| {
+                sent.done |= self.backend.submit(batch, &mut |events, batch| {
+                    if !events.is_empty() {
+                        self.absorb(events, None);
+                    }
                     self.pump_into(batch, self.lock(), Clock::default());
                 });
             }

@@ -11,7 +11,7 @@ use super::{
     work::Accepted,
 };
 use crate::{
-    backend::{Backend, Capabilities, Command, Event, HostBlock, Lane, MemId, Op, PipelineId, cpu},
+    backend::{Backend, Capabilities, Command, Event, HostBlock, Lane, MemId, More, Op, PipelineId, cpu},
     error::{FailureKind, Refusal, Result},
     kernel::Kernel,
     options::Options,
@@ -42,7 +42,7 @@ impl Backend for Broken {
         unreachable!("not asked for a kernel")
     }
 
-    fn submit(&self, _: &mut Vec<Command>, _: &mut dyn FnMut(&mut Vec<Command>)) -> bool {
+    fn submit(&self, _: &mut Vec<Command>, _: &mut More<'_>) -> bool {
         panic!("a bug of the backend");
     }
 

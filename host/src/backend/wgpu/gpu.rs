@@ -261,6 +261,21 @@ impl Gpu {
         }
     }
 
+    /// Whether the submission is over, as far as can be told without waiting. Runs the driver's callbacks.
+    pub(super) fn is_over(&self, index: &SubmissionIndex) -> bool {
+        let Ok(turn) = self.turn.try_lock() else { return false };
+        let look = PollType::Wait { submission_index: Some(index.clone()), timeout: Some(Duration::ZERO) };
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.device.poll(look)));
+        drop(turn);
+        match outcome {
+            Ok(over) => over.is_ok(),
+            Err(panic) => {
+                self.signal.lose(&words(&*panic));
+                false
+            }
+        }
+    }
+
     /// Runs the driver's callbacks that are due, unless another thread is at it. Not on a lost device:
     /// wgpu would free what is mapped, and somebody may be writing there.
     pub(super) fn poll(&self) {

@@ -45,6 +45,13 @@ pub(super) struct Flight {
     pub(super) readbacks: Arc<Readbacks>,
 }
 
+impl Flight {
+    /// There is nothing to copy to the host when it has landed.
+    fn is_bare(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
 /// A command whose last step is in a submission.
 #[derive(Debug)]
 pub(super) struct End {
@@ -57,41 +64,49 @@ pub(super) struct End {
 #[derive(Debug)]
 pub(super) struct Reaper {
     gpu: Arc<Gpu>,
-    flights: Mutex<VecDeque<Flight>>,
+    sky: Mutex<Sky>,
     landed: Condvar,
     /// Downloads of which a piece could not be read.
     failed: Mutex<HashMap<Token, FailureKind>>,
     told_of_loss: AtomicBool,
-    /// When the last submission was over.
-    last: Mutex<Option<Instant>>,
+}
+
+/// Submissions on their way, oldest first. Whoever sees the oldest landed takes it, the submitting thread or the
+/// reaping one.
+#[derive(Debug, Default)]
+struct Sky {
+    flights: VecDeque<Flight>,
+    /// How many have landed, which is the number of the oldest.
+    landed: u64,
+    /// When the last one did.
+    last: Option<Instant>,
 }
 
 impl Reaper {
     pub(super) fn new(gpu: Arc<Gpu>) -> Self {
         Self {
             gpu,
-            flights: Mutex::default(),
+            sky: Mutex::default(),
             landed: Condvar::new(),
             failed: Mutex::default(),
             told_of_loss: AtomicBool::new(false),
-            last: Mutex::default(),
         }
     }
 
     /// Submissions on their way.
     pub(super) fn flights(&self) -> usize {
-        lock(&self.flights).len()
+        lock(&self.sky).flights.len()
     }
 
     pub(super) fn launch(&self, flight: Flight) {
-        lock(&self.flights).push_back(flight);
+        lock(&self.sky).flights.push_back(flight);
         self.gpu.signal.wake();
     }
 
     /// Waits until at most so many submissions are on their way, or `timeout` has passed.
     pub(super) fn wait_for_room(&self, most: usize, timeout: Duration) {
-        let flights = lock(&self.flights);
-        let waited = self.landed.wait_timeout_while(flights, timeout, |flights| flights.len() > most);
+        let sky = lock(&self.sky);
+        let waited = self.landed.wait_timeout_while(sky, timeout, |sky| sky.flights.len() > most);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -106,41 +121,64 @@ impl Reaper {
                 }
                 return;
             }
-            let next = lock(&self.flights).front().map(|flight| flight.index.clone());
+            let next = self.oldest(|flight| flight.index.clone());
             let left = deadline.saturating_duration_since(Instant::now());
             let landed = match next {
                 None if events.is_empty() && self.gpu.signal.wait_until(deadline) => {
                     // News: a submission, or a call to stop waiting. The queue tells which.
-                    if lock(&self.flights).is_empty() {
+                    if self.flights() == 0 {
                         return;
                     }
                     continue;
                 }
                 None => return,
-                Some(None) => true,
+                Some((number, None)) => Some(number),
                 // A look without waiting would cost what handling the events costs: let them be handled.
-                Some(Some(_)) if !events.is_empty() => return,
-                Some(Some(index)) => self.gpu.finished(&index, WAIT.min(left)),
+                Some((_, Some(_))) if !events.is_empty() => return,
+                Some((number, Some(index))) => self.gpu.finished(&index, WAIT.min(left)).then_some(number),
             };
-            if landed && self.gpu.signal.lost().is_some() {
+            if landed.is_some() && self.gpu.signal.lost().is_some() {
                 // A device that is gone takes submissions and says that they are over.
                 continue;
             }
-            if landed {
-                let flight = lock(&self.flights).pop_front().expect("only this thread takes flights");
-                self.landed.notify_all();
-                self.land(flight, events);
-            } else if left.is_zero() {
-                return;
+            match landed {
+                Some(number) => self.land(number, events),
+                None if left.is_zero() => return,
+                None => {}
             }
         }
     }
 
-    /// The end of a submission: copies results out, then reports.
-    fn land(&self, flight: Flight, events: &mut Vec<Event>) {
-        let Flight { pieces, ends, submitted, readbacks, .. } = flight;
+    /// Reports what is over, as far as that takes no waiting.
+    pub(super) fn look(&self, events: &mut Vec<Event>) {
+        while let Some((number, Some(index))) = self.oldest(|flight| flight.index.clone().filter(|_| flight.is_bare()))
+            && self.gpu.is_over(&index)
+            && self.gpu.signal.lost().is_none()
+        {
+            self.land(number, events);
+        }
+    }
+
+    /// The number of the oldest submission on its way, and something of it.
+    fn oldest<T>(&self, of: impl FnOnce(&Flight) -> T) -> Option<(u64, T)> {
+        let sky = lock(&self.sky);
+        sky.flights.front().map(|flight| (sky.landed, of(flight)))
+    }
+
+    /// The end of a submission: copies results out, then reports. Nothing, where another thread has done it.
+    fn land(&self, number: u64, events: &mut Vec<Event>) {
+        let mut sky = lock(&self.sky);
+        if sky.landed != number {
+            return;
+        }
+        let flight = sky.flights.pop_front().expect("the oldest of this number is there until it is taken");
+        sky.landed += 1;
         // One submission runs after the other.
-        let started = lock(&self.last).replace(Instant::now()).map_or(submitted, |last| last.max(submitted));
+        let last = sky.last.replace(Instant::now());
+        drop(sky);
+        self.landed.notify_all();
+        let Flight { pieces, ends, submitted, readbacks, .. } = flight;
+        let started = last.map_or(submitted, |last| last.max(submitted));
         for piece in pieces {
             let token = piece.token;
             if !self.arrive(piece, &readbacks) {

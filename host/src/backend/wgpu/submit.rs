@@ -21,7 +21,7 @@ use super::{
     uniform::Uniforms,
 };
 use crate::{
-    backend::{Command, Op, Path, Region, Source, Token},
+    backend::{Command, Event, More, Op, Path, Region, Source, Token},
     error::{FailureKind, Result},
 };
 
@@ -68,6 +68,8 @@ pub(super) struct Submitter {
     flushes: u64,
     /// Commands an earlier part of which was refused.
     broken: HashMap<Token, FailureKind>,
+    /// What this thread has seen to be over.
+    over: Vec<Event>,
 }
 
 type Outcome<T> = std::result::Result<T, FailureKind>;
@@ -89,10 +91,11 @@ impl Submitter {
             together: false,
             flushes: 0,
             broken: HashMap::new(),
+            over: Vec::new(),
         })
     }
 
-    pub(super) fn submit(&mut self, device: &Wgpu, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) {
+    pub(super) fn submit(&mut self, device: &Wgpu, batch: &mut Vec<Command>, more: &mut More<'_>) {
         self.ahead = batch.iter().map(staged_bytes).sum();
         if self.ahead + batch.iter().map(fetched_bytes).sum::<u64>() < SMALL_BYTES {
             // Messages that come meanwhile travel together in the next batch.
@@ -107,7 +110,7 @@ impl Submitter {
                 }
             }
             if self.tokens.len() < MOST_TOGETHER {
-                more(batch);
+                self.ask(device, batch, more);
                 self.linger(device, batch, more);
                 self.ahead += batch.iter().map(staged_bytes).sum::<u64>();
             }
@@ -117,7 +120,7 @@ impl Submitter {
 
     /// Waits a moment for what comes next where to submit little would take as long, so that it can be copied
     /// meanwhile.
-    fn linger(&self, device: &Wgpu, batch: &mut Vec<Command>, more: &mut dyn FnMut(&mut Vec<Command>)) {
+    fn linger(&mut self, device: &Wgpu, batch: &mut Vec<Command>, more: &mut More<'_>) {
         let end = Instant::now() + GATHER;
         while batch.is_empty() && !self.tokens.is_empty() && self.moved < SMALL_BYTES && self.would_wait(device) {
             let left = end.saturating_duration_since(Instant::now());
@@ -125,8 +128,17 @@ impl Submitter {
                 return;
             }
             device.reaper.wait_for_room(device.reaper.flights().saturating_sub(1), left);
-            more(batch);
+            self.ask(device, batch, more);
         }
+    }
+
+    /// Asks for what may go now. Where a submission waits for the one before, that one is over: the thread that has
+    /// waited sees so itself, as the reaping one may get a core only later, and what comes next hangs on it.
+    fn ask(&mut self, device: &Wgpu, batch: &mut Vec<Command>, more: &mut More<'_>) {
+        if device.capabilities.software {
+            device.reaper.look(&mut self.over);
+        }
+        more(&mut self.over, batch);
     }
 
     /// Lets the copies go that launches left; answers how many bytes. wgpu keeps what is in use.
