@@ -28,7 +28,7 @@ use crate::{
 mod inside;
 mod moves;
 
-use moves::{fetched_bytes, staged_bytes};
+use moves::{fetched_bytes, is_little, staged_bytes};
 
 /// Submissions on their way that keep the device busy. With more, a batch that moves little waits a
 /// moment for one to land: its submission costs more than its commands.
@@ -101,21 +101,30 @@ impl Submitter {
             // Messages that come meanwhile travel together in the next batch.
             device.reaper.wait_for_room(ENOUGH_FLIGHTS, GATHER);
         }
-        // What follows a message that was just staged (its launch, its download) is ready by now more
-        // often than not: one submission for all is cheaper than one for each.
-        while !batch.is_empty() {
+        loop {
             for command in batch.drain(..) {
                 if device.gpu.signal.lost().is_none() {
                     self.add(device, command);
                 }
             }
             if self.tokens.len() < MOST_TOGETHER {
+                // What follows a message that was just staged (its launch, its download) is ready by now more
+                // often than not: one submission for all is cheaper than one for each.
                 self.ask(device, batch, more);
                 self.linger(device, batch, more);
-                self.ahead += batch.iter().map(staged_bytes).sum::<u64>();
             }
+            if batch.is_empty() {
+                let waits = self.would_wait(device);
+                self.flush(device);
+                if waits {
+                    self.ask(device, batch, more);
+                }
+            }
+            if batch.is_empty() {
+                return;
+            }
+            self.ahead += batch.iter().map(staged_bytes).sum::<u64>();
         }
-        self.flush(device);
     }
 
     /// Waits a moment for what comes next where to submit little would take as long, so that it can be copied
@@ -149,6 +158,11 @@ impl Submitter {
     fn add(&mut self, device: &Wgpu, command: Command) {
         let Command { token, op, label, .. } = command;
         let label = label.as_ref();
+        if self.moved >= CHUNK_BYTES && !is_little(&op) {
+            // What moves much is told of when it is over, and not with what comes next. What is little, and came while
+            // the host copied, is over with it, and costs no submission of its own.
+            self.flush(device);
+        }
         let mut form = matches!(op, Op::Launch(_)).then_some("WGSL");
         let outcome = match op {
             Op::Upload { src: Source::Block(lent), dst } => {
@@ -184,10 +198,6 @@ impl Submitter {
         };
         let of = self.number(token);
         self.ends.push((of, End { token, result, path, form }));
-        if self.moved >= CHUNK_BYTES {
-            // With its end, which is then told of when it is over, and not with what comes next.
-            self.flush(device);
-        }
     }
 
     /// The command's number in this submission.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Outcome, Submitter, WORTH_STARTING};
+use super::{Outcome, SMALL_BYTES, Submitter, WORTH_STARTING};
 use crate::{
     backend::{
         Command, HostSpan, Op, Region, Source, Token,
@@ -35,8 +35,9 @@ impl Submitter {
     ) -> Outcome<()> {
         // What came before does not travel with what moves much: it may be small and urgent. Nor does it wait for the
         // host to copy that, but where it would have to wait in any case.
-        let mut apart = self.moved.max(dst.bytes) >= WORTH_STARTING && !self.together && !self.tokens.is_empty();
-        if apart && self.would_wait(device) {
+        let mut apart = self.moved.max(dst.bytes) >= WORTH_STARTING && dst.bytes >= SMALL_BYTES;
+        apart &= !self.together && !self.tokens.is_empty();
+        if apart && self.moved < SMALL_BYTES && self.would_wait(device) {
             self.blocks.extend(self.chunk.take().map(|(block, _)| block));
         } else if std::mem::take(&mut apart) {
             self.flush(device);
@@ -138,6 +139,15 @@ impl Submitter {
         };
         *used += bytes;
         Ok(Some(Part { of: usize::MAX, step, label: None }))
+    }
+}
+
+/// Moves so few bytes that they cost nothing beside what moves many.
+pub(super) fn is_little(op: &Op) -> bool {
+    match op {
+        Op::Upload { dst, .. } => dst.bytes < SMALL_BYTES,
+        Op::Download { src, .. } => src.bytes < SMALL_BYTES,
+        _ => false,
     }
 }
 
