@@ -37,7 +37,7 @@ impl Submitter {
         // host to copy that, but where it would have to wait in any case.
         let mut apart = self.moved.max(dst.bytes) >= WORTH_STARTING && dst.bytes >= SMALL_BYTES;
         apart &= !self.together && !self.tokens.is_empty();
-        if apart && self.moved < SMALL_BYTES && self.would_wait(device) {
+        if apart && self.would_wait(device) {
             self.blocks.extend(self.chunk.take().map(|(block, _)| block));
         } else if std::mem::take(&mut apart) {
             self.flush(device);
