@@ -161,6 +161,14 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Copies the few bytes that a message carries to where they go, where that takes this thread next to no time.
+    /// Asked only when the device has nothing to do, of a backend that [reports](Backend::report_to), and under the
+    /// lock of the queues. Answers whether it has; if not, the message comes as a command.
+    fn write_now(&self, src: HostSpan, dst: Region) -> bool {
+        let _ = (src, dst);
+        false
+    }
+
     /// Whether [`Backend::reap`] would find something at once: asked often, by those who wait, of a backend
     /// that [reports](Backend::report_to). May be wrong for a moment.
     fn has_reports(&self) -> bool {

@@ -112,7 +112,11 @@ fn a_receipt_counts_chunks_and_those_that_travelled_together() -> Result<()> {
     let entries: Vec<_> = (0..8)
         .map(|i| batch.push(device.upload(&x).at(8 * i).message(vec![i as u8; 8]).expect("it fits")))
         .collect::<std::result::Result<_, _>>()?;
+    // Where nothing is before it, each is done as it is accepted.
+    let (gate, signal) = device.promise();
+    queue.wait_for(&gate)?;
     let mut sent = batch.commit()?;
+    signal.signal();
     let together: Vec<_> = entries.into_iter().map(|entry| sent.ticket(entry).wait().receipt.together).collect();
     assert_eq!(together, [8; 8], "each to its own place, in one command");
     Ok(())

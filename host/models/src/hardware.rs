@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     BackendKind, Capabilities, Error, FailureKind, Kernel, Result,
-    backend::{Backend, Command, Done, Event, HostBlock, MemId, More, Path, PipelineId, Ring, Token},
+    backend::{
+        Backend, Command, Done, Event, HostBlock, HostSpan, MemId, More, Op, Path, PipelineId, Region, Ring, Source,
+        Token,
+    },
 };
 
 /// How the device is driven, and what goes wrong. Commands count from 1.
@@ -26,6 +29,9 @@ pub struct Script {
     pub helped: bool,
     /// Commands are over when they are submitted; else a thread of the device's does one after the other.
     pub at_once: bool,
+    /// What a message carries is written as the message is accepted, where nothing is before it; it counts as a
+    /// command.
+    pub passes: bool,
     /// This command fails.
     pub fails: Option<u64>,
     /// Bytes that buffers may take: [`Options::memory_bytes`](crate::Options::memory_bytes).
@@ -210,6 +216,20 @@ impl Backend for Hardware {
 
     fn report_to(&self, ring: Ring) -> bool {
         self.script.helped && self.works.ring.set(ring).is_ok()
+    }
+
+    fn write_now(&self, src: HostSpan, dst: Region) -> bool {
+        let mut state = self.works.state.lock().expect("no panic");
+        let may = self.script.passes && self.script.fails != Some(state.done + 1);
+        if may {
+            assert!(state.commands.is_empty(), "something is before it");
+            state.done += 1;
+            drop(state);
+            let op = Op::Upload { src: Source::Carried(src), dst };
+            self.with_memory(|memories| memories.begin(&op));
+            self.works.state.lock().expect("no panic").memories.end(&op, true);
+        }
+        may
     }
 
     fn abandon(&self, _: &str) {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    MessageId,
     behind::{Served, Waited},
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::Ring,
@@ -14,18 +15,22 @@ use super::{
     permit::Waiting,
     promise::Promises,
     receipt::Address,
-    shared::Shared,
+    shared::{Mode, Shared},
     slab::Slab,
     slip::Slip,
     work::Accepted,
 };
 use crate::{
-    backend::{Command, Done, HostBlock, MemId, Op, Pool, Token},
+    backend::{Command, Done, HostBlock, MemId, Op, Path, Pool, Source, Token},
+    error::TransferError,
     trace,
 };
 
 /// Bytes that a link moves in a nanosecond, at most: those of PCIe 5.0 x16 (`sim`'s `gen5x16`).
 const FASTEST: u128 = 64;
+
+/// A message's queue, its name in the machine, and its number.
+type Named = (QueueId, Token, MessageId);
 
 /// Everything that is under the lock.
 pub(crate) struct Core {
@@ -189,27 +194,39 @@ impl Core {
                     cell.leaked = in_driver && cell.lent;
                     self.ledger.leaked_buffers += u64::from(cell.leaked);
                     cell.slip.put_down(result.is_ok(), in_driver);
-                    let log = &mut cell.slip.log;
-                    log.delivered = Some(clock.read(shared)).max(log.accepted);
-                    trace::record(|| cell.slip.receipt(), result.as_ref().err());
-                    let failed = result.as_ref().is_err_and(|error| !error.is_folded());
-                    let is_dead = failed && matches!(cell.waiter, Waiter::Detached);
-                    cell.outcome = Some(result);
-                    if trace::events::are_wanted(is_dead) {
-                        self.effects.traced.extend(cell.span().map(|span| (span, is_dead)));
-                    }
-                    self.tell(name);
+                    self.deliver(name, result, clock.read(shared));
                 }
             }
         }
         self.actions = actions;
         if resolved > 0 {
             self.unresolved -= resolved;
-            self.effects.settled |= self.waiting > 0;
-            self.effects.ended |= self.ending && self.unresolved == 0;
-            self.call_waiting();
-            shared.resolved.fetch_add(resolved, Relaxed);
+            self.count(resolved, shared);
         }
+    }
+
+    /// The message in this cell has this outcome: whoever waits for it is told.
+    fn deliver(&mut self, name: Token, result: Result<(), Arc<TransferError>>, now: Instant) {
+        let cell = self.cells.get_mut(name).expect("a message that comes out has a cell");
+        let log = &mut cell.slip.log;
+        log.delivered = Some(now).max(log.accepted);
+        trace::record(|| cell.slip.receipt(), result.as_ref().err());
+        let failed = result.as_ref().is_err_and(|error| !error.is_folded());
+        let is_dead = failed && matches!(cell.waiter, Waiter::Detached);
+        cell.outcome = Some(result);
+        if trace::events::are_wanted(is_dead) {
+            self.effects.traced.extend(cell.span().map(|span| (span, is_dead)));
+        }
+        self.tell(name);
+    }
+
+    /// So many messages are resolved: credits came back.
+    fn count(&mut self, resolved: u64, shared: &Shared) {
+        self.effects.settled |= self.waiting > 0;
+        self.effects.ended |= self.ending && self.unresolved == 0;
+        self.call_waiting();
+        // Written under the lock only.
+        shared.resolved.store(shared.resolved.load(Relaxed) + resolved, Relaxed);
     }
 
     fn command(&mut self, submit: Submit, now: Instant) -> Command {
@@ -299,6 +316,15 @@ impl Core {
             unsignaled: work.unsignaled,
             joins: work.carries(),
         };
+        if self.unresolved == 0
+            && shared.mode == Mode::Helped
+            && let Some(Op::Upload { src: Source::Carried(src), dst }) = work.op
+            && self.machine.is_clear_for(&offer)
+            && shared.backend.write_now(src, dst)
+        {
+            let (token, id) = self.machine.pass(&offer);
+            return self.pass(slip, (queue, token, id), clock, shared);
+        }
         let (token, id) = self.machine.accept_paid(&offer);
         let now = clock.read(shared);
         self.machine.hold(token, queue, now);
@@ -314,6 +340,37 @@ impl Core {
         cell.fill(token, slip);
         self.ledger.accept();
         self.unresolved += 1;
+        Accepted { cell: name, token, id }
+    }
+
+    /// Accepts a message that was done just now, as nothing was before it: it has its outcome at once.
+    fn pass(&mut self, mut slip: Slip, (queue, token, id): Named, clock: &mut Clock, shared: &Shared) -> Accepted {
+        let (began, ended) = (clock.read(shared), shared.backend.now());
+        // For the next one, which begins only now.
+        *clock = Clock::at(Some(ended));
+        let done = Done {
+            token,
+            result: Ok(()),
+            started: Some(began),
+            finished: ended,
+            device_seconds: None,
+            path: Path::Inline,
+            why: None,
+            together: 1,
+            form: None,
+        };
+        let served = &mut self.served[slip.lane() as usize];
+        let waited = Waited::since(served.tally);
+        let (own, all) = served.add(&done);
+        slip.accept(id, began, &self.addresses[queue], waited);
+        slip.log.submit(began);
+        slip.log.add(&done, own, all);
+        slip.put_down(true, false);
+        let (name, cell) = self.cells.take();
+        cell.fill(token, slip);
+        self.ledger.accept();
+        self.deliver(name, Ok(()), ended);
+        self.count(1, shared);
         Accepted { cell: name, token, id }
     }
 

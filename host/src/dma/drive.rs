@@ -81,8 +81,20 @@ impl Shared {
         self.kick_at(core, Clock::default());
     }
 
+    /// Messages were accepted: sees to it that they go on, where they are not over already.
+    pub(super) fn sent(&self, core: MutexGuard<'_, Core>, clock: Clock) {
+        if core.unresolved > 0 {
+            return self.kick_at(core, clock);
+        }
+        let news = !core.effects.is_empty();
+        drop(core);
+        if news {
+            self.tell();
+        }
+    }
+
     /// The same, where it has just been asked what time it is.
-    pub(super) fn kick_at(&self, mut core: MutexGuard<'_, Core>, clock: Clock) {
+    fn kick_at(&self, mut core: MutexGuard<'_, Core>, clock: Clock) {
         core.dirty = true;
         let (asleep, early) = (core.asleep, core.sleeps_too_long());
         if early {

@@ -5,7 +5,8 @@
 //! user's threads do it all. What they do is the same (`drive`).
 //!
 //! The lock is held for bookkeeping only: never while a driver is called, a buffer is copied, a
-//! waiter is woken or user code runs.
+//! waiter is woken or user code runs. But a few bytes that a message carries, and that nothing is before, are copied
+//! where they go as the message is accepted: that costs less than to have it done and to be told of it.
 
 use std::{
     fmt,
@@ -223,7 +224,7 @@ impl Engine {
         };
         let mut clock = Clock::default();
         let accepted = core.put(queue, slip, &mut clock, &self.shared);
-        self.shared.kick_at(core, clock);
+        self.shared.sent(core, clock);
         Ok(accepted)
     }
 
@@ -248,7 +249,7 @@ impl Engine {
             // Its cell is gone when it is over.
             (!unsignaled).then_some(accepted)
         }));
-        self.shared.kick_at(core, clock);
+        self.shared.sent(core, clock);
         Ok(())
     }
 }

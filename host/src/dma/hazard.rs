@@ -251,6 +251,12 @@ impl Resource {
         inherited
     }
 
+    /// The message of this number has written this part, and no other is unresolved.
+    pub(crate) fn overwrite(&mut self, id: u64, part: Part) {
+        self.last = Some(id);
+        let _ = self.inherit(Access::Overwrite, part);
+    }
+
     /// Whether parts of it are without the data that they should have.
     pub(crate) fn is_poisoned(&self) -> bool {
         !self.poison.is_empty()

@@ -14,13 +14,17 @@ const SEED: u64 = 2026;
 const DEPTH: usize = 3;
 
 /// Who drives a device: two threads of its own or whoever sends and reports. When commands are over: as they
-/// are submitted, or once a thread of the device's has done them.
-pub(crate) fn drives() -> [Script; 4] {
-    [(false, false), (false, true), (true, false), (true, true)].map(|(helped, at_once)| Script {
-        helped,
-        at_once,
-        ..Script::default()
-    })
+/// are submitted, or once a thread of the device's has done them. Whether messages that nothing is before are over as
+/// they are accepted.
+pub(crate) fn drives() -> [Script; 5] {
+    let drive = |helped, at_once, passes| Script { helped, at_once, passes, ..Script::default() };
+    [
+        drive(false, false, false),
+        drive(false, true, false),
+        drive(true, false, false),
+        drive(true, true, false),
+        drive(true, false, true),
+    ]
 }
 
 fn run(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'static) -> usize {

@@ -7,8 +7,9 @@ use crate::{
     backend::Token,
     dma::{
         MessageId,
-        hazard::{Cause, Edge, Part},
-        model::{Offer, State},
+        doorbell::Doorbell,
+        hazard::{Access, Cause, Edge, Part, Touch},
+        model::{Offer, Queue, State},
     },
     error::{FailureKind, TransferError},
 };
@@ -42,6 +43,35 @@ impl Machine {
         queue.waiting.push_back(token);
         queue.order.push_back(token);
         self.wake(offer.queue);
+        (token, MessageId(id))
+    }
+
+    /// Whether a message would find nothing before it: nothing that it has to wait for, that fails it, or of which it
+    /// would have to tell. Only where nothing is unresolved.
+    pub(crate) fn is_clear_for(&self, offer: &Offer<'_>) -> bool {
+        let Queue { limits, gates, gate_failure, untold, order, .. } = &self.queues[offer.queue];
+        debug_assert!(order.is_empty(), "nothing is unresolved");
+        let overwrites = |touch: &Touch| touch.access == Access::Overwrite;
+        gates.is_empty()
+            && gate_failure.is_none()
+            && untold.is_none()
+            && limits.doorbell == Doorbell::Immediate
+            && offer.deadline.is_none()
+            && offer.accesses.iter().all(overwrites)
+    }
+
+    /// Accepts a message whose credits were reserved, for which the machine [is clear](Self::is_clear_for), and that
+    /// is done: it is resolved as it is accepted. Its name is dead.
+    pub(crate) fn pass(&mut self, offer: &Offer<'_>) -> (Token, MessageId) {
+        let id = self.next_id;
+        self.next_id += 1;
+        let (token, _) = self.messages.take();
+        self.messages.free(token);
+        for touch in offer.accesses {
+            self.resources.get_mut(touch.buffer).expect("the buffer's owner is alive").overwrite(id, touch.part);
+        }
+        let queue = &mut self.queues[offer.queue];
+        (queue.ops, queue.bytes) = (queue.ops - 1, queue.bytes - offer.bytes);
         (token, MessageId(id))
     }
 
