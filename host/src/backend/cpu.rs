@@ -63,9 +63,9 @@ struct Shared {
     lanes: Lanes,
 }
 
-/// Bytes that are copied under the lock of the queues: to copy them costs less than what is done there for a message in
-/// any case.
-const NOW_BYTES: u64 = 1 << 10;
+/// Bytes that are copied under the lock of the queues: to copy so few is nothing beside what is done there for a message
+/// in any case, also where a batch has thousands.
+const NOW_BYTES: u64 = 128;
 
 /// More than any machine has cores; each is a thread that is really started.
 const MOST_THREADS: usize = 1024;

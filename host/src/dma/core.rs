@@ -261,6 +261,22 @@ impl Core {
         ops.push(cell.slip.whole(now));
     }
 
+    /// Nobody asks for the message in this cell any more. Where it is unresolved, gives who waited for it; else it is
+    /// buried.
+    pub(super) fn let_go(&mut self, name: Token) -> Option<Waiter> {
+        let cell = self.cells.get_mut(name).expect("an uncollected message has a cell");
+        if cell.outcome.is_none() {
+            return Some(std::mem::replace(&mut cell.waiter, Waiter::Detached));
+        }
+        self.ledger.uncollected -= 1;
+        if matches!(&cell.outcome, Some(Err(error)) if !error.is_folded()) && trace::events::are_wanted(true) {
+            self.effects.traced.extend(cell.span().map(|span| (span, true)));
+        }
+        cell.bury(&mut self.ledger, &mut self.dead, &mut self.effects.graves);
+        self.cells.free(name);
+        None
+    }
+
     /// Tells whoever waits that the message in this cell is resolved.
     pub(super) fn tell(&mut self, name: Token) {
         let cell = self.cells.get_mut(name).expect("alive");
@@ -316,6 +332,7 @@ impl Core {
             unsignaled: work.unsignaled,
             joins: work.carries(),
         };
+        let now = clock.read(shared);
         if self.unresolved == 0
             && shared.mode == Mode::Helped
             && let Some(Op::Upload { src: Source::Carried(src), dst }) = work.op
@@ -326,7 +343,6 @@ impl Core {
             return self.pass(slip, (queue, token, id), clock, shared);
         }
         let (token, id) = self.machine.accept_paid(&offer);
-        let now = clock.read(shared);
         self.machine.hold(token, queue, now);
         let (name, cell) = self.cells.take();
         let slot = token.index as usize;

@@ -2,9 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 
-use super::{
-    MessageId, cell::Waiter, core::Clock, engine::Engine, model::Kind, parcel::Parcel, slip::Slip, work::Work,
-};
+use super::{MessageId, core::Clock, engine::Engine, model::Kind, parcel::Parcel, slip::Slip, work::Work};
 use crate::{
     backend::{Lane, Op, Source, Token},
     error::TransferError,
@@ -231,8 +229,9 @@ impl<'d> DeadLetters<'d> {
         (slip.bytes, slip.deadline, slip.unsignaled) = (bytes, None, false);
         slip.parcel.get_or_insert_with(|| Parcel::new(()));
         let accepted = core.put(queue, slip, &mut Clock::default(), &self.engine.shared);
-        core.cells.get_mut(accepted.cell).expect("just put").waiter = Waiter::Detached;
-        self.engine.shared.kick(core);
+        // It may be over as it is accepted.
+        drop(core.let_go(accepted.cell));
+        self.engine.shared.sent(core, Clock::default());
         true
     }
 }

@@ -26,7 +26,6 @@ use super::{
 use crate::{
     backend::Token,
     error::{Error, TransferError},
-    trace::events,
 };
 
 /// The one outcome of one message.
@@ -321,29 +320,19 @@ impl<B: Send + 'static> Unpin for Ticket<B> {}
 impl<B: Send + 'static> Drop for Ticket<B> {
     fn drop(&mut self) {
         let Some(shared) = self.shared.take() else { return };
-        let mut guard = shared.lock();
-        let core = &mut *guard;
-        let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
-        if cell.outcome.is_none() {
-            let old = std::mem::replace(&mut cell.waiter, Waiter::Detached);
-            if self.cancels {
-                core.cancel(self.cell);
-                shared.kick(guard);
-            } else {
-                drop(guard);
-            }
-            drop(old);
-            return;
+        let mut core = shared.lock();
+        let Some(old) = core.let_go(self.cell) else {
+            // A buffer's drop is the user's code.
+            drop(core);
+            return shared.tell();
+        };
+        if self.cancels {
+            core.cancel(self.cell);
+            shared.kick(core);
+        } else {
+            drop(core);
         }
-        core.ledger.uncollected -= 1;
-        if matches!(&cell.outcome, Some(Err(error)) if !error.is_folded()) && events::are_wanted(true) {
-            core.effects.traced.extend(cell.span().map(|span| (span, true)));
-        }
-        cell.bury(&mut core.ledger, &mut core.dead, &mut core.effects.graves);
-        core.cells.free(self.cell);
-        // A buffer's drop is the user's code.
-        drop(guard);
-        shared.tell();
+        drop(old);
     }
 }
 

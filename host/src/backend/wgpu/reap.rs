@@ -59,6 +59,8 @@ pub(super) struct End {
     pub(super) result: Result<(), FailureKind>,
     pub(super) path: Path,
     pub(super) form: Option<&'static str>,
+    /// It moves little, and travels with what moves much.
+    pub(super) came_along: bool,
 }
 
 #[derive(Debug)]
@@ -71,10 +73,21 @@ pub(super) struct Reaper {
     told_of_loss: AtomicBool,
 }
 
-/// Submissions on their way, oldest first. Whoever sees the oldest landed takes it, the submitting thread or the
-/// reaping one.
+/// Who takes landed submissions in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The submitting thread.
+    Submits,
+    /// The reaping thread.
+    Reaps,
+}
+
+/// Submissions on their way, oldest first. Whoever sees the oldest landed takes it. What was in them is reported in
+/// their order, as a failure must be known before what reads its data is said to have gone well.
 #[derive(Debug, Default)]
 struct Sky {
+    /// Who has taken some, of which not all is reported yet: the other one takes none meanwhile.
+    taken: Option<Who>,
     flights: VecDeque<Flight>,
     /// How many have landed, which is the number of the oldest.
     landed: u64,
@@ -111,6 +124,7 @@ impl Reaper {
     }
 
     pub(super) fn reap(&self, events: &mut Vec<Event>, timeout: Duration) {
+        self.reported(Who::Reaps);
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(cause) = self.gpu.signal.lost() {
@@ -142,20 +156,36 @@ impl Reaper {
                 continue;
             }
             match landed {
-                Some(number) => self.land(number, events),
+                Some(number) => {
+                    self.land(number, Who::Reaps, events);
+                    if events.is_empty() {
+                        self.reported(Who::Reaps);
+                    }
+                }
                 None if left.is_zero() => return,
                 None => {}
             }
         }
     }
 
-    /// Reports what is over, as far as that takes no waiting.
+    /// Reports what is over, on the submitting thread, as far as that takes no waiting. It says when the events are
+    /// [reported](Self::reported).
     pub(super) fn look(&self, events: &mut Vec<Event>) {
-        while let Some((number, Some(index))) = self.oldest(|flight| flight.index.clone().filter(|_| flight.is_bare()))
+        while self.gpu.signal.lost().is_none()
+            && let Some((number, Some(index))) = self.oldest(|flight| flight.index.clone().filter(|_| flight.is_bare()))
             && self.gpu.is_over(&index)
             && self.gpu.signal.lost().is_none()
-        {
-            self.land(number, events);
+            && self.land(number, Who::Submits, events)
+        {}
+    }
+
+    /// What this thread has taken in is known to whoever drives the queues.
+    pub(super) fn reported(&self, who: Who) {
+        let mut sky = lock(&self.sky);
+        if sky.taken == Some(who) {
+            sky.taken = None;
+            drop(sky);
+            self.landed.notify_all();
         }
     }
 
@@ -165,12 +195,17 @@ impl Reaper {
         sky.flights.front().map(|flight| (sky.landed, of(flight)))
     }
 
-    /// The end of a submission: copies results out, then reports. Nothing, where another thread has done it.
-    fn land(&self, number: u64, events: &mut Vec<Event>) {
+    /// The end of a submission: copies results out, then reports. Answers whether it has: not where the other thread
+    /// was first, for which the reaping one waits.
+    fn land(&self, number: u64, who: Who, events: &mut Vec<Event>) -> bool {
         let mut sky = lock(&self.sky);
-        if sky.landed != number {
-            return;
+        while who == Who::Reaps && sky.taken == Some(Who::Submits) && self.gpu.signal.lost().is_none() {
+            sky = self.landed.wait_timeout(sky, MAPPING).unwrap_or_else(PoisonError::into_inner).0;
         }
+        if sky.landed != number || sky.taken.is_some_and(|taken| taken != who) {
+            return false;
+        }
+        sky.taken = Some(who);
         let flight = sky.flights.pop_front().expect("the oldest of this number is there until it is taken");
         sky.landed += 1;
         // One submission runs after the other.
@@ -183,13 +218,15 @@ impl Reaper {
             let token = piece.token;
             if !self.arrive(piece, &readbacks) {
                 if self.gpu.signal.lost().is_some() {
-                    return;
+                    return true;
                 }
                 let failure = FailureKind::Backend("the driver could not map what it had copied".into());
                 lock(&self.failed).insert(token, failure);
             }
         }
-        let (finished, together) = (Instant::now(), ends.len() as u32);
+        let (finished, all) = (Instant::now(), ends.len() as u32);
+        // What came along takes next to none of the time.
+        let others = all - ends.iter().filter(|end| end.came_along).count() as u32;
         events.extend(ends.into_iter().map(|end| {
             let torn = lock(&self.failed).remove(&end.token);
             let result = torn.map_or(end.result, Err);
@@ -201,10 +238,11 @@ impl Reaper {
                 device_seconds: None,
                 path: end.path,
                 why: why(end.path, end.form),
-                together,
+                together: if end.came_along { all } else { others },
                 form: end.form,
             })
         }));
+        true
     }
 
     /// Waits until a piece whose copy is over is mapped, which takes one more call to the driver.

@@ -16,7 +16,7 @@ use super::{
     encode::{Part, Step, encode},
     gpu::Gpu,
     readback::Piece,
-    reap::{End, Flight},
+    reap::{End, Flight, Who},
     staging::{Block, CHUNK_BYTES},
     uniform::Uniforms,
 };
@@ -148,6 +148,7 @@ impl Submitter {
             device.reaper.look(&mut self.over);
         }
         more(&mut self.over, batch);
+        device.reaper.reported(Who::Submits);
     }
 
     /// Lets the copies go that launches left; answers how many bytes. wgpu keeps what is in use.
@@ -158,7 +159,8 @@ impl Submitter {
     fn add(&mut self, device: &Wgpu, command: Command) {
         let Command { token, op, label, .. } = command;
         let label = label.as_ref();
-        if self.moved >= CHUNK_BYTES && !is_little(&op) {
+        let came_along = self.moved >= CHUNK_BYTES && is_little(&op);
+        if self.moved >= CHUNK_BYTES && !came_along {
             // What moves much is told of when it is over, and not with what comes next. What is little, and came while
             // the host copied, is over with it, and costs no submission of its own.
             self.flush(device);
@@ -197,7 +199,11 @@ impl Submitter {
             Err(failure) => (Err(failure), Path::None),
         };
         let of = self.number(token);
-        self.ends.push((of, End { token, result, path, form }));
+        self.ends.push((of, End { token, result, path, form, came_along }));
+        // A device that works beside the host begins at once.
+        if self.moved >= CHUNK_BYTES && !device.capabilities.software {
+            self.flush(device);
+        }
     }
 
     /// The command's number in this submission.
