@@ -82,9 +82,8 @@ macro_rules! routed {
             /// Cancels the message once this long has passed from now, as far as it can be cancelled then
             /// (see [`Ticket::cancel`](crate::Ticket::cancel)): it fails with
             /// [`FailureKind::Deadline`](crate::FailureKind::Deadline). Who sends it waits no longer for credits
-            /// either, whether it is sent, filled in place, committed with others or a plan, and is refused with
-            /// [`Refusal::Timeout`](crate::Refusal::Timeout). Those who await credits wait on: see
-            /// [`DmaQueue::send_async`](crate::DmaQueue::send_async).
+            /// either, whether it is sent, filled in place, committed with others or a plan, and whether it waits
+            /// or awaits them: it is refused with [`Refusal::Timeout`](crate::Refusal::Timeout).
             pub fn deadline(mut self, after: std::time::Duration) -> Self {
                 // A time that no clock will show never comes.
                 self.route.deadline = self.device.inner.backend.now().checked_add(after);

@@ -1,13 +1,15 @@
 //! A simulated device that is opened by name: it has threads, as any other device has.
 
 use std::{
-    sync::mpsc,
+    future::Future,
+    sync::{Arc, mpsc},
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::{Duration, Instant},
 };
 
 use wharf::{
-    BackendKind, CompletionQueue, Device, Doorbell, Error, FailPolicy, FailureKind, Options, Path, Simulation,
+    BackendKind, CompletionQueue, Device, Doorbell, Error, FailPolicy, FailureKind, Options, Path, Refusal, Simulation,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -153,6 +155,60 @@ fn a_deadline_behind_a_promise_comes_when_it_would_on_a_device_that_is_there() -
     assert_eq!(done.receipt.submitted, None, "it never went");
     assert_eq!(done.buffer, Some(vec![1; 4]));
     signal.signal();
+    Ok(())
+}
+
+/// Tells when it was woken.
+struct WokenAt(Simulation, mpsc::SyncSender<f64>);
+
+impl Wake for WokenAt {
+    fn wake(self: Arc<Self>) {
+        self.1.send(self.0.seconds()).expect("the test listens");
+    }
+}
+
+#[test]
+fn a_task_is_woken_exactly_at_its_deadline() -> wharf::Result<()> {
+    let sim = Simulation::open("latency=10us")?;
+    let device = sim.device();
+    let queue = device.queue("narrow").depth(1).open();
+    let x = device.buffer::<u32>(4)?;
+    let _permit = queue.reserve(1, 0)?;
+    let (told, woken) = mpsc::sync_channel(9);
+    let waker = Waker::from(Arc::new(WokenAt(sim.clone(), told)));
+    let mut context = Context::from_waker(&waker);
+    let begin = sim.seconds();
+    let mut sending = [5, 3, 7].map(|ms| {
+        let message = device.upload(&x).deadline(Duration::from_millis(ms)).message(vec![1_u32; 4]).expect("it fits");
+        let mut sending = Box::pin(queue.send_async(message));
+        assert!(sending.as_mut().poll(&mut context).is_pending());
+        sending
+    });
+    sim.host_work(Duration::from_millis(10));
+    let woken: Vec<_> = woken.try_iter().map(|at| ((at - begin) * 1e6).round() as u64).collect();
+    assert_eq!(woken, [3000, 5000, 7000], "each once, in microseconds");
+    for sending in &mut sending {
+        let Poll::Ready(Err(refused)) = sending.as_mut().poll(&mut context) else { panic!("its deadline has passed") };
+        assert!(matches!(refused.error, Error::Refused { why: Refusal::Timeout, .. }), "{refused}");
+    }
+    Ok(())
+}
+
+#[test]
+fn time_keeps_no_pace_with_the_host_for_a_task_that_has_given_up() -> wharf::Result<()> {
+    let device = Device::open("sim:latency=1000s")?;
+    let queue = device.queue("narrow").depth(1).open();
+    let x = device.buffer::<u32>(4)?;
+    let _permit = queue.reserve(1, 0)?;
+    let message = device.upload(&x).deadline(Duration::from_secs(2000)).message(vec![1_u32; 4])?;
+    let mut sending = Box::pin(queue.send_async(message));
+    assert!(sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let (sender, called) = mpsc::channel();
+    device.upload(&x).send(vec![7; 4])?.on_complete(move |done| sender.send(done).expect("somebody listens"));
+    let early = called.recv_timeout(Duration::from_millis(20));
+    assert!(early.is_err(), "a deadline is waited for: {early:?}");
+    drop(sending);
+    assert_eq!(called.recv_timeout(LONG).expect("nobody waits for a time").ok()?, [7; 4]);
     Ok(())
 }
 

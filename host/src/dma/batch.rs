@@ -4,11 +4,12 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
     DmaQueue,
+    permit::Reserving,
     ticket::{Refused, Ticket},
     work::{Accepted, Patience},
 };
@@ -158,14 +159,13 @@ impl<'q> Batch<'q> {
         self.commit_with(Patience::Within(timeout))
     }
 
-    /// Sends everything; awaits the credits, whatever the messages' deadlines, as
-    /// [`DmaQueue::send_async`] does. Where the future is dropped before, nothing was sent and
-    /// the batch is as it was.
+    /// Sends everything; awaits the credits as [`Batch::commit`] waits for them. Where the future is dropped
+    /// before, nothing was sent and the batch is as it was.
     ///
     /// # Errors
     /// As [`Batch::commit`].
     pub async fn commit_async(&mut self) -> Result<Sent<'_>> {
-        let permit = self.queue.reserve_async(self.ops(), self.bytes).await?;
+        let permit = Reserving::new(self.queue, self.ops(), self.bytes, self.deadline()).await?;
         self.commit_with(Patience::Paid(&permit))
     }
 
@@ -173,11 +173,16 @@ impl<'q> Batch<'q> {
         u32::try_from(self.len()).unwrap_or(u32::MAX)
     }
 
+    /// The first deadline among its messages.
+    fn deadline(&self) -> Option<Instant> {
+        self.messages.iter().flatten().filter_map(|draft| draft.slip.deadline).min()
+    }
+
     pub(crate) fn commit_with(&mut self, patience: Patience<'_>) -> Result<Sent<'_>> {
         let (queue, ops) = (self.queue, self.ops());
         queue.can_ever(ops)?;
         self.sent.clear();
-        let deadline = self.messages.iter().flatten().filter_map(|draft| draft.slip.deadline).min();
+        let deadline = self.deadline();
         let slips = self.messages.iter_mut().map(|message| message.as_mut().map(Draft::take));
         let total = (ops, self.bytes);
         queue

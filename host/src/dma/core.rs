@@ -305,9 +305,22 @@ impl Core {
 }
 
 impl Core {
+    /// When [`Core::tick`] is due, at the latest.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.machine.next_deadline().into_iter().chain(self.tasks.due()).min()
+    }
+
+    /// Ends what was to end by now.
+    pub(super) fn tick(&mut self, now: Instant, clock: &mut Clock, shared: &Shared) {
+        if self.tasks.due().is_some_and(|due| due <= now) {
+            self.effects.wakes.extend(self.tasks.take_due(now).map(Wake::Task));
+        }
+        self.stage_at(Event::Tick(now), clock, shared);
+    }
+
     /// A deadline comes before the submitting thread gets up.
     pub(super) fn sleeps_too_long(&self) -> bool {
-        let due = self.machine.next_deadline();
+        let due = self.next_deadline();
         self.asleep && due.is_some_and(|due| self.alarm.is_none_or(|alarm| due < alarm))
     }
 

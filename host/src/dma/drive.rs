@@ -98,7 +98,7 @@ impl Shared {
         core.dirty = true;
         let (asleep, early) = (core.asleep, core.sleeps_too_long());
         if early {
-            self.backend.pace(core.machine.next_deadline());
+            self.backend.pace(core.next_deadline());
         }
         match self.mode {
             Mode::Manual => {}
@@ -185,7 +185,7 @@ impl Shared {
 
     /// `most`, but not beyond the next deadline: the clock may be one that passes only while this waits.
     fn until_due(&self, most: Duration) -> Duration {
-        let due = if most.is_zero() { None } else { self.lock().machine.next_deadline() };
+        let due = if most.is_zero() { None } else { self.lock().next_deadline() };
         due.map_or(most, |due| most.min(due.saturating_duration_since(self.backend.now())))
     }
 
@@ -219,10 +219,10 @@ impl Shared {
     /// Appends what may go to the driver now. Answers whether anything else has moved, and whether there is
     /// more to append.
     fn pump_into(&self, batch: &mut Vec<Command>, mut core: MutexGuard<'_, Core>, mut clock: Clock) -> (bool, bool) {
-        if let Some(deadline) = core.machine.next_deadline() {
+        if let Some(deadline) = core.next_deadline() {
             let now = clock.read(self);
             core.dirty |= deadline <= now;
-            core.stage_at(Event::Tick(now), &mut clock, self);
+            core.tick(now, &mut clock, self);
         }
         if !mem::take(&mut core.dirty) {
             return (false, false);

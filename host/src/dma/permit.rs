@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 #[cfg(wharf_models)]
@@ -114,14 +115,16 @@ pub struct Reserving<'q> {
     queue: &'q DmaQueue,
     ops: u32,
     bytes: u64,
+    /// It waits until then at most.
+    deadline: Option<Instant>,
     /// Its place among the waiters, once it has waited.
     place: Option<u64>,
     turn: Option<Turn>,
 }
 
 impl<'q> Reserving<'q> {
-    pub(super) fn new(queue: &'q DmaQueue, ops: u32, bytes: u64) -> Self {
-        Self { queue, ops, bytes, place: None, turn: None }
+    pub(super) fn new(queue: &'q DmaQueue, ops: u32, bytes: u64, deadline: Option<Instant>) -> Self {
+        Self { queue, ops, bytes, deadline, place: None, turn: None }
     }
 }
 
@@ -129,7 +132,7 @@ impl<'q> Future for Reserving<'q> {
     type Output = Result<Permit<'q>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let queue = self.queue;
+        let (queue, deadline) = (self.queue, self.deadline);
         if let Err(error) = queue.can_ever(self.ops) {
             return Poll::Ready(Err(error));
         }
@@ -144,16 +147,18 @@ impl<'q> Future for Reserving<'q> {
                 Poll::Ready(Ok(Permit::new(queue, self.ops, self.bytes)))
             }
             Err(Refusal::Full { .. }) => {
+                if deadline.is_some_and(|deadline| deadline <= queue.engine.shared.backend.now()) {
+                    return Poll::Ready(Err(queue.refused(Refusal::Timeout)));
+                }
                 #[cfg(wharf_models)]
                 if has(Bug::WakesTooLate) {
                     drop(core);
                     core = queue.engine.shared.lock();
                 }
                 self.turn.get_or_insert_with(|| core.machine.take_turn(queue.id));
-                let old = core.tasks.put(&mut self.place, context.waker());
-                drop(core);
-                // What is held would hold its credits for ever.
-                queue.flush();
+                let old = core.tasks.put(&mut self.place, context.waker(), deadline);
+                // What is held would hold its credits for ever, and who sees to deadlines may sleep past this one.
+                queue.engine.shared.ring_in(core, |core| core.machine.ring(queue.id) || core.sleeps_too_long());
                 // A waker is the user's: it is not dropped under the lock.
                 drop(old);
                 Poll::Pending
@@ -167,7 +172,10 @@ impl Drop for Reserving<'_> {
     fn drop(&mut self) {
         let shared = &self.queue.engine.shared;
         if let Some(place) = self.place {
-            let waker = shared.lock().tasks.leave(place);
+            let mut core = shared.lock();
+            let waker = core.tasks.leave(place);
+            // A clock that kept pace because of its deadline need not do so any more.
+            shared.ring_in(core, |_| waker.is_some() && self.deadline.is_some());
             drop(waker);
         }
         if let Some(turn) = self.turn {
@@ -181,37 +189,67 @@ impl Drop for Reserving<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     next: u64,
-    tasks: Vec<(u64, Waker)>,
+    tasks: Vec<Task>,
+    /// The first of their deadlines.
+    due: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Task {
+    place: u64,
+    waker: Waker,
+    deadline: Option<Instant>,
 }
 
 impl Waiting {
-    /// Leaves a waker in the task's place; gives back the one that was there.
-    pub(super) fn put(&mut self, place: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
-        let key = *place.get_or_insert_with(|| {
+    /// Leaves a waker in the task's place, to be called by `deadline`; gives back the one that was there.
+    pub(super) fn put(&mut self, place: &mut Option<u64>, waker: &Waker, deadline: Option<Instant>) -> Option<Waker> {
+        let place = *place.get_or_insert_with(|| {
             self.next += 1;
             self.next
         });
-        match self.tasks.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, old)) if old.will_wake(waker) => None,
-            Some((_, old)) => Some(std::mem::replace(old, waker.clone())),
+        match self.tasks.iter_mut().find(|task| task.place == place) {
+            Some(task) if task.waker.will_wake(waker) => None,
+            Some(task) => Some(std::mem::replace(&mut task.waker, waker.clone())),
             None => {
-                self.tasks.push((key, waker.clone()));
+                self.tasks.push(Task { place, waker: waker.clone(), deadline });
+                self.due = self.due.into_iter().chain(deadline).min();
                 None
             }
         }
     }
 
     pub(super) fn leave(&mut self, place: u64) -> Option<Waker> {
-        let at = self.tasks.iter().position(|(known, _)| *known == place)?;
-        Some(self.tasks.remove(at).1)
+        let at = self.tasks.iter().position(|task| task.place == place)?;
+        let task = self.tasks.remove(at);
+        self.find_due();
+        Some(task.waker)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
+    /// When the first of them is to be woken, at the latest.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Those whose deadlines have passed, to be woken.
+    pub(super) fn take_due(&mut self, now: Instant) -> impl Iterator<Item = Waker> {
+        let is_due = |task: &mut Task| task.deadline.is_some_and(|deadline| deadline <= now);
+        let late: Vec<_> = self.tasks.extract_if(.., is_due).collect();
+        self.find_due();
+        late.into_iter().map(|task| task.waker)
+    }
+
     /// All of them, to be woken: each looks for itself whether there is enough for it.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> {
-        std::mem::take(&mut self.tasks).into_iter().map(|(_, waker)| waker)
+        self.due = None;
+        std::mem::take(&mut self.tasks).into_iter().map(|task| task.waker)
+    }
+
+    fn find_due(&mut self) {
+        self.due = self.tasks.iter().filter_map(|task| task.deadline).min();
     }
 }

@@ -41,7 +41,7 @@ impl Shared {
                     // The reaping thread ends, too.
                     return self.backend.wake();
                 }
-                core.alarm = core.machine.next_deadline();
+                core.alarm = core.next_deadline();
                 self.backend.pace(core.alarm);
                 let left = core.alarm.map(|deadline| deadline.saturating_duration_since(self.backend.now()));
                 if left.is_some_and(|left| left.is_zero()) {

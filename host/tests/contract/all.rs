@@ -28,6 +28,7 @@ macro_rules! contract {
                 whoever_waits_makes_progress
                 a_fence_that_nobody_has_looked_at_is_no_riddle
                 draining_rings_for_what_is_sent_meanwhile
+                whoever_drives_wakes_a_task_at_its_deadline
             }
             completions {
                 what_goes_up_comes_down
@@ -47,6 +48,7 @@ macro_rules! contract {
             deadlines {
                 a_sender_waits_for_a_credit_until_its_deadline_at_most
                 so_does_whoever_sends_what_is_filled_several_or_a_plan
+                so_does_a_task_that_awaits_them
                 ten_thousand_deadlines_pass_on_a_full_queue
             }
             doorbells {

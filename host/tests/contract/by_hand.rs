@@ -1,8 +1,17 @@
 //! Progress by hand, on devices that can be driven so.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread,
+    time::Duration,
+};
 
-use wharf::{Device, Doorbell, Result, Wait};
+use wharf::{Device, Doorbell, Error, Refusal, Result, Wait};
 
 use super::rig::Rig;
 
@@ -81,5 +90,40 @@ pub(crate) fn draining_rings_for_what_is_sent_meanwhile(rig: &Rig) -> Result<()>
     assert_eq!(*device.download(&y).wait()?, [2; 4]);
     device.upload(&y).on(&queue).send(vec![3; 4])?.forward(&wharf::CompletionQueue::new(), ());
     assert_eq!(queue.stats().held, 1, "it holds again");
+    Ok(())
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+pub(crate) fn whoever_drives_wakes_a_task_at_its_deadline(rig: &Rig) -> Result<()> {
+    let Some(device) = device(rig) else { return Ok(()) };
+    let queue = device.queue("narrow").depth(1).open();
+    let x = device.buffer::<u32>(4)?;
+    let _permit = queue.reserve(1, 0)?;
+    let message = device.upload(&x).deadline(Duration::from_millis(20)).message(vec![7; 4])?;
+    let woken = Arc::<Woken>::default();
+    let waker = Waker::from(woken.clone());
+    let mut context = Context::from_waker(&waker);
+    let mut sending = Box::pin(queue.send_async(message));
+    assert!(sending.as_mut().poll(&mut context).is_pending());
+    // Who waits, for whatever it is, drives the device, and lets its time pass.
+    let (fence, _signal) = device.promise();
+    for _ in 0..1000 {
+        if woken.0.load(SeqCst) {
+            break;
+        }
+        assert!(fence.wait_timeout(Duration::from_millis(1)).is_none(), "it is not kept");
+    }
+    assert!(woken.0.load(SeqCst), "a second has passed");
+    let Poll::Ready(Err(refused)) = sending.as_mut().poll(&mut context) else { panic!("its deadline has passed") };
+    assert!(matches!(refused.error, Error::Refused { why: Refusal::Timeout, .. }), "{refused}");
+    assert_eq!(refused.buffer.into_buffer(), [7; 4]);
     Ok(())
 }

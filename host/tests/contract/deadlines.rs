@@ -1,7 +1,11 @@
 //! What a message's deadline ends: the message, and the wait for its credits.
 
 use std::{
-    thread,
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -68,6 +72,60 @@ pub(crate) fn so_does_whoever_sends_what_is_filled_several_or_a_plan(rig: &Rig) 
         });
         batch.commit()?.ticket(entries[2]).wait().ok().map(drop)
     })
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What the future has to say, asked again only when it says so.
+fn woken<T>(future: impl Future<Output = T>) -> T {
+    let (mut future, most) = (pin!(future), Duration::from_secs(30));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        let began = Instant::now();
+        thread::park_timeout(most);
+        assert!(began.elapsed() < most, "it is woken");
+    }
+}
+
+pub(crate) fn so_does_a_task_that_awaits_them(rig: &Rig) -> Result<()> {
+    let device = rig.open();
+    let queue = device.queue("narrow").depth(2).open();
+    let x = device.buffer::<u32>(4)?;
+    let permit = queue.reserve(2, 0)?;
+    let timed_out = |error: Error| {
+        assert!(matches!(error, Error::Refused { why: Refusal::Timeout, .. }), "{error}");
+    };
+    let upload = |after| device.upload(&x).deadline(after).message(vec![7_u32; 4]);
+    let soon = Duration::from_millis(2);
+    let (refused, done) = thread::scope(|scope| {
+        // It waits longer, and came first: whoever sees to its deadline gets up for the other's.
+        let patient = scope.spawn(|| woken(queue.send_async(upload(Duration::from_secs(60))?)).map_err(Error::from));
+        thread::sleep(Duration::from_millis(2));
+        let refused = woken(queue.send_async(upload(soon)?)).map(drop).expect_err("nothing is free");
+        let mut batch = queue.batch();
+        let entries = [Duration::MAX, soon].map(|after| batch.push(upload(after).expect("fits")).expect("ours"));
+        timed_out(woken(batch.commit_async()).map(drop).expect_err("nothing is free"));
+        assert_eq!(batch.take(entries[1]).into_buffer(), [7; 4], "the batch is as it was");
+        drop(permit);
+        drop(woken(batch.commit_async())?);
+        let sent = patient.join().expect("it ends")?;
+        Ok::<_, Error>((refused, sent.wait()))
+    })?;
+    timed_out(refused.error);
+    assert_eq!(refused.buffer.into_buffer(), [7; 4], "the message comes back");
+    assert_eq!(done.ok()?, [7; 4]);
+    device.drain();
+    assert_eq!(queue.stats().free_ops, 2);
+    Ok(())
 }
 
 pub(crate) fn ten_thousand_deadlines_pass_on_a_full_queue(rig: &Rig) -> Result<()> {

@@ -1,9 +1,12 @@
 //! What threads do with a device while others do the same. Each scene asserts what is promised whatever the
 //! order, and ends only where nobody waits for what does not come.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use shuttle::{future::block_on, sync::mpsc, thread};
@@ -107,6 +110,35 @@ pub(crate) fn a_task_and_a_thread_and_one_credit(script: Script) {
         }
     });
     scene.law(3);
+}
+
+/// A task waits for a credit that never comes, until its deadline, which only those see to who drive the device.
+pub(crate) fn a_task_waits_until_its_deadline_while_others_drive(script: Script) {
+    let scene = Scene::new(script, 1);
+    let permit = scene.queue.try_reserve(1, 4).expect("it is empty");
+    let ended = Arc::new(AtomicU64::new(0));
+    let task = {
+        let (scene, ended) = (scene.clone(), ended.clone());
+        move || {
+            let upload = scene.device.upload(&scene.buffers[0]).deadline(Duration::from_micros(20));
+            let sent = block_on(scene.queue.send_async(upload.message(vec![7]).expect("it fits")));
+            let refused = sent.expect_err("the credit is taken");
+            assert!(matches!(refused.error, Error::Refused { why: Refusal::Timeout, .. }), "{refused}");
+            assert_eq!(refused.buffer.into_buffer(), [7]);
+            ended.fetch_add(1, Relaxed);
+        }
+    };
+    let mut others = 0;
+    beside(task, || {
+        // Each message moves the clock on.
+        while ended.load(Relaxed) == 0 {
+            scene.seen(&scene.device.upload(&scene.buffers[1]).send(vec![7]).expect("it is open").wait());
+            others += 1;
+            thread::yield_now();
+        }
+    });
+    drop(permit);
+    scene.law(others);
 }
 
 /// A credit comes back by a permit that is dropped.
@@ -300,9 +332,10 @@ pub(crate) fn a_promise_is_kept_while_others_wait(script: Script) {
 pub(crate) type Play = fn(Script);
 
 /// Every scene with its name.
-pub(crate) const SCENES: [(&str, Play); 13] = [
+pub(crate) const SCENES: [(&str, Play); 14] = [
     ("two senders and one credit", two_senders_and_one_credit),
     ("a task and a thread and one credit", a_task_and_a_thread_and_one_credit),
+    ("a task waits until its deadline while others drive", a_task_waits_until_its_deadline_while_others_drive),
     ("a permit is dropped while a sender waits", a_permit_is_dropped_while_a_sender_waits),
     ("tickets are waited for while they resolve", tickets_are_waited_for_while_they_resolve),
     ("tickets are let go while they resolve", tickets_are_let_go_while_they_resolve),

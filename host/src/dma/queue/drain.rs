@@ -32,7 +32,7 @@ impl Future for Draining<'_> {
         if core.machine.level(self.queue.id).unresolved == 0 {
             return Poll::Ready(());
         }
-        let old = core.tasks.put(&mut self.place, context.waker());
+        let old = core.tasks.put(&mut self.place, context.waker(), None);
         drop(core);
         // A waker is the user's: it is not dropped under the lock.
         drop(old);

@@ -55,15 +55,14 @@ impl DmaQueue {
         self.send_with(message, Patience::Within(timeout))
     }
 
-    /// Sends; awaits a credit if there is none. Dropping the future before drops the message with it: to
-    /// keep it, await [`reserve_async`](DmaQueue::reserve_async) and send with the permit. The message's deadline
-    /// does not end the wait, as the device has no timer for who has sent nothing: that is the executor's to do. If
-    /// it passes meanwhile, the message is accepted and fails.
+    /// Sends; awaits a credit if there is none, until the message's deadline at most. Dropping the future before
+    /// drops the message with it: to keep it, await [`reserve_async`](DmaQueue::reserve_async) and send with the
+    /// permit.
     ///
     /// # Errors
-    /// As [`DmaQueue::try_send`]; it is never full.
+    /// As [`DmaQueue::send`].
     pub async fn send_async<B: Send + 'static>(&self, message: Message<B>) -> Result<Ticket<B>, Refused<Message<B>>> {
-        match self.reserve_async(1, message.bytes()).await {
+        match Reserving::new(self, 1, message.bytes(), message.draft.slip.deadline).await {
             Ok(permit) => permit.send(message),
             Err(error) => Err(Refused { error, buffer: message }),
         }
@@ -104,7 +103,7 @@ impl DmaQueue {
     /// Takes credits for messages to come; the future gives the permit, or an error as
     /// [`DmaQueue::reserve`] does. Dropping it takes nothing.
     pub fn reserve_async(&self, ops: u32, bytes: u64) -> Reserving<'_> {
-        Reserving::new(self, ops, bytes)
+        Reserving::new(self, ops, bytes, None)
     }
 
     /// An empty [`Batch`] for this queue.
