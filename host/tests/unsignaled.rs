@@ -98,6 +98,34 @@ fn a_queue_that_stops_aborts_what_was_posted_and_tells_it_once() -> Result<()> {
 }
 
 #[test]
+fn a_queue_that_is_resumed_still_tells_of_what_was_posted() -> Result<()> {
+    for (policy, fenced) in [(FailPolicy::FailStop, true), (FailPolicy::FailStop, false), (FailPolicy::Continue, false)]
+    {
+        let device = failing(&[1])?;
+        let queue = device.queue("work").policy(policy).open();
+        let [x, y] = [device.buffer::<u32>(100)?, device.buffer::<u32>(100)?];
+        let failed = queue.post(device.upload(&x).message(vec![1; 100])?)?;
+        device.drain();
+        let stopped = queue.try_reserve(1, 0).is_err();
+        assert_eq!(stopped, policy == FailPolicy::FailStop, "without a completion that could tell of it");
+        queue.resume();
+        queue.resume();
+        let told = if fenced {
+            queue.fence()?.wait().expect_err("it stands for what was posted")
+        } else {
+            device.upload(&y).on(&queue).send(vec![3; 100])?.wait().result.expect_err("it speaks for what was posted")
+        };
+        let root = match &told.kind {
+            FailureKind::Upstream { root } | FailureKind::Unsignaled { root } => root,
+            _ => panic!("{told}"),
+        };
+        assert_eq!((root.id, device.dead_letters().len()), (failed, 1));
+        device.upload(&y).on(&queue).send(vec![4; 100])?.wait().ok().expect("told once");
+    }
+    Ok(())
+}
+
+#[test]
 fn half_a_depth_of_them_rings_the_doorbell() -> Result<()> {
     let device = Device::open("cpu")?;
     let queue = device.queue("quiet").depth(2).doorbell(Doorbell::Manual).open();

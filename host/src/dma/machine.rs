@@ -237,7 +237,6 @@ impl Machine {
                 if self.lost.is_none() {
                     self.queues[queue].failed = None;
                     self.queues[queue].gate_failure = None;
-                    self.queues[queue].untold = None;
                 }
             }
             Event::Close(queue) => {

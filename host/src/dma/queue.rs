@@ -134,8 +134,9 @@ impl DmaQueue {
     }
 
     /// Accepts messages again after a failure has stopped the queue, and forgets the failure of a fence
-    /// that it was told to wait for. The failures themselves are in
-    /// the completions of the messages. A queue of a lost device stays failed.
+    /// that it was told to wait for. No failure of a message is forgotten: it is in the message's completion, and
+    /// where a message was [posted](Self::post), the queue's next signal still tells of it. A queue of a lost
+    /// device stays failed.
     pub fn resume(&self) {
         self.engine.shared.lock().stage(Event::Resume(self.id), &self.engine.shared);
     }

@@ -221,10 +221,7 @@ impl Harness {
             }
             Step::Tick { passed } => self.tick(*passed),
             Step::Resume { queue } => {
-                let queue = &mut self.queues[self.held[*queue]];
-                queue.untold &= self.lost;
-                let resume = Event::Resume(queue.id);
-                self.event(resume);
+                self.event(Event::Resume(self.queues[self.held[*queue]].id));
             }
             Step::Close { queue } => self.event(Event::Close(self.queues[self.held[*queue]].id)),
             Step::Abort { queue } => {
