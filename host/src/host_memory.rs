@@ -54,6 +54,8 @@ pub struct Pinned<T: Element> {
     block: Option<HostBlock>,
     /// Its first `len` elements are in use.
     len: usize,
+    /// Elements that it was made for; the block may have room for more.
+    most: usize,
     backend: Arc<dyn Backend>,
     element: PhantomData<T>,
 }
@@ -62,7 +64,7 @@ impl<T: Element> Pinned<T> {
     pub(crate) fn new(backend: &Arc<dyn Backend>, len: usize, bytes: u64) -> Result<Self> {
         // Whole grains of transfers, and never nothing.
         let block = backend.pin(bytes.max(16).next_multiple_of(16))?;
-        Ok(Self { block: Some(block), len, backend: backend.clone(), element: PhantomData })
+        Ok(Self { block: Some(block), len, most: len, backend: backend.clone(), element: PhantomData })
     }
 
     fn bytes(&self) -> usize {
@@ -161,11 +163,12 @@ mod sealed {
 
     impl<T: Element> Room<T> for Pinned<T> {
         fn room(mut self, len: usize, bytes: u64) -> Result<(Self, HostSpan), (Self, u64)> {
-            let block = self.block.as_ref().expect("there until it is dropped");
-            if block.bytes < bytes {
-                let room = block.bytes / size_of::<T>().max(1) as u64;
-                return Err((self, room));
+            if len > self.most {
+                let most = self.most as u64;
+                return Err((self, most));
             }
+            let block = self.block.as_ref().expect("there until it is dropped");
+            assert!(bytes <= block.bytes, "a block is whole grains");
             let span = HostSpan { ptr: block.ptr, bytes, pinned: true };
             self.len = len;
             Ok((self, span))

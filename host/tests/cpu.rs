@@ -128,6 +128,10 @@ fn bad_transfers_are_one_clear_line_with_the_buffers_name() -> wharf::Result<()>
             &format!("the host memory that `{name}` is downloaded into needs 5 elements, got 4"),
         ),
         (
+            device.download(&y).range(0..1).into(device.pinned(0)?).unwrap_err().error,
+            &format!("the host memory that `{name}` is downloaded into needs 1 elements, got 0"),
+        ),
+        (
             device.copy(&x, &y).send().unwrap_err(),
             &format!("`{name}`, the destination of a copy of `weights`, needs 4 elements, got 5"),
         ),

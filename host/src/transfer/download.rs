@@ -36,8 +36,8 @@ impl<'a, T: Element> Download<'a, T> {
         self
     }
 
-    /// Downloads into this vector, whose contents and length are replaced, or into [`Pinned`] memory of
-    /// at least the length. It comes back in the completion whatever happens. Waits for a credit if
+    /// Downloads into this vector, whose contents and length are replaced, or into [`Pinned`] memory that
+    /// was made for as many elements at least. It comes back in the completion whatever happens. Waits for a credit if
     /// there is none, never for the transfer.
     ///
     /// [`Pinned`]: crate::Pinned

@@ -251,8 +251,17 @@ pub(crate) fn pinned_memory_goes_up_and_comes_down_again_and_again(rig: &Rig) ->
         assert_eq!((pinned.len(), pinned[0], pinned[499]), (500, 500 + round, 999 + round));
         pinned = device.download(&buffer).into(pinned)?.wait().ok()?;
     }
-    let short = device.download(&buffer).into(device.pinned::<u32>(10)?).unwrap_err();
-    assert!(matches!(short.error, Error::Length { expected: 1000, .. }), "{short}");
-    assert_eq!(short.buffer.len(), 10);
+    // Whatever room the grains of the memory behind it would have.
+    for (len, most) in [(1000, 10), (11, 10), (1, 0), (16, 0)] {
+        let short = device.download(&buffer).range(0..len).into(device.pinned::<u32>(most)?).unwrap_err();
+        let told =
+            matches!(short.error, Error::Length { expected, got, .. } if (expected, got) == (len as u64, most as u64));
+        assert!(told, "{short}");
+        assert_eq!(short.buffer.len(), most);
+    }
+    // The last grain has room for it, the pinned memory was not made for it.
+    assert!(device.download(&device.buffer::<u8>(14)?).into(device.pinned::<u8>(13)?).is_err());
+    let whole = device.buffer::<u8>(13)?;
+    assert_eq!(device.download(&whole).into(device.pinned::<u8>(13)?)?.wait().ok()?.len(), 13);
     Ok(())
 }
