@@ -58,7 +58,7 @@ struct DeviceFigures {
     /// Its figures are computed, not measured.
     simulated: bool,
     transfers: Vec<Transfer>,
-    /// `None` where the device failed before it was measured.
+    /// `None` where the device failed before there was a sample.
     latency: Option<Latency>,
     /// Why this and what would have come after it was not measured; `None` where all was.
     failed: Option<String>,
@@ -76,6 +76,8 @@ struct Transfer {
     gbytes_per_s: Option<f64>,
     /// What came back was compared with what went.
     verified: bool,
+    /// `false` where the device failed before there were all samples.
+    complete: bool,
     /// Seconds of each message from acceptance to delivery.
     samples: Vec<f64>,
 }
@@ -86,6 +88,8 @@ struct Latency {
     p50: f64,
     p99: f64,
     max: f64,
+    /// `false` where the device failed before there were all samples.
+    complete: bool,
     /// Seconds of each message from acceptance to delivery.
     samples: Vec<f64>,
 }
@@ -170,8 +174,9 @@ fn figures(device: &Device) -> (DeviceFigures, Outcome) {
         latency: None,
         failed: None,
     };
-    let latency = measure::latency(device).map(|latency| figures.latency = Some(latency));
-    let end = latency.and_then(|()| measure::transfers(device, &mut figures.transfers));
+    let (latency, end) = measure::latency(device);
+    figures.latency = latency;
+    let end = end.and_then(|()| measure::transfers(device, &mut figures.transfers));
     (figures, end)
 }
 
@@ -184,17 +189,19 @@ fn table(document: &Document) -> String {
         if let Some(latency) = latency {
             let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(|seconds| seconds * 1e6);
             text += &format!(
-                "  {clock}4-byte message, accepted to delivered: p50 {p50:.1} us, p99 {p99:.1} us, max {max:.1} us, {} samples\n",
-                latency.samples.len()
+                "  {clock}4-byte message, accepted to delivered: p50 {p50:.1} us, p99 {p99:.1} us, max {max:.1} us, {} samples{}\n",
+                latency.samples.len(),
+                if latency.complete { "" } else { ", incomplete" }
             );
         }
         if !transfers.is_empty() {
             text += &format!("  {clock:<24}{:>12}{:>10}{:>10}  path\n", "bytes", "GB/s", "samples");
         }
-        for Transfer { direction, path, bytes, gbytes_per_s, verified, samples } in transfers {
+        for Transfer { direction, path, bytes, gbytes_per_s, verified, complete, samples } in transfers {
             let rate = gbytes_per_s.map_or("no copy".to_owned(), |rate| format!("{rate:.3}"));
             let wrong = if *verified { "" } else { "  DATA CHANGED" };
-            text += &format!("  {direction:<24}{bytes:>12}{rate:>10}{:>10}  {path}{wrong}\n", samples.len());
+            let few = if *complete { "" } else { "  incomplete" };
+            text += &format!("  {direction:<24}{bytes:>12}{rate:>10}{:>10}  {path}{few}{wrong}\n", samples.len());
         }
         if let Some(why) = failed {
             text += &format!("  the rest was not measured: {why}\n");

@@ -23,14 +23,37 @@ fn word(i: usize, round: usize) -> u32 {
     (i as u32).wrapping_mul(0x9e37_79b1) ^ round as u32
 }
 
-/// All directions at all sizes that the device takes: added one by one, so that those before a failure stay.
+/// All directions at all sizes that the device takes: added one by one, so that what was measured before a failure
+/// stays.
 pub(super) fn transfers(device: &Device, transfers: &mut Vec<Transfer>) -> Outcome {
     let limit = device.capabilities().max_buffer_bytes;
     for bytes in SIZES.into_iter().filter(|&bytes| bytes <= limit) {
-        let n = (bytes / 4) as usize;
+        let mut size = Size::default();
+        let end = size.measure(device, (bytes / 4) as usize);
+        let Size { sent, filled, fetched } = size;
+        for (direction, samples) in [("upload", sent), ("upload filled in place", filled), ("download", fetched)] {
+            if end.is_ok() || !samples.seconds.is_empty() {
+                transfers.push(samples.into_transfer(direction, bytes, end.is_ok()));
+            }
+        }
+        end?;
+    }
+    Ok(())
+}
+
+/// What was measured of one size, by direction.
+#[derive(Default)]
+struct Size {
+    sent: Samples,
+    filled: Samples,
+    fetched: Samples,
+}
+
+impl Size {
+    /// Adds sample by sample, each once its data has been compared.
+    fn measure(&mut self, device: &Device, n: usize) -> Outcome {
         let buffer = device.buffer::<u32>(n)?;
         let mut host: Arc<[u32]> = (0..n).map(|i| word(i, 0)).collect();
-        let (mut sent, mut filled, mut fetched) = (Samples::default(), Samples::default(), Samples::default());
         let mut back = Vec::new();
         let began = Instant::now();
         // The first round warms up.
@@ -39,30 +62,24 @@ pub(super) fn transfers(device: &Device, transfers: &mut Vec<Transfer>) -> Outco
                 break;
             }
             let done = device.upload(&buffer).send(host.clone()).map_err(wharf::Error::from)?.wait();
-            let receipt = done.receipt.clone();
+            let sent = done.receipt.clone();
             host = done.ok()?;
-            sent.add(round, receipt);
             let (_, same) = fetch(device, &buffer, std::mem::take(&mut back), |i| host[i])?;
-            sent.verified &= same.0;
+            self.sent.add(round, sent, same.0);
             back = same.1;
 
             let mut fill = device.upload(&buffer).reserve(n)?;
             fill.iter_mut().enumerate().for_each(|(i, w)| *w = word(i, round + 1));
             let done = fill.commit()?.wait();
-            let receipt = done.receipt.clone();
+            let filled = done.receipt.clone();
             done.ok()?;
-            filled.add(round, receipt);
-            let (receipt, same) = fetch(device, &buffer, std::mem::take(&mut back), |i| word(i, round + 1))?;
-            filled.verified &= same.0;
-            fetched.verified &= same.0;
+            let (fetched, same) = fetch(device, &buffer, std::mem::take(&mut back), |i| word(i, round + 1))?;
+            self.filled.add(round, filled, same.0);
+            self.fetched.add(round, fetched, same.0);
             back = same.1;
-            fetched.add(round, receipt);
         }
-        transfers.push(sent.into_transfer("upload", bytes));
-        transfers.push(filled.into_transfer("upload filled in place", bytes));
-        transfers.push(fetched.into_transfer("download", bytes));
+        Ok(())
     }
-    Ok(())
 }
 
 /// Downloads and compares.
@@ -92,14 +109,15 @@ impl Default for Samples {
 }
 
 impl Samples {
-    fn add(&mut self, round: usize, receipt: Receipt) {
+    fn add(&mut self, round: usize, receipt: Receipt, same: bool) {
         self.path = receipt.path;
+        self.verified &= same;
         if round > 0 {
             self.seconds.extend(receipt.latency().map(|latency| latency.as_secs_f64()));
         }
     }
 
-    fn into_transfer(self, direction: &'static str, bytes: u64) -> Transfer {
+    fn into_transfer(self, direction: &'static str, bytes: u64, complete: bool) -> Transfer {
         let median = quantile(&sorted(&self.seconds), 0.5);
         Transfer {
             direction,
@@ -107,25 +125,36 @@ impl Samples {
             bytes,
             gbytes_per_s: (self.path.is_copied() && median > 0.0).then(|| bytes as f64 / median / 1e9),
             verified: self.verified,
+            complete,
             samples: self.seconds,
         }
     }
 }
 
-/// Small messages, one at a time.
-pub(super) fn latency(device: &Device) -> Outcome<Latency> {
-    let buffer = device.buffer::<u32>(1)?;
+/// Small messages, one at a time: what was measured of them, and whether that is all.
+pub(super) fn latency(device: &Device) -> (Option<Latency>, Outcome) {
     let mut samples = Vec::with_capacity(LATENCY_SAMPLES);
+    let end = small_messages(device, &mut samples);
+    if samples.is_empty() {
+        return (None, end);
+    }
+    let sorted = sorted(&samples);
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|q| quantile(&sorted, q));
+    (Some(Latency { p50, p99, max, complete: end.is_ok(), samples }), end)
+}
+
+fn small_messages(device: &Device, samples: &mut Vec<f64>) -> Outcome {
+    let buffer = device.buffer::<u32>(1)?;
     let mut host: Arc<[u32]> = Arc::new([1]);
     for round in 0..LATENCY_SAMPLES + LATENCY_SAMPLES / 10 {
         let done = device.upload(&buffer).send(host).map_err(wharf::Error::from)?.wait();
-        if round >= LATENCY_SAMPLES / 10 {
-            samples.extend(done.receipt.latency().map(|latency| latency.as_secs_f64()));
-        }
+        let latency = done.receipt.latency();
         host = done.ok()?;
+        if round >= LATENCY_SAMPLES / 10 {
+            samples.extend(latency.map(|latency| latency.as_secs_f64()));
+        }
     }
-    let sorted = sorted(&samples);
-    Ok(Latency { p50: quantile(&sorted, 0.5), p99: quantile(&sorted, 0.99), max: quantile(&sorted, 1.0), samples })
+    Ok(())
 }
 
 fn sorted(samples: &[f64]) -> Vec<f64> {

@@ -82,7 +82,11 @@ fn bench_verifies_its_data_and_keeps_its_samples() {
     assert_eq!(document["devices"].as_array().map(Vec::len), Some(1), "WHARF_DEVICE says which");
     assert_eq!(document["devices"][0]["device"], "cpu");
     let transfers = document["devices"][0]["transfers"].as_array().expect("a list");
-    assert!(transfers.iter().all(|t| t["verified"] == true && !t["samples"].as_array().expect("raw").is_empty()));
+    assert!(
+        transfers.iter().all(|t| t["verified"] == true
+            && t["complete"] == true
+            && !t["samples"].as_array().expect("raw").is_empty())
+    );
     assert!(transfers.iter().any(|t| t["bytes"] == 1 << 28), "up to 256 MiB");
     assert!(document["devices"][0]["failed"].is_null());
     let file = std::fs::read_to_string(folder.path().join("bench.json")).expect("written");
@@ -172,6 +176,34 @@ fn a_bench_that_fails_midway_prints_what_it_has_measured() {
     let figures = &document["devices"][0];
     assert!(figures["latency"].is_null() && figures["transfers"] == serde_json::json!([]), "{document}");
     assert!(figures["failed"].is_string(), "{document}");
+}
+
+#[test]
+fn a_bench_that_fails_within_a_size_keeps_its_samples_and_says_that_they_are_not_all() {
+    let folder = folder();
+    // The third upload is over and compared, what was filled in place after it is not: a round warms up.
+    let device = "sim:memory=3MB,fail=2211";
+    let ended = wharf(folder.path(), &["bench", "--device", device, "--json"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let document = checked("bench", &ended.stdout);
+    let figures = &document["devices"][0];
+    let transfers = figures["transfers"].as_array().expect("a list");
+    let seen =
+        transfers.iter().map(|t| (t["direction"].as_str(), t["samples"].as_array().map(Vec::len))).collect::<Vec<_>>();
+    let expected = [("upload", 2), ("upload filled in place", 1), ("download", 1)].map(|(way, n)| (Some(way), Some(n)));
+    assert_eq!(seen, expected, "{document}");
+    assert!(transfers.iter().all(|t| t["bytes"] == 1024 && t["complete"] == false && t["verified"] == true));
+    assert_eq!(figures["latency"]["complete"], true);
+    let text = wharf(folder.path(), &["bench", "--device", device]).stdout;
+    assert_eq!(text.lines().filter(|line| line.ends_with("  incomplete")).count(), 3, "{text}");
+
+    // Of small messages, of which 200 warm up.
+    let device = "sim:fail=2000";
+    let ended = wharf(folder.path(), &["bench", "--device", device, "--json"]);
+    let latency = &checked("bench", &ended.stdout)["devices"][0]["latency"];
+    assert_eq!((latency["samples"].as_array().map(Vec::len), &latency["complete"]), (Some(1799), &false.into()));
+    let text = wharf(folder.path(), &["bench", "--device", device]).stdout;
+    assert!(text.contains(", 1799 samples, incomplete\n"), "{text}");
 }
 
 #[cfg(unix)]
