@@ -125,7 +125,9 @@ impl Run {
         let sizes = memory::check(&device, &entry.bindings, &specs, &outputs, limit)?;
         let mut bound = Vec::with_capacity(sizes.len());
         for ((slot, spec), bytes) in entry.bindings.iter().zip(&specs).zip(sizes) {
-            bound.push(Bound::new(&device, slot, spec, bytes, limit)?);
+            let parts: Vec<_> = bound.iter().map(Bound::part).collect();
+            let spec = work.counted(slot, spec, &parts);
+            bound.push(Bound::new(&device, slot, &spec, bytes, limit)?);
         }
         let parts: Vec<_> = bound.iter().map(Bound::part).collect();
         let groups = groups.or_else(|| work.own_groups(&parts));

@@ -119,8 +119,12 @@ impl Check {
         let program = module.compile(kernel.name(), &sets, Engine::Interpreter).map_err(in_file)?;
 
         let slots = program.bindings();
-        let contents = slots.iter().zip(&specs).map(|(slot, spec)| Contents::new(slot, spec));
-        let mut contents = contents.collect::<Outcome<Vec<_>>>()?;
+        let mut contents = Vec::<Contents>::with_capacity(slots.len());
+        for (slot, spec) in slots.iter().zip(&specs) {
+            let parts: Vec<_> = contents.iter().zip(slots).map(|(contents, slot)| contents.part(slot)).collect();
+            let spec = work.counted(slot, spec, &parts);
+            contents.push(Contents::new(slot, &spec)?);
+        }
         let parts: Vec<Part<'_>> = contents.iter().zip(slots).map(|(contents, slot)| contents.part(slot)).collect();
         let left_out = source.left_out(&work, &given, &parts);
         let groups = groups.or_else(|| work.own_groups(&parts)).unwrap_or([1, 1, 1]);

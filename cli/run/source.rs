@@ -1,6 +1,6 @@
 //! The kernel that `run` and `check` are given, by its file or by its name, and the flags that go with it.
 
-use std::{io, path::PathBuf};
+use std::{borrow::Cow, io, path::PathBuf};
 
 use clap::Args;
 use wharf::{FailureKind, Grid, Job, Kernel, Operand, Plan, TransferError};
@@ -34,7 +34,8 @@ pub(super) struct Source {
     /// fresh:TYPE:N (uninitialised), iota:TYPE:N (0, 1, 2, ...), random:TYPE:N[:SEED] or value:V,V,...
     /// TYPE is that of an element: u32, i32, f32, f16, vec2<T>, vec3<T>, vec4<T> or atomic<T>; N counts
     /// elements. Numbers go to a vector's components, a structure's members and an array's elements
-    /// in the order in which WGSL declares them; padding takes none.
+    /// in the order in which WGSL declares them; padding takes none. The count `n` of a library's kernel may be
+    /// left out where it is that of a binding's elements.
     #[arg(long = "bind", value_name = "NAME=SPEC")]
     binds: Vec<String>,
 }
@@ -93,6 +94,28 @@ impl Work {
         }
         let first = plan.steps.first().expect("a plan has a step").kernel.entry()?;
         Ok(Entry { bindings: bindings.into_iter().flatten().collect(), ..first.clone() })
+    }
+
+    /// What a binding is given: of a uniform that is one number short, and has a count that a launch would take from
+    /// the length of a buffer among `parts`, with that number, which a line on stderr says.
+    pub(super) fn counted<'s>(&self, slot: &Slot, spec: &'s Spec, parts: &[Part<'_>]) -> Cow<'s, Spec> {
+        self.with_count(slot, spec, parts).map_or(Cow::Borrowed(spec), Cow::Owned)
+    }
+
+    fn with_count(&self, slot: &Slot, spec: &Spec, parts: &[Part<'_>]) -> Option<Spec> {
+        let (Job::Kernel(kernel), Spec::Values(given)) = (self.job(), spec) else { return None };
+        let of = kernel.grid().counted()?;
+        let leaves = slot.layout.scalars(1);
+        let at = leaves.iter().position(|leaf| leaf.path == Grid::COUNT && leaf.scalar == Scalar::U32)?;
+        if !is_uniform(slot) || given.len() + 1 != leaves.len() {
+            return None;
+        }
+        let (counted, bytes, _) = parts.iter().find(|(slot, ..)| slot.name == of)?;
+        let n = elements(&counted.layout, *bytes)?;
+        output::note(format_args!("`{}.{}` is {n}, as many as `{of}` has elements", slot.name, Grid::COUNT));
+        let mut values = given.clone();
+        values.insert(at, n.to_string());
+        Some(Spec::Values(values))
     }
 
     /// Workgroups by the kernel's own grid; `None` of a plan, and where it does not say.

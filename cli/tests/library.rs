@@ -38,6 +38,46 @@ fn a_kernel_of_the_library_runs_by_name_over_all_of_its_data() {
 }
 
 #[test]
+fn a_count_that_is_left_out_is_that_of_the_bound_elements() {
+    let folder = folder();
+    let at = folder.path();
+    let x: Vec<u8> = (0..3000).flat_map(|i| (i as f32).to_le_bytes()).collect();
+    fs::write(at.join("x.f32"), x).expect("written");
+    let saxpy = |command, more: &[&str]| {
+        let args = ["saxpy", "--bind", "x=x.f32", "--bind", "y=zeros:f32:5000"];
+        wharf(at, &[&[command], &args[..], more].concat())
+    };
+    let told = "wharf: `params.n` is 3000, as many as `x` has elements\n";
+    let ended = saxpy("run", &["--bind", "params=value:2", "--print", "5000", "--json"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), told), "{ended:?}");
+    let document = checked("run", &ended.stdout);
+    let values: Vec<f64> = (0..5000).map(|i| if i < 3000 { 2.0 * f64::from(i) } else { 0.0 }).collect();
+    assert_eq!(document["printed"][0]["values"], serde_json::json!(values));
+    assert_eq!(document["groups"], serde_json::json!([3, 1, 1]));
+    let ended = saxpy("check", &["--bind", "params=value:2"]);
+    assert_eq!(ended.stderr, format!("{told}wharf: no findings: 768 invocations in 3 workgroups\n"), "{ended:?}");
+    // What is said counts, and nothing is said of it.
+    let ended = saxpy("run", &["--bind", "params=value:2,2", "--print", "3"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.stdout.contains("\ny = 0.0, 2.0, 0.0, ..."), "{ended:?}");
+    // Every kernel that has such a count; a rectangle's sides are not its elements.
+    let bins = ["run", "histogram", "--bind", "values=iota:u32:9", "--bind", "bins=zeros:atomic<u32>:256"];
+    let ended = wharf(at, &[&bins[..], &["--bind", "params=value:0"]].concat());
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), "wharf: `params.n` is 9, as many as `values` has elements\n")
+    );
+    let product = ["run", "matmul", "--bind", "a=zeros:f32:4", "--bind", "b=zeros:f32:4", "--bind", "c=zeros:f32:4"];
+    refused(at, 2, &[&product[..], &["--bind", "params=value:2,2"]].concat(), &["binding `params`"]);
+    let none = ["run", "saxpy", "--bind", "x=x.f32", "--bind", "y=zeros:f32:5000", "--bind", "params=zeros:u32:1"];
+    refused(at, 2, &none, &["binding `params`"]);
+    // A file's kernel says nothing of what its count counts.
+    fs::write(at.join("saxpy.wgsl"), include_str!("../../shaders/saxpy.wgsl")).expect("written");
+    let file = ["run", "saxpy.wgsl", "--bind", "x=x.f32", "--bind", "y=zeros:f32:3000", "--bind", "params=value:2"];
+    refused(at, 2, &file, &["binding `params`"]);
+}
+
+#[test]
 fn names_that_are_wrong_or_do_not_fit_are_2() {
     let folder = folder();
     let at = folder.path();

@@ -4,7 +4,7 @@ use crate::{
     backend::Capabilities,
     buffer::Bound,
     error::{Error, Result},
-    kernel::{Grid, Kernel, Operand, Step},
+    kernel::{Kernel, Operand, Step},
     uniform::{Storage, Uniform},
 };
 
@@ -107,7 +107,7 @@ pub(crate) fn check_needs(
 
 /// What the binding is that the step's grid counts.
 pub(crate) fn counted_operand(step: &Step) -> Option<Operand> {
-    let (Grid::Elements { of, .. } | Grid::Strided { of, .. }) = step.kernel.grid() else { return None };
+    let of = step.kernel.grid().counted()?;
     let index = step.kernel.shape().ok()?.storage.iter().position(|known| known.slot.name == of)?;
     step.operands.get(index).copied()
 }

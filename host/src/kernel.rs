@@ -83,9 +83,29 @@ pub enum Grid {
 }
 
 impl Grid {
+    /// The uniform `u32` parameter that a launch takes from the length of a binding, where the kernel has it and nobody
+    /// gives it: see [`Grid::counted`].
+    pub const COUNT: &'static str = "n";
+
+    /// The storage binding whose elements it counts, if it counts any: as many as it has is the parameter
+    /// [`Grid::COUNT`] where a launch is not given that.
+    ///
+    /// ```
+    /// use wharf::Grid;
+    ///
+    /// assert_eq!(Grid::Elements { of: "x", per_group: 64 }.counted(), Some("x"));
+    /// assert_eq!(Grid::Fixed([1, 1, 1]).counted(), None);
+    /// ```
+    pub fn counted(self) -> Option<&'static str> {
+        match self {
+            Self::Elements { of, .. } | Self::Strided { of, .. } => Some(of),
+            Self::Explicit | Self::Rectangle { .. } | Self::Fixed(_) => None,
+        }
+    }
+
     /// Workgroups in x, y and z; `None` where the caller says them. `elements` gives those of the storage binding of
-    /// this name, `parameter` the value of a uniform `u32` parameter. Where there is a parameter `n`, it counts in the
-    /// place of a binding's elements.
+    /// this name, `parameter` the value of a uniform `u32` parameter. Where there is a parameter [`Grid::COUNT`], it
+    /// counts in the place of a binding's elements.
     ///
     /// ```
     /// use wharf::Grid;
@@ -96,7 +116,7 @@ impl Grid {
     /// ```
     ///
     /// # Errors
-    /// Those of the two functions, but for that of a parameter `n`, which need not be there. A side or a part of 0
+    /// Those of the two functions, but for that of the count, which need not be there. A side or a part of 0
     /// counts as 1.
     pub fn groups<E>(
         self,
@@ -105,7 +125,7 @@ impl Grid {
     ) -> Result<Option<[u32; 3]>, E> {
         let covering = |of, per_group: u32| {
             let n = elements(of)?;
-            let n = parameter("n").map_or(n, u64::from);
+            let n = parameter(Self::COUNT).map_or(n, u64::from);
             Ok(u32::try_from(n.div_ceil(per_group.max(1).into())).unwrap_or(u32::MAX))
         };
         Ok(Some(match self {

@@ -3,7 +3,10 @@
 use smallvec::SmallVec;
 use wharf_simt::{Access, Entry, Layout, Leaf, Scalar, Slot};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::Grid,
+};
 
 /// What a kernel takes: every launch asks, so it is found out once.
 #[derive(Debug)]
@@ -118,20 +121,20 @@ impl<'k> Uniform<'k> {
         Ok(())
     }
 
-    /// The `u32` parameter `n`, where the kernel has one and the caller has not given it.
-    pub(crate) fn default_n(&mut self, kernel: &str, elements: u64) -> Result<()> {
+    /// The count, where the kernel has one and the caller has not given it.
+    pub(crate) fn default_count(&mut self, kernel: &str, elements: u64) -> Result<()> {
         let mut leaves = self.shape.leaves.iter().zip(&self.given);
-        let open = leaves.any(|(leaf, given)| leaf.path == "n" && leaf.scalar == Scalar::U32 && !given);
+        let open = leaves.any(|(leaf, given)| leaf.path == Grid::COUNT && leaf.scalar == Scalar::U32 && !given);
         if !open {
             return Ok(());
         }
         let n = u32::try_from(elements).map_err(|_| Error::Limit {
-            what: format!("{kernel}.n"),
+            what: format!("{kernel}.{}", Grid::COUNT),
             limit_name: "u32",
             requested: elements,
             limit: u32::MAX.into(),
         })?;
-        self.set(kernel, "n", Scalar::U32, n.to_le_bytes())
+        self.set(kernel, Grid::COUNT, Scalar::U32, n.to_le_bytes())
     }
 
     /// Whether everything was given.

@@ -13,7 +13,7 @@ use crate::{
     dma::Access,
     error::{Error, Result},
     grid,
-    kernel::{Grid, Kernel},
+    kernel::Kernel,
     message::{Draft, Message},
     transfer::Placed,
     uniform::{Storage, Uniform},
@@ -149,14 +149,9 @@ impl Launch<'_> {
         for &(name, value) in self.args.iter() {
             uniform.set(kernel.name(), name, value.scalar(), value.bytes())?;
         }
-        let counted = match kernel.grid() {
-            Grid::Elements { of, .. } | Grid::Strided { of, .. } => {
-                storage.iter().position(|known| known.slot.name == of)
-            }
-            _ => None,
-        };
-        if let Some(counted) = counted {
-            uniform.default_n(kernel.name(), grid::elements_of(&storage[counted], bound[counted]))?;
+        let counted = kernel.grid().counted();
+        if let Some(counted) = counted.and_then(|of| storage.iter().position(|known| known.slot.name == of)) {
+            uniform.default_count(kernel.name(), grid::elements_of(&storage[counted], bound[counted]))?;
         }
         uniform.complete(kernel.name())?;
         Ok(uniform)
