@@ -155,11 +155,10 @@ impl Shared {
         }
     }
 
-    /// Until when a thread that waits for the message in this cell looks about before it sleeps, if at all: its core
-    /// may be wanted for what the message is behind.
-    pub(super) fn spin_end(&self, cell: Token) -> Option<Instant> {
-        let looks = self.mode != Mode::Manual && !self.spin.is_zero() && self.lock().may_end_within(self.spin, cell);
-        looks.then(|| Instant::now() + self.spin)
+    /// Whether a thread that waits for the message in this cell looks about before it sleeps: its core may be wanted
+    /// for what the message is behind.
+    pub(super) fn is_worth_a_look(&self, core: &Core, cell: Token) -> bool {
+        self.mode != Mode::Manual && !self.spin.is_zero() && core.may_end_within(self.spin, cell)
     }
 
     /// Looks about until messages are resolved that are not among the `seen`, and takes in what is reported

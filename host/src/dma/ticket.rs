@@ -15,6 +15,7 @@ use crossbeam::channel::{self, Receiver, Sender};
 use super::{
     MessageId,
     cell::{Resolved, Waiter},
+    core::Core,
     fence::FenceState,
     machine::Explanation,
     model::CancelOutcome,
@@ -166,6 +167,17 @@ impl<B: Send + 'static> Ticket<B> {
     /// The outcome if it is there; else leaves `waiter` to be told. Who `waits` waits for no doorbell.
     #[inline]
     fn collect(&mut self, waiter: Waiter, waits: bool) -> Option<Resolved> {
+        self.collect_or(waiter, waits, |_, _, _| ())
+    }
+
+    /// The same; where the outcome is not there, `meanwhile` is shown the books.
+    #[inline]
+    fn collect_or(
+        &mut self,
+        waiter: Waiter,
+        waits: bool,
+        meanwhile: impl FnOnce(&Shared, &Core, Token),
+    ) -> Option<Resolved> {
         let shared = self.shared.as_ref().expect(UNASKED);
         let mut core = shared.lock();
         let cell = core.cells.get_mut(self.cell).expect("an uncollected message has a cell");
@@ -179,6 +191,7 @@ impl<B: Send + 'static> Ticket<B> {
         }
         let old = std::mem::replace(&mut cell.waiter, waiter);
         let message = cell.message;
+        meanwhile(shared, &core, self.cell);
         shared.ring_in(core, |core| waits && core.machine.ring_for(message));
         // A waker may own a task, and the task tickets of this device: it is not dropped under the lock.
         drop(old);
@@ -201,17 +214,19 @@ impl<B: Send + 'static> Ticket<B> {
 
     /// The outcome if it comes while it is worth looking out for.
     fn collect_soon(&mut self) -> Option<Resolved> {
-        let mut end = None;
-        loop {
-            let seen = self.shared().resolved.load(Relaxed);
-            if let Some(resolved) = self.collect(Waiter::Nobody, true) {
-                return Some(resolved);
-            }
-            let end = *end.get_or_insert_with(|| self.shared().spin_end(self.cell));
-            if !end.is_some_and(|end| Instant::now() < end && self.shared().look_about(seen, end)) {
-                return None;
-            }
+        let mut seen = self.shared().resolved.load(Relaxed);
+        let mut looks = false;
+        let ask = |shared: &Shared, core: &Core, cell| looks = shared.is_worth_a_look(core, cell);
+        let mut resolved = self.collect_or(Waiter::Nobody, true, ask);
+        if resolved.is_some() || !looks {
+            return resolved;
         }
+        let end = Instant::now() + self.shared().spin;
+        while resolved.is_none() && Instant::now() < end && self.shared().look_about(seen, end) {
+            seen = self.shared().resolved.load(Relaxed);
+            resolved = self.collect(Waiter::Nobody, true);
+        }
+        resolved
     }
 
     fn shared(&self) -> &Shared {
