@@ -158,6 +158,11 @@ impl Core {
 
     /// Takes one event of several; [`Core::act`] follows the last.
     pub(super) fn take(&mut self, event: Event) {
+        if matches!(event, Event::Lost(_)) {
+            // Who waits for credits is told that there will be none, also where no message gives any back.
+            self.effects.settled |= self.waiting > 0;
+            self.call_waiting();
+        }
         self.machine.step(event, &mut self.actions);
     }
 

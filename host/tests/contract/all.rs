@@ -96,6 +96,7 @@ macro_rules! contract {
             }
             loss {
                 everything_in_flight_is_resolved_when_a_device_is_given_up
+                who_waits_for_credits_is_told_where_nothing_was_in_flight
             }
             promises {
                 what_waits_for_a_promise_waits_until_it_is_kept

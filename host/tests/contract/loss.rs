@@ -2,7 +2,11 @@
 //! second, each buffer back or counted, and everybody who waits is told the root cause.
 
 use std::{
-    sync::mpsc::{self, Sender},
+    sync::{
+        Arc,
+        mpsc::{self, Sender},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,7 +26,7 @@ const NOISE: u32 = 3;
 struct End {
     queue: usize,
     number: usize,
-    result: Result<(), std::sync::Arc<TransferError>>,
+    result: Result<(), Arc<TransferError>>,
     has_buffer: bool,
     at: Instant,
 }
@@ -153,4 +157,31 @@ pub(crate) fn everything_in_flight_is_resolved<T>(
     device.declare_lost("again");
     device.drain();
     Ok(answer)
+}
+
+pub(crate) fn who_waits_for_credits_is_told_where_nothing_was_in_flight(rig: &Rig) -> Result<()> {
+    let device = rig.open();
+    let queue = Arc::new(device.queue("narrow").depth(1).open());
+    let x = Arc::new(device.buffer::<u32>(4)?);
+    let _permit = queue.reserve(1, 0)?;
+    let (told, waiters) = mpsc::channel();
+    let (sender, same, to, of_sender, of_task) =
+        (told.clone(), device.clone(), x.clone(), queue.clone(), queue.clone());
+    // Threads of their own, so that one that is forgotten fails the test rather than stopping it.
+    thread::spawn(move || {
+        let refused = same.upload(&to).on(&of_sender).send(vec![1; 4]).map(drop).map_err(Error::from);
+        drop(sender.send(refused));
+    });
+    thread::spawn(move || {
+        let refused = pollster::block_on(of_task.reserve_async(1, 0)).map(drop);
+        drop(told.send(refused));
+    });
+    thread::sleep(Duration::from_millis(5));
+    device.declare_lost("pulled");
+    for _ in 0..2 {
+        let refused = waiters.recv_timeout(Duration::from_secs(30)).expect("it is told").expect_err("it is lost");
+        let Error::Refused { why: Refusal::Failed(error), .. } = &refused else { panic!("{refused}") };
+        assert!(matches!(error.kind, FailureKind::DeviceLost(_)), "{error}");
+    }
+    Ok(())
 }
