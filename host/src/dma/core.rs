@@ -6,31 +6,28 @@ use std::{
 };
 
 use super::{
-    MessageId,
-    behind::{Served, Waited},
+    behind::Served,
     cell::{Cell, Ledger, ReceiverOf, Waiter, Wake},
     dead::Ring,
     machine::Machine,
-    model::{Action, CancelOutcome, Event, Limits, Offer, QueueId, Submit},
+    model::{Action, CancelOutcome, Event, Limits, QueueId, Submit},
     permit::Waiting,
     promise::Promises,
     receipt::Address,
-    shared::{Mode, Shared},
+    shared::Shared,
     slab::Slab,
     slip::Slip,
-    work::Accepted,
 };
 use crate::{
-    backend::{Command, Done, HostBlock, MemId, Op, Path, Pool, Source, Token},
+    backend::{Command, Done, HostBlock, MemId, Op, Pool, Token},
     error::TransferError,
     trace,
 };
 
+mod accept;
+
 /// Bytes that a link moves in a nanosecond, at most: those of PCIe 5.0 x16 (`sim`'s `gen5x16`).
 const FASTEST: u128 = 64;
-
-/// A message's queue, its name in the machine, and its number.
-type Named = (QueueId, Token, MessageId);
 
 /// Everything that is under the lock.
 pub(crate) struct Core {
@@ -334,78 +331,6 @@ impl Core {
         if !self.tasks.is_empty() {
             self.effects.wakes.extend(self.tasks.take().map(Wake::Task));
         }
-    }
-
-    /// Accepts a message whose credits were taken from a queue that accepts messages.
-    pub(super) fn put(&mut self, queue: QueueId, mut slip: Slip, clock: &mut Clock, shared: &Shared) -> Accepted {
-        let work = &mut *slip;
-        let offer = Offer {
-            queue,
-            kind: work.kind,
-            bytes: work.bytes,
-            moves: work.moves,
-            accesses: &work.accesses,
-            label: &work.label,
-            deadline: work.deadline,
-            unsignaled: work.unsignaled,
-            joins: work.carries(),
-        };
-        let now = clock.read(shared);
-        if self.unresolved == 0
-            && shared.mode == Mode::Helped
-            && let Some(Op::Upload { src: Source::Carried(src), dst }) = work.op
-            && self.machine.is_clear_for(&offer)
-            && shared.backend.write_now(src, dst)
-        {
-            let (token, id) = self.machine.pass(&offer);
-            return self.pass(slip, (queue, token, id), clock, shared);
-        }
-        let (token, id) = self.machine.accept_paid(&offer);
-        self.machine.hold(token, queue, now);
-        let (name, cell) = self.cells.take();
-        let slot = token.index as usize;
-        if self.cell_of.len() <= slot {
-            self.cell_of.resize(slot + 1, name);
-        }
-        self.cell_of[slot] = name;
-        let waited =
-            work.kind.lane().map_or_else(Waited::default, |lane| Waited::since(self.served[lane as usize].tally));
-        work.accept(id, now, &self.addresses[queue], waited);
-        cell.fill(token, slip);
-        self.ledger.accept();
-        self.unresolved += 1;
-        Accepted { cell: name, token, id }
-    }
-
-    /// Accepts a message that was done just now, as nothing was before it: it has its outcome at once.
-    fn pass(&mut self, mut slip: Slip, (queue, token, id): Named, clock: &mut Clock, shared: &Shared) -> Accepted {
-        let (began, ended) = (clock.read(shared), shared.backend.now());
-        // For the next one, which begins only now.
-        *clock = Clock::at(Some(ended));
-        let done = Done {
-            token,
-            result: Ok(()),
-            started: Some(began),
-            finished: ended,
-            device_seconds: None,
-            path: Path::Inline,
-            why: None,
-            together: 1,
-            form: None,
-        };
-        let served = &mut self.served[slip.lane() as usize];
-        let waited = Waited::since(served.tally);
-        let (own, all) = served.add(&done);
-        slip.accept(id, began, &self.addresses[queue], waited);
-        slip.log.submit(began);
-        slip.log.add(&done, own, all);
-        slip.put_down(true, false);
-        let (name, cell) = self.cells.take();
-        cell.fill(token, slip);
-        self.ledger.accept();
-        self.deliver(name, Ok(()), ended);
-        self.count(1, shared);
-        Accepted { cell: name, token, id }
     }
 
     /// Whether the message in this cell may be over after so long, by the bytes that its lane has to move before.
