@@ -172,10 +172,7 @@ impl Drop for Reserving<'_> {
     fn drop(&mut self) {
         let shared = &self.queue.engine.shared;
         if let Some(place) = self.place {
-            let mut core = shared.lock();
-            let waker = core.tasks.leave(place);
-            // A clock that kept pace because of its deadline need not do so any more.
-            shared.ring_in(core, |_| waker.is_some() && self.deadline.is_some());
+            let waker = shared.lock().tasks.leave(place);
             drop(waker);
         }
         if let Some(turn) = self.turn {
