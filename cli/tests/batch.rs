@@ -4,9 +4,7 @@
 #[expect(dead_code, reason = "the library's own tests write more kinds of columns")]
 mod write;
 
-use std::process::Stdio;
-
-use crate::{command, documents::checked, done, folder, refused, run::devices};
+use crate::{documents::checked, done, folder, refused, run::devices};
 
 #[test]
 fn the_main_job_gives_the_published_answer() {
@@ -176,12 +174,7 @@ fn a_wrong_command_line_is_2() {
 fn ctrl_c_ends_with_130_and_one_line() {
     let folder = folder();
     let args = ["batch", "q6", "--scale", "1000"];
-    let child = command(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.expect("it starts");
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill").success());
-    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    let ended = crate::interrupts::interrupted(folder.path(), &args);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(ended.stderr.contains("interrupted"), "{ended:?}");

@@ -5,6 +5,8 @@ mod batch;
 mod check;
 mod documents;
 mod errors;
+#[cfg(unix)]
+mod interrupts;
 mod library;
 mod memory;
 mod outputs;

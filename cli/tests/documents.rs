@@ -1,10 +1,8 @@
 //! `--json` prints one document that keeps to its committed schema; trace files load.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 
-use crate::{command, done, files, folder, refused, schema, wharf};
+use crate::{done, files, folder, refused, schema, wharf};
 
 #[track_caller]
 pub(crate) fn checked(command: &str, text: &str) -> Value {
@@ -211,12 +209,7 @@ fn a_bench_that_fails_within_a_size_keeps_its_samples_and_says_that_they_are_not
 fn ctrl_c_leaves_no_trace() {
     let folder = folder();
     let args = ["trace", "t.json", "--", "batch", "q6", "--scale", "1000"];
-    let child = command(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.expect("it starts");
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill").success());
-    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    let ended = crate::interrupts::interrupted(folder.path(), &args);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
     assert_eq!(files(folder.path()), [""; 0]);
 }

@@ -172,12 +172,7 @@ fn ctrl_c_in_a_long_kernel_ends_with_130_and_leaves_no_file() {
         fn long() { for (var i = 0u; i < 4000000000u; i++) { o[0] = o[0] * 3u + i; } }";
     fs::write(at.join("long.wgsl"), wgsl).expect("written");
     let args = ["run", "long.wgsl", "--bind", "o=zeros:u32:1", "--groups", "1000", "--out", "o=o.bin"];
-    let mut child = crate::command(at, &args).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
-    std::thread::sleep(std::time::Duration::from_millis(400));
-    assert!(child.try_wait().expect("a state").is_none(), "the kernel is long");
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill").success());
-    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    let ended = crate::interrupts::interrupted(at, &args);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(130), "wharf: interrupted\n"), "{ended:?}");
     assert_eq!(files(at), ["long.wgsl"]);
 }

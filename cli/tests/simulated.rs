@@ -1,10 +1,8 @@
 //! `--device sim:...`: real answers, computed times that are labelled so, and faults that are noticed.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 
-use crate::{command, documents::checked, done, folder, refused, wharf};
+use crate::{documents::checked, done, folder, refused, wharf};
 
 const ROOT: &str = "\
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
@@ -184,12 +182,7 @@ fn a_corrupt_answer_is_noticed_at_any_scale() {
 fn ctrl_c_ends_a_run_whose_device_hangs() {
     let folder = folder();
     let args = ["batch", "q6", "--device", "sim:never=30"];
-    let child = command(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.expect("it starts");
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill").success());
-    let ended = crate::Ended::from(child.wait_with_output().expect("it ends"));
+    let ended = crate::interrupts::interrupted(folder.path(), &args);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
     assert!(ended.stderr.lines().count() == 1 && ended.stderr.contains("interrupted"), "{ended:?}");
 }
