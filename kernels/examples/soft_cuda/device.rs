@@ -6,7 +6,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(crate) const SUCCESS: u32 = 0;
@@ -19,6 +19,7 @@ pub(crate) const NOT_FOUND: u32 = 500;
 pub(crate) const NOT_READY: u32 = 600;
 pub(crate) const CAPTURE_UNJOINED: u32 = 904;
 pub(crate) const CAPTURE_ISOLATION: u32 = 905;
+const LAUNCH_TIMEOUT: u32 = 702;
 
 /// The name and text of each code that this driver answers with.
 pub(crate) fn text(code: u32) -> &'static std::ffi::CStr {
@@ -33,6 +34,7 @@ pub(crate) fn text(code: u32) -> &'static std::ffi::CStr {
         NOT_READY => c"device not ready",
         CAPTURE_UNJOINED => c"capturing stream has unjoined work",
         CAPTURE_ISOLATION => c"dependency created on uncaptured work in another stream",
+        LAUNCH_TIMEOUT => c"the launch timed out and was terminated",
         700 => c"an illegal memory access was encountered",
         719 => c"unspecified launch failure",
         _ => c"injected error",
@@ -75,6 +77,44 @@ pub(crate) fn take_time(op: &str) {
     }
     while op == "launch" && DOOR.as_ref().is_some_and(|door| door.exists()) {
         std::thread::sleep(Duration::from_micros(200));
+    }
+    MEETINGS.iter().filter(|meeting| meeting.op == op).for_each(Meeting::attend);
+}
+
+/// Operations that wait for each other: only where so many are under way at once does any of them go on.
+struct Meeting {
+    op: String,
+    number: u64,
+    begun: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// After so long those that are missing do not come any more.
+const NOBODY_COMES: Duration = Duration::from_secs(60);
+
+static MEETINGS: LazyLock<Vec<Meeting>> = LazyLock::new(|| {
+    let all = std::env::var("SOFT_CUDA_MEET").unwrap_or_default();
+    let parse = |text| Meeting::parse(text).unwrap_or_else(|| panic!("SOFT_CUDA_MEET: `{text}` is not OP:N"));
+    all.split(',').filter(|text| !text.is_empty()).map(parse).collect()
+});
+
+impl Meeting {
+    fn parse(text: &str) -> Option<Self> {
+        let (op, number) = text.split_once(':')?;
+        let number = number.parse().ok().filter(|&number| number > 0)?;
+        Some(Self { op: op.to_owned(), number, begun: Mutex::default(), changed: Condvar::new() })
+    }
+
+    /// Where the others do not come, the context ends.
+    fn attend(&self) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = (*begun / self.number + 1) * self.number;
+        *begun += 1;
+        self.changed.notify_all();
+        let waited = self.changed.wait_timeout_while(begun, NOBODY_COMES, |begun| *begun < all);
+        if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            fail(LAUNCH_TIMEOUT);
+        }
     }
 }
 

@@ -16,9 +16,11 @@
 //! | `SOFT_CUDA_PINNED` | bytes of page-locked memory, as many as there are where it is not set |
 //! | `SOFT_CUDA_DELAY_US` | how long each operation takes at least, 0 where it is not set |
 //! | `SOFT_CUDA_DOOR` | the name of a file: launches wait for as long as there is one |
+//! | `SOFT_CUDA_MEET` | what runs side by side or ends the context: `OP:N`, several with commas |
 //! | `SOFT_CUDA_FAULT` | what fails: `OP:N:CODE`, several with commas |
 //!
-//! The N-th (from 1) OP fails with that code. Operations in a stream are `upload`, `download`, `launch`,
+//! An OP that is to meet others goes on once N of them are under way; where they are not within a minute, the context
+//! ends with 702. The N-th (from 1) OP fails with that code. Operations in a stream are `upload`, `download`, `launch`,
 //! `clear` and `copy`: a sticky code (700, 702, 709, 710, 714 to 719) fails them when they run, any other is
 //! the call's answer. `graph` is the launch of one. Calls are `alloc`, `pin`, `stream`, `finish`, `wait`,
 //! `event`, `record` and `query`; they fail at once.

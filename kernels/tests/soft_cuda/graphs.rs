@@ -1,7 +1,5 @@
 //! Graphs: captured once, launched by one call, and forked where nothing orders their steps.
 
-use std::time::{Duration, Instant};
-
 use wharf::{Buffer, FailureKind, Message};
 use wharf_kernels::SAXPY;
 
@@ -65,10 +63,11 @@ fn graphs() -> wharf::Result<()> {
 
 #[test]
 fn what_a_graph_leaves_unordered_runs_side_by_side() {
-    on_software("graphs::forks", &[("SOFT_CUDA_DELAY_US", "5000")]);
+    on_software("graphs::forks", &[("SOFT_CUDA_MEET", "upload:4,launch:4,download:4")]);
 }
 
-/// Four chains of an upload from a slot, a launch and a download into one, recorded in turns.
+/// Four chains of an upload from a slot, a launch and a download into one, recorded in turns. The four of each kind
+/// wait for each other.
 #[test]
 #[ignore = "runs on the software driver"]
 fn forks() -> wharf::Result<()> {
@@ -83,23 +82,19 @@ fn forks() -> wharf::Result<()> {
     }
     let outputs: Vec<_> = pairs.iter().map(|[_, y]| recording.download(y)).collect::<wharf::Result<_>>()?;
     let (graph, mut slots) = recording.finish();
-    let mut fastest = Duration::MAX;
     for round in 1..=3 {
         for (k, &input) in inputs.iter().enumerate() {
             slots[input].iter_mut().enumerate().for_each(|(i, x)| *x = (i % 8 + k) as f32);
         }
-        let begin = Instant::now();
         let done = graph.replay().run(slots)?.wait();
-        fastest = fastest.min(begin.elapsed());
-        assert_eq!(done.receipt.form, Some("CUDA graph"));
+        let form = done.receipt.form;
         slots = done.ok()?;
+        assert_eq!(form, Some("CUDA graph"));
         for (k, &output) in outputs.iter().enumerate() {
             let expected = (0..N).map(|i| (round * 2 * (i % 8 + k)) as f32);
             assert!(slots[output].iter().copied().eq(expected), "chain {k}, round {round}");
         }
     }
-    // Twelve operations one after the other take 60 ms, three 15 ms.
-    assert!(fastest < Duration::from_millis(45), "{fastest:?}");
     Ok(())
 }
 
