@@ -197,15 +197,23 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn soak(open: &dyn Fn(u64) -> wharf::Result<Device>, threads: usize) -> Report {
+    /// On simulated devices, whose faults must have happened: on so many of them, however long that takes.
+    fn soak(open: &dyn Fn(u64) -> wharf::Result<Device>, devices: u64) -> Report {
         let stop = AtomicBool::new(false);
-        let options = Options { time: Duration::from_millis(500), seed: 7, threads, stop: &stop };
-        run(open, &options).expect("a device")
+        let options = Options { time: Duration::from_secs(3600), seed: 7, threads: 1, stop: &stop };
+        let open = |number| {
+            // Of the last one a round is enough.
+            stop.store(number == devices, Relaxed);
+            open(number)
+        };
+        run(&open, &options).expect("a device")
     }
 
     #[test]
     fn a_sound_device_violates_nothing() {
-        let report = soak(&|_| Device::open("cpu"), 2);
+        let stop = AtomicBool::new(false);
+        let options = Options { time: Duration::from_millis(500), seed: 7, threads: 2, stop: &stop };
+        let report = run(&|_| Device::open("cpu"), &options).expect("a device");
         assert_eq!(report.violations, [""; 0]);
         assert!(report.rounds >= 2 && report.messages > 100 && report.verified_bytes > 0, "{report:?}");
         assert!(report.outcomes["ok"] > 0);
@@ -213,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_faulty_device_violates_nothing_either() {
-        let report = soak(&faulty, 1);
+        let report = soak(&faulty, 8);
         assert_eq!(report.violations, [""; 0]);
         for what in ["ok", "failed: driver", "failed: upstream"] {
             assert!(report.outcomes.get(what).is_some_and(|&count| count > 0), "{what}: {report:?}");
@@ -224,7 +232,7 @@ mod tests {
     #[test]
     fn a_wrong_bit_is_a_violation() {
         let corrupt = |_| Ok(Simulation::open("gen5x16,corrupt=40")?.device().clone());
-        let report = soak(&corrupt, 1);
+        let report = soak(&corrupt, 8);
         assert!(report.violations.iter().any(|line| line.contains("came back with other data")), "{report:?}");
     }
 
