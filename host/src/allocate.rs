@@ -121,23 +121,26 @@ impl Device {
             other => return other,
         }
         self.reclaim();
+        let shared = &self.inner.engine.shared;
         let mut end = Instant::now() + PATIENCE;
         let mut looks = LAST_LOOKS;
-        let (mut evictions, failures) = self.evictions();
+        let mut before = self.seen_moved();
+        let most_failed = before.failed + MOST_FAILURES - 1;
         loop {
+            // All of this from before the look: what comes free meanwhile is found by the next.
             let stats = self.stats();
             looks = if stats.in_flight > stats.uncollected { LAST_LOOKS } else { looks - 1 };
+            let seen = self.seen_moved();
             let error = match alloc() {
                 Err(error @ Error::OutOfMemory { .. }) => error,
                 other => return other,
             };
-            let (now, before) = (Instant::now(), evictions);
-            let failed;
-            (evictions, failed) = self.evictions();
-            if evictions > before {
+            let now = Instant::now();
+            if seen.evictions > before.evictions {
                 end = now + PATIENCE;
             }
-            let pause = if failed - failures < MOST_FAILURES && self.make_room(&error, bytes) {
+            before = seen;
+            let pause = if self.make_room(&error, bytes, seen, most_failed) {
                 looks = LAST_LOOKS;
                 if now >= end + EVICTION {
                     return Err(error);
@@ -148,7 +151,7 @@ impl Device {
             } else {
                 PAUSE
             };
-            self.inner.engine.shared.pause_before_a_look(pause);
+            shared.pause_before_a_look(pause);
         }
     }
 

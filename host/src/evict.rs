@@ -17,7 +17,7 @@
 
 use std::sync::{
     Arc, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU64, Ordering::SeqCst},
 };
 
 use crate::{
@@ -71,6 +71,22 @@ pub(crate) struct Counts {
     pub(crate) restores: AtomicU64,
 }
 
+/// What had been moved when an allocation looked for memory and found none.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) evictions: u64,
+    pub(crate) failed: u64,
+    leaving: u64,
+}
+
+impl Counts {
+    fn seen(&self) -> Seen {
+        // In this order: what is no longer leaving has come, or failed, by the time that it is not.
+        let leaving = self.leaving.load(SeqCst);
+        Seen { evictions: self.evictions.load(SeqCst), failed: self.failed.load(SeqCst), leaving }
+    }
+}
+
 /// Bytes that are moved, in whole grains.
 fn bytes(allocation: &Allocation) -> u64 {
     allocation.bytes.next_multiple_of(GRAIN)
@@ -113,13 +129,18 @@ impl Evictor {
     }
 
     /// Begins to evict, least recently used first, until `need` bytes are under way; where it is `known` that less
-    /// is not enough, all of them or none. Answers whether any are under way.
-    fn evict(&self, engine: &Engine, need: u64, known: bool) -> bool {
+    /// is not enough, all of them or none. Answers whether any are under way, or have come since it was `seen` that so
+    /// many are missing; `false` where more than `most_failed` downloads have failed.
+    fn evict(&self, engine: &Engine, need: u64, known: bool, seen: Seen, most_failed: u64) -> bool {
         // One thread chooses at a time: what one looks at is held by it, and another would take that for use.
         let movable = self.movable.lock().unwrap_or_else(PoisonError::into_inner);
-        let leaving = self.counts.leaving.load(Relaxed);
-        let mut missing = need.saturating_sub(leaving);
-        if missing == 0 {
+        let now = self.counts.seen();
+        if now.failed > most_failed {
+            return false;
+        }
+        // What was on its way then and has come since is not missing twice.
+        let mut missing = need.saturating_sub(now.leaving.max(seen.leaving));
+        if missing == 0 || now.evictions > seen.evictions {
             return true;
         }
         let all: Vec<_> = movable.buffers.iter().filter_map(Weak::upgrade).collect();
@@ -129,7 +150,7 @@ impl Evictor {
                 && let Some(mem) = self.send_home(engine, allocation)
             {
                 missing = missing.saturating_sub(allocation.charged);
-                freed.push(mem);
+                freed.push((mem, allocation.charged));
             }
         }
         let free: Vec<_> = all.iter().filter(|allocation| is_free(engine, allocation)).collect();
@@ -154,8 +175,11 @@ impl Evictor {
         drop(movable);
         // What follows may run the user's code: the last reference to a buffer may be among these.
         drop(all);
-        let some = leaving > 0 || !started.is_empty() || !freed.is_empty();
-        freed.into_iter().for_each(|mem| engine.shared.memory.free(mem));
+        let some = now.leaving > 0 || !started.is_empty() || !freed.is_empty();
+        for (mem, bytes) in freed {
+            engine.shared.memory.free(mem);
+            self.counts.leaving.fetch_sub(bytes, SeqCst);
+        }
         for (allocation, bytes, Accepted { cell, id, .. }) in started {
             let counts = self.counts.clone();
             let ticket = Ticket::<HostCopy>::new(engine.shared.clone(), cell, id);
@@ -169,9 +193,10 @@ impl Evictor {
 }
 
 impl Device {
-    /// Sees to it that device memory comes free, as much as an allocation of these bytes lacks that has failed so.
-    /// Answers whether some is on its way.
-    pub(crate) fn make_room(&self, failed: &Error, bytes: u64) -> bool {
+    /// Sees to it that device memory comes free, as much as an allocation of these bytes lacks that has failed so,
+    /// where this was `seen` before. Answers whether some is on its way, or has come since; `false` where more than
+    /// `most_failed` downloads have failed.
+    pub(crate) fn make_room(&self, failed: &Error, bytes: u64, seen: Seen, most_failed: u64) -> bool {
         let (Some(evictor), Error::OutOfMemory { in_use_bytes, limit_bytes, .. }) = (&self.inner.evictor, failed)
         else {
             return false;
@@ -185,15 +210,14 @@ impl Device {
             Some(limit) if bytes > limit => false,
             Some(limit) => {
                 let need = (in_use_bytes + bytes).saturating_sub(limit);
-                evictor.evict(engine, need.max(1), need > 0)
+                evictor.evict(engine, need.max(1), need > 0, seen, most_failed)
             }
-            None => evictor.evict(engine, bytes, false),
+            None => evictor.evict(engine, bytes, false, seen, most_failed),
         }
     }
 
-    /// Evictions that went well, and downloads for one that failed: while the first grows, memory comes free.
-    pub(crate) fn evictions(&self) -> (u64, u64) {
-        let counts = self.inner.evictor.as_ref().map(Evictor::counts);
-        counts.map_or((0, 0), |counts| (counts.evictions.load(Relaxed), counts.failed.load(Relaxed)))
+    /// What has been moved up to now, and what is on its way: while evictions grow, memory comes free.
+    pub(crate) fn seen_moved(&self) -> Seen {
+        self.inner.evictor.as_ref().map_or(Seen::default(), |evictor| evictor.counts.seen())
     }
 }

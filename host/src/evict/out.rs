@@ -1,6 +1,9 @@
 //! The way out: a download, after which the device memory is freed.
 
-use std::sync::{Arc, Weak, atomic::Ordering::Relaxed};
+use std::sync::{
+    Arc, Weak,
+    atomic::Ordering::{Relaxed, SeqCst},
+};
 
 use super::{Counts, Evictor, HostCopy, Returning, Where, back::is_superseded, bytes, region};
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
 
 impl Evictor {
     /// Takes the device memory of a buffer whose contents are still on the host alone: who brought it in to
-    /// overwrite them has not, or they did not come back.
+    /// overwrite them has not, or they did not come back. It is the caller's to free, and leaving until then.
     pub(super) fn send_home(&self, engine: &Engine, allocation: &Arc<Allocation>) -> Option<MemId> {
         let residence = &allocation.residence;
         let mut state = residence.lock();
@@ -25,7 +28,8 @@ impl Evictor {
         let mem = engine.release_missing(allocation.resource(), by)?;
         drop(residence.set(&mut state, Where::Host(copy)));
         allocation.in_use.remove(allocation.charged);
-        self.counts.evictions.fetch_add(1, Relaxed);
+        self.counts.leaving.fetch_add(allocation.charged, SeqCst);
+        self.counts.evictions.fetch_add(1, SeqCst);
         Some(mem)
     }
 
@@ -45,7 +49,7 @@ impl Evictor {
         let is_idle = |core: &Core| core.idle_since(resource).is_some();
         let accepted = engine.put_if(self.queue.id, message.draft.take(), is_idle).ok()??;
         self.counts.moves.fetch_add(1, Relaxed);
-        self.counts.leaving.fetch_add(allocation.charged, Relaxed);
+        self.counts.leaving.fetch_add(allocation.charged, SeqCst);
         *state = Where::Leaving { by: accepted.id };
         Some(accepted)
     }
@@ -64,11 +68,11 @@ pub(super) fn is_free(engine: &Engine, allocation: &Arc<Allocation>) -> bool {
 
 /// The download of an eviction is over; it was to free so many bytes.
 pub(super) fn went_out(counts: &Counts, allocation: &Weak<Allocation>, bytes: u64, done: Completion<HostCopy>) {
-    counts.failed.fetch_add(u64::from(done.result.is_err()), Relaxed);
+    counts.failed.fetch_add(u64::from(done.result.is_err()), SeqCst);
     if let Some(allocation) = allocation.upgrade() {
         leave(counts, &allocation, done);
     }
-    counts.leaving.fetch_sub(bytes, Relaxed);
+    counts.leaving.fetch_sub(bytes, SeqCst);
 }
 
 fn leave(counts: &Counts, allocation: &Allocation, done: Completion<HostCopy>) {
@@ -88,7 +92,7 @@ fn leave(counts: &Counts, allocation: &Allocation, done: Completion<HostCopy>) {
     drop(state);
     allocation.in_use.remove(allocation.charged);
     // Counted by the time that somebody else finds the memory.
-    counts.evictions.fetch_add(1, Relaxed);
+    counts.evictions.fetch_add(1, SeqCst);
     engine.shared.memory.free(mem);
     engine.say_of(name, allocation.bytes, "evicted");
 }

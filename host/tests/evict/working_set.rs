@@ -99,6 +99,25 @@ fn what_was_used_last_stays() -> wharf::Result<()> {
     Ok(())
 }
 
+/// Also where the first of two has left by the time that somebody looks how much is on its way.
+#[test]
+fn no_more_is_evicted_than_is_missing() -> wharf::Result<()> {
+    for device in cards() {
+        let buffers: Vec<_> = (0..4).map(|_| device.buffer::<u32>(QUARTER)).collect::<Result<_, _>>()?;
+        for round in 0..100 {
+            for buffer in &buffers {
+                device.clear(buffer).send()?.wait().ok()?;
+            }
+            let before = device.stats().evictions;
+            drop(device.buffer::<u32>(2 * QUARTER)?);
+            // Those that are too many may still be on their way.
+            device.drain();
+            assert_eq!(device.stats().evictions - before, 2, "in round {round} on {}", device.id());
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_overwritten_as_a_whole_is_not_uploaded_before() -> wharf::Result<()> {
     for device in cards() {
