@@ -22,7 +22,8 @@ pub(crate) const LEAST_BYTES: u64 = 16;
 /// it pauses between two looks. What they wait for may be the caller's to do: so it does not wait for ever.
 const PATIENCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(1);
-/// How much longer it waits for an eviction, after which it is held for stuck, and how long it pauses then.
+/// How much longer it waits for what is the device's own to do, such as an eviction, after which that is held for stuck,
+/// and how long it pauses then.
 const EVICTION: Duration = Duration::from_secs(10);
 const EVICTION_PAUSE: Duration = Duration::from_micros(50);
 /// Downloads of evictions that may fail before it gives up.
@@ -122,21 +123,23 @@ impl Device {
         }
         self.reclaim();
         let shared = &self.inner.engine.shared;
-        let mut end = Instant::now() + PATIENCE;
+        let begun = Instant::now();
+        let mut end = begun + PATIENCE;
         let mut looks = LAST_LOOKS;
         let mut before = self.seen_moved();
         let most_failed = before.failed + MOST_FAILURES - 1;
         loop {
             // All of this from before the look: what comes free meanwhile is found by the next.
             let stats = self.stats();
-            looks = if stats.in_flight > stats.uncollected { LAST_LOOKS } else { looks - 1 };
+            let is_coming = shared.brings_memory();
+            looks = if is_coming || stats.in_flight > stats.uncollected { LAST_LOOKS } else { looks - 1 };
             let seen = self.seen_moved();
             let error = match alloc() {
                 Err(error @ Error::OutOfMemory { .. }) => error,
                 other => return other,
             };
             let now = Instant::now();
-            if seen.evictions > before.evictions {
+            if seen.evictions > before.evictions || (is_coming && now < begun + EVICTION) {
                 end = now + PATIENCE;
             }
             before = seen;

@@ -131,8 +131,8 @@ impl Device {
     /// # Errors
     /// [`Error::Limit`] over the device's `max_buffer_bytes`, [`Error::OutOfMemory`] where the
     /// device has no more: after everything was given back that was kept only to be used again, after
-    /// a moment's wait for buffers that were dropped while messages on them were under way, and after other
-    /// buffers were evicted.
+    /// a wait for buffers that were dropped while messages on them were under way (a moment, and while the device
+    /// itself is at these messages ten seconds at most), and after other buffers were evicted.
     pub fn buffer<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
         Ok(Buffer::new(self.allocate_movable(bytes_of::<T>(len)?, None)?, len))
     }

@@ -2,11 +2,16 @@
 //! threads ask at the same time.
 
 use std::{
+    future::Future,
+    pin::pin,
     sync::{
-        Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
+    task::{Context, Wake, Waker},
     thread,
+    time::Duration,
 };
 
 use wharf::{Device, Error, Options, Plan};
@@ -95,6 +100,42 @@ fn memory_that_was_dropped_in_flight_counts_until_it_is_freed() -> wharf::Result
         signal.signal();
         upload.wait().ok()?;
         device.buffer::<u8>(60 << 10).map(drop)?;
+    }
+    Ok(())
+}
+
+/// A waker that takes its time.
+struct Slow(Mutex<mpsc::Sender<()>>);
+
+impl Wake for Slow {
+    fn wake(self: Arc<Self>) {
+        self.0.lock().expect("nobody panics with it").send(()).expect("somebody listens");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The last message is over, and the thread that is to free the memory is kept from it for a while.
+#[test]
+fn memory_that_is_about_to_be_freed_is_waited_for() -> wharf::Result<()> {
+    for name in names() {
+        let device = bounded(name, 100 * KIB);
+        let queue = device.queue("gated").open();
+        let ((gate, open), (fence, signal)) = (device.promise(), device.promise());
+        queue.wait_for(&gate)?;
+        let buffer = device.buffer::<u8>(60 << 10)?;
+        let upload = device.upload(&buffer).on(&queue).send(vec![1; 60 << 10])?;
+        drop(buffer);
+        let (wakes, woken) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Slow(Mutex::new(wakes))));
+        let mut fence = pin!(fence);
+        assert!(fence.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        thread::scope(|scope| {
+            scope.spawn(|| signal.signal());
+            woken.recv().expect("it is woken");
+            open.signal();
+            device.buffer::<u8>(60 << 10).map(drop)
+        })?;
+        upload.wait().ok()?;
     }
     Ok(())
 }

@@ -62,6 +62,10 @@ pub(crate) mod atomic {
             self.0.store(value, order);
         }
 
+        pub(crate) fn load(&self, order: Ordering) -> u8 {
+            self.0.load(order)
+        }
+
         pub(crate) fn compare_exchange(&self, old: u8, new: u8, ok: Ordering, err: Ordering) -> Result<u8, u8> {
             if has(Bug::Blind) { Ok(self.0.swap(new, ok)) } else { self.0.compare_exchange(old, new, ok, err) }
         }

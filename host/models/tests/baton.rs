@@ -11,7 +11,7 @@ mod baton;
 use baton::{Baton, Call};
 use loom::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     thread,
@@ -45,4 +45,26 @@ fn no_call_is_lost() {
 #[test]
 fn no_call_is_lost_where_the_work_is_left_to_the_next() {
     race(1);
+}
+
+#[test]
+fn what_was_seen_to_begin_is_done_once_nobody_is_busy() {
+    loom::model(|| {
+        let baton = Arc::new(Baton::<u32>::default());
+        let (taken, done) = (Arc::new(Mutex::new(false)), Arc::new(AtomicU32::new(0)));
+        let works = {
+            let (baton, taken, done) = (baton.clone(), taken.clone(), done.clone());
+            move || {
+                baton.call(u32::MAX, |_| {
+                    *taken.lock().expect("no panic") = true;
+                    done.store(1, Relaxed);
+                })
+            }
+        };
+        let other = thread::spawn(works);
+        if *taken.lock().expect("no panic") && !baton.is_busy() {
+            assert_eq!(done.load(Relaxed), 1, "it was begun, and nobody is at it");
+        }
+        assert_eq!(other.join().expect("it does not panic"), Call::Done);
+    });
 }

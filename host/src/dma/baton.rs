@@ -57,6 +57,11 @@ impl<T> Baton<T> {
         Call::Left
     }
 
+    /// Whether somebody is at it: what they were seen to begin is done once nobody is.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.state.load(Acquire) != IDLE
+    }
+
     /// The tools, when nobody works any more.
     #[cfg(test)]
     pub(crate) fn into_inner(self) -> T {

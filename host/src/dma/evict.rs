@@ -7,7 +7,7 @@ use super::{
     drive::run_users,
     engine::Engine,
     model::{Event, QueueId},
-    shared::Shared,
+    shared::{Mode, Shared},
     slip::Slip,
     work::Accepted,
 };
@@ -44,6 +44,23 @@ impl Core {
     /// Whether buffers were dropped in flight, whose memory comes back with the last message on them.
     pub(crate) fn awaits_memory(&self) -> bool {
         self.machine.to_be_freed() > 0
+    }
+}
+
+impl Shared {
+    /// Whether memory of buffers that were dropped comes back by what the device's threads are at, and nobody else: they
+    /// have the last messages on them, or are to free it.
+    pub(crate) fn brings_memory(&self) -> bool {
+        // Who is inside a message's end, or drives the device, does not wait for itself.
+        if self.mode == Mode::Manual || self.is_telling() {
+            return false;
+        }
+        let core = self.lock();
+        let is_with_device = core.awaits_memory() && (core.dirty || core.machine.in_driver() > 0);
+        let is_to_be_told = !core.effects.is_empty();
+        drop(core);
+        // In this order: who has taken it to tell of it is busy until the memory is freed.
+        is_with_device || is_to_be_told || self.teller.is_busy()
     }
 }
 

@@ -26,6 +26,11 @@ impl Machine {
         self.resources.get(resource).is_some_and(|resource| resource.is_poisoned_by(failed))
     }
 
+    /// Commands that the driver has.
+    pub(crate) fn in_driver(&self) -> u32 {
+        self.in_driver
+    }
+
     /// Buffers that were dropped and whose memory comes back with the last message on them.
     pub(crate) fn to_be_freed(&self) -> usize {
         self.to_be_freed
