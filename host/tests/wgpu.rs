@@ -2,9 +2,13 @@
 
 #![cfg(feature = "wgpu")]
 
-use std::time::{Duration, Instant};
+use std::{
+    panic,
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+    time::{Duration, Instant},
+};
 
-use wharf::{BackendKind, CancelOutcome, Device, Error, Grid, Kernel, Path, Ticket};
+use wharf::{BackendKind, CancelOutcome, Device, Error, FailureKind, Grid, Kernel, Path, Refusal, Ticket};
 
 const ADD: &str = "
 struct Params { n: u32, by: u32 }
@@ -239,6 +243,34 @@ fn too_much_memory_is_refused_with_numbers() -> wharf::Result<()> {
     // Reserving is not touching: whatever the device says, it says as a value.
     let all: Result<Vec<_>, _> = (0..4).map(|_| device.buffer::<u8>((most / 2) as usize)).collect();
     assert!(all.is_ok() || matches!(all, Err(Error::OutOfMemory { .. } | Error::Device { .. })));
+    Ok(())
+}
+
+/// The blocks that uploads go through are made anew for each size: on a lost device none is mapped.
+#[test]
+fn uploads_to_a_device_that_is_gone_fail_without_a_panic() -> wharf::Result<()> {
+    static PANICS: AtomicU32 = AtomicU32::new(0);
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |what| {
+        if what.location().is_some_and(|at| at.file().contains("backend")) {
+            PANICS.fetch_add(1, SeqCst);
+        }
+        before(what);
+    }));
+    for n in [100, 100_000, 3_000_000] {
+        let Some(device) = device() else { return Ok(()) };
+        let buffer = device.buffer::<u32>(n)?;
+        assert!(device.break_down());
+        let error = match device.upload(&buffer).send(vec![1; n]) {
+            Ok(ticket) => ticket.wait().result.expect_err("the device is gone"),
+            Err(refused) => match refused.error {
+                Error::Refused { why: Refusal::Failed(error), .. } => error,
+                other => panic!("{other}"),
+            },
+        };
+        assert_eq!(error.kind, FailureKind::DeviceLost("Destroyed".into()), "wgpu says no more");
+    }
+    assert_eq!(PANICS.load(SeqCst), 0);
     Ok(())
 }
 

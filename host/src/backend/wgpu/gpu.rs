@@ -77,6 +77,13 @@ impl From<wgpu::Error> for Fault {
     }
 }
 
+/// Why a device was lost. The driver may have no words for it.
+fn cause(reason: wgpu::DeviceLostReason, message: &str) -> String {
+    let words = one_line(message);
+    let colon = if words.is_empty() { "" } else { ": " };
+    format!("{reason:?}{colon}{words}")
+}
+
 /// wgpu's tree of causes on one line.
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
@@ -171,7 +178,7 @@ impl Gpu {
         let ends = closing.clone();
         device.set_device_lost_callback(move |reason, message| {
             if !ends.load(Relaxed) {
-                told.lose(&format!("{reason:?}: {}", one_line(&message)));
+                told.lose(&cause(reason, &message));
             }
         });
         // Calls that can fail are made inside `guard`, which takes their errors. What still comes here

@@ -205,11 +205,14 @@ impl Staging {
         };
         let create = || {
             let buffer = self.gpu.device.create_buffer(&descriptor);
-            let (ptr, offset) = align(mapped(&buffer).expect("the buffer was created mapped"));
-            Block { id, buffer, ptr, offset, capacity, ring: false, mapped: true }
+            let (ptr, offset) = align(mapped(&buffer)?);
+            Some(Block { id, buffer, ptr, offset, capacity, ring: false, mapped: true })
         };
-        let made = self.gpu.guard_memory(capacity, || self.let_go(), create);
-        made.inspect(|_| lock(&self.pool).lend(capacity))
+        let made = self.gpu.guard_memory(capacity, || self.let_go(), create)?;
+        // So it is on a lost device, where no error scope says why.
+        let block = made.ok_or_else(|| Fault::Failed("the driver did not map the new buffer".into()))?;
+        lock(&self.pool).lend(capacity);
+        Ok(block)
     }
 
     /// Lets idle blocks go; answers how many bytes.
