@@ -7,6 +7,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// A clock shows what is so far ahead.
+const LONGEST_SPIN: Duration = Duration::from_secs(3600);
+
 /// Which form of a kernel the CPU device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Twin {
@@ -87,10 +90,11 @@ impl Options {
 
     /// How long a thread that waits for a message looks for its end before it sleeps; 20 us unless said
     /// otherwise, and not at all on a machine with one core. Sleeping and waking cost about as much. It sleeps at once
-    /// where an upload or a download has more bytes before it, with its own, than a link can move in that time.
+    /// where an upload or a download has more bytes before it, with its own, than a link can move in that time. More
+    /// than an hour counts as an hour.
     #[must_use]
     pub fn spin(mut self, time: Duration) -> Self {
-        self.spin = time;
+        self.spin = time.min(LONGEST_SPIN);
         self
     }
 }
