@@ -44,9 +44,12 @@ pub(crate) struct Soak {
     json: bool,
 }
 
+/// About two years.
+const MOST_MINUTES: f64 = 1e6;
+
 fn minutes(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|m: &f64| *m > 0.0 && *m <= 1e6);
-    number.ok_or_else(|| "a number of minutes over 0 is expected, e.g. 0.5".to_owned())
+    let number = text.parse().ok().filter(|m: &f64| *m > 0.0 && *m <= MOST_MINUTES);
+    number.ok_or_else(|| format!("a number of minutes over 0 and up to {MOST_MINUTES} is expected, e.g. 0.5"))
 }
 
 /// Of an error that names what a device may be called, also the name that only this command knows.

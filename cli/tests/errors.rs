@@ -13,7 +13,7 @@ fn words_that_are_no_command_are_2() {
     refused(at, 2, &["devices", "--frobnicate"], &["--frobnicate"]);
     refused(at, 2, &["advise", "x.wgsl", "--flag"], &["advise", "reserved"]);
     for minutes in ["0", "-1", "NaN", "long", "1e9"] {
-        refused(at, 2, &["soak", "--minutes", minutes], &["--minutes", "over 0"]);
+        refused(at, 2, &["soak", "--minutes", minutes], &["--minutes", "over 0 and up to 1000000 is"]);
     }
     refused(at, 2, &["soak", "--minutes", "0.01", "--device", "abacus"], &["abacus", "cpu", "there is also `faulty`"]);
     let behind = "the command goes behind `--`, as in `wharf trace FILE -- batch q6`";
