@@ -151,7 +151,8 @@ impl Devices {
         if self.device.is_none() && self.bound.bytes.is_some() {
             return Err(Failure::usage("--device-memory says how one device is opened: --device names it"));
         }
-        let best = Device::best();
+        // Opened by its name, as the legend says itself who names it.
+        let best = named().map_or_else(Device::best, |name| Device::open(&name));
         let devices: Vec<Entry> = match &self.device {
             Some(name) => vec![Entry::from(&open(Some(name), self.bound)?)],
             None => Device::survey().into_iter().map(Entry::from).collect(),

@@ -71,11 +71,15 @@ fn help_and_version_are_data() {
 #[test]
 fn an_absent_device_is_2_wherever_it_is_named() {
     let folder = folder();
-    let ended = command(folder.path(), &["batch", "q6", "--scale", "0"]).env("WHARF_DEVICE", "abacus").output();
-    let ended = crate::Ended::from(ended.expect("it starts"));
-    assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("abacus") && ended.stderr.lines().count() == 1, "{ended:?}");
+    for args in [&["batch", "q6", "--scale", "0"][..], &["bench"]] {
+        let ended = with("WHARF_DEVICE", "abacus", args);
+        assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{ended:?}");
+        assert!(ended.stderr.starts_with("wharf: no device `abacus`: a device is called"), "{ended:?}");
+        assert!(ended.stderr.ends_with("; the environment variable WHARF_DEVICE names it\n"), "{ended:?}");
+    }
     refused(folder.path(), 2, &["bench", "--device", "wgpu:99"], &["wgpu:99"]);
+    let ended = wharf(folder.path(), &["bench", "--device", "abacus"]);
+    assert!(!ended.stderr.contains("WHARF_DEVICE"), "the command line names it: {ended:?}");
 }
 
 /// The command with one variable of the environment.
@@ -90,6 +94,7 @@ fn devices_says_that_the_device_of_the_environment_is_not_there() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(!ended.stdout.contains('*'), "{}", ended.stdout);
         assert!(ended.stdout.contains(&format!("WHARF_DEVICE names `{name}`, which cannot be used")), "{ended:?}");
+        assert_eq!(ended.stdout.matches("WHARF_DEVICE").count(), 1, "{ended:?}");
     }
     let ended = with("WHARF_DEVICE", "cpu", &["devices"]);
     assert!(ended.stdout.contains("\n* cpu") || ended.stdout.starts_with("* cpu"), "{ended:?}");

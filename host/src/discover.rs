@@ -124,7 +124,7 @@ impl Device {
     /// As [`Device::best`] and [`Device::open_with`].
     pub fn best_with(options: impl Into<Options>) -> Result<Self> {
         if let Some(name) = std::env::var_os(DEVICE_VARIABLE).filter(|name| !name.is_empty()) {
-            return Self::open_with(&name.to_string_lossy(), options);
+            return Self::open_with(&name.to_string_lossy(), options).map_err(named_by_the_environment);
         }
         // The CPU device comes before every software adapter, also where it cannot be opened.
         let best = Self::discover().into_iter().find(|found| found.rank() < Found::SOFTWARE);
@@ -192,6 +192,17 @@ impl Device {
             }
         };
         Self::new(&id, backend, &options)
+    }
+}
+
+/// The program has asked for no such device: who has is said.
+fn named_by_the_environment(error: Error) -> Error {
+    match error {
+        Error::Unavailable { device, reason } => {
+            let reason = format!("{reason}; the environment variable {DEVICE_VARIABLE} names it");
+            Error::Unavailable { device, reason }
+        }
+        error => error,
     }
 }
 
