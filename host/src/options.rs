@@ -41,7 +41,8 @@ pub enum Progress {
     #[default]
     Threads,
     /// The user's threads: nothing moves but in [`Device::progress`](crate::Device::progress) and in
-    /// calls that wait, which do the same until they have what they wait for. The queues start no
+    /// calls that wait, which do the same until they have what they wait for. A [`Ticket`](crate::Ticket) that is
+    /// awaited is none of these: its future is ready only once somebody drives the device. The queues start no
     /// threads. On the CPU device commands run on the calling thread, and kernels as ever on its pool;
     /// a device that may wait inside a submission for what only another thread can give back (wgpu)
     /// cannot be opened so.

@@ -1,10 +1,13 @@
 //! Progress by hand: nothing moves but where the user says so.
 
 use std::{
+    future::Future,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
+    task::{Context, Poll, Waker},
     thread,
 };
 
@@ -65,5 +68,19 @@ fn dropping_the_device_sends_what_was_detached() -> wharf::Result<()> {
     assert_eq!(told.load(SeqCst), 0);
     drop(device);
     assert_eq!(told.load(SeqCst), 1);
+    Ok(())
+}
+
+#[test]
+fn a_ticket_that_is_awaited_needs_somebody_who_drives() -> wharf::Result<()> {
+    let device = device();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut ticket = pin!(device.upload(&device.buffer::<u32>(1)?).send(vec![7])?);
+    for _ in 0..100 {
+        assert!(ticket.as_mut().poll(&mut context).is_pending(), "polling it moves nothing on");
+    }
+    while device.progress() {}
+    let Poll::Ready(done) = ticket.as_mut().poll(&mut context) else { panic!("the device was driven") };
+    assert_eq!(done.ok()?, [7]);
     Ok(())
 }

@@ -110,6 +110,9 @@ impl<B> From<Refused<B>> for Error {
 /// One accepted message. It is a [`Future`] for any executor; it can also be waited for, polled,
 /// given a callback or forwarded. Dropping it detaches the message: it goes on, success is silent,
 /// a failure goes to the device's dead letters.
+///
+/// To poll the future moves nothing on: with [`Progress::Manual`](crate::Progress::Manual) it is ready only where
+/// something else calls [`Device::progress`](crate::Device::progress), and a thread that only awaits it waits for ever.
 pub struct Ticket<B: Send + 'static> {
     /// `None` once the outcome was taken or promised to somebody.
     shared: Option<Arc<Shared>>,
