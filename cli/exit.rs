@@ -79,7 +79,7 @@ pub(crate) fn help(error: &wharf::Error) -> &'static str {
     fn is_shortage(kind: &FailureKind) -> bool {
         match kind {
             FailureKind::OutOfMemory(_) => true,
-            FailureKind::Upstream { root } => is_shortage(&root.kind),
+            FailureKind::Upstream { root } | FailureKind::Aborted { root, .. } => is_shortage(&root.kind),
             _ => false,
         }
     }

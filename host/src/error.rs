@@ -238,6 +238,14 @@ pub enum Refusal {
     Failed(Arc<TransferError>),
 }
 
+/// Who failed before it is named apart where the root is another one.
+fn aborted(after: MessageId, root: &TransferError) -> String {
+    match root.id == after {
+        true => format!("aborted, as {root}"),
+        false => format!("aborted after message {after}, as {root}"),
+    }
+}
+
 /// A lost device is no failure of a message's.
 fn failed(error: &TransferError) -> String {
     match &error.kind {
@@ -344,10 +352,12 @@ pub enum FailureKind {
     Deadline,
     /// An earlier message of the same queue failed, and the queue stops on failures. It may have been done all the
     /// same. See to that failure, [resume](crate::DmaQueue::resume) the queue, and send again what is still wanted.
-    #[error("aborted after message {after}")]
+    #[error("{}", aborted(*.after, .root))]
     Aborted {
         /// The message that failed.
         after: MessageId,
+        /// Why: its failure, or the first one in the chain that ends with it.
+        root: Arc<TransferError>,
     },
     /// Data it reads was to be written by a message that failed, or a fence that its queue waits for has failed.
     /// The root is what to see to; then make the data anew, and send it again. A queue that waits for the fence has to

@@ -212,3 +212,43 @@ fn a_strict_queue_refuses_the_slow_way_and_says_what_is_faster() -> Result<()> {
     device.upload(&x).on(&strict).send(vec![1; 10_000])?.wait().ok()?;
     Ok(())
 }
+
+#[test]
+fn what_an_aborted_message_drags_along_knows_the_first_failure() -> Result<()> {
+    let device = Device::open("sim:gen5x16,h200,fail=1")?;
+    let queue = device.queue("work").window(1).open();
+    let [x, y] = [device.buffer::<u32>(4)?, device.buffer::<u32>(4)?];
+    let (gate, signal) = device.promise();
+    queue.wait_for(&gate)?;
+    let failed = device.upload(&x).on(&queue).send(vec![1; 4])?;
+    let behind = device.upload(&y).on(&queue).send(vec![2; 4])?;
+    let reader = device.download(&y).send()?;
+    signal.signal();
+    let first = failed.wait().result.expect_err("its operation fails");
+    let aborted = behind.wait().result.expect_err("the queue stops");
+    assert_eq!(aborted.kind, FailureKind::Aborted { after: first.id, root: first.clone() });
+    let words = aborted.to_string();
+    assert!(words.ends_with(&format!("of {}: aborted, as {first}", device.id())), "{words}");
+    let dragged = reader.wait().result.expect_err("what it reads was never made");
+    assert_eq!(dragged.kind, FailureKind::Upstream { root: first });
+    Ok(())
+}
+
+#[test]
+fn an_aborted_message_names_who_failed_before_it_and_the_first_failure() -> Result<()> {
+    let device = Device::open("sim:gen5x16,h200,fail=1")?;
+    let (work, next) = (device.queue("work").open(), device.queue("next").window(1).open());
+    let [x, y, z] = [device.buffer::<u32>(4)?, device.buffer::<u32>(4)?, device.buffer::<u32>(4)?];
+    let (gate, signal) = device.promise();
+    work.wait_for(&gate)?;
+    let failed = device.upload(&x).on(&work).send(vec![1; 4])?;
+    let copy = device.copy(&x, &y).on(&next).send()?;
+    let behind = device.upload(&z).on(&next).send(vec![2; 4])?;
+    signal.signal();
+    let first = failed.wait().result.expect_err("its operation fails");
+    let second = copy.wait().result.expect_err("what it reads was never made");
+    let error = behind.wait().result.expect_err("the queue stops");
+    assert_eq!(error.kind, FailureKind::Aborted { after: second.id, root: first.clone() });
+    assert!(error.to_string().ends_with(&format!("aborted after message {}, as {first}", second.id)), "{error}");
+    Ok(())
+}

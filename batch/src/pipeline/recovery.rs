@@ -28,9 +28,9 @@ pub(super) fn remedy(error: &Error) -> Remedy {
 
 fn of_transfer(error: &TransferError) -> Remedy {
     match &error.kind {
-        FailureKind::Upstream { root } => of_transfer(root),
+        FailureKind::Upstream { root } | FailureKind::Aborted { root, .. } => of_transfer(root),
         FailureKind::OutOfMemory(_) => Remedy::SmallerBatches,
-        FailureKind::DeviceLost(_) | FailureKind::Backend(_) | FailureKind::Aborted { .. } => Remedy::OtherDevice,
+        FailureKind::DeviceLost(_) | FailureKind::Backend(_) => Remedy::OtherDevice,
         _ => Remedy::None,
     }
 }

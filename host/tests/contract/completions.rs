@@ -63,7 +63,7 @@ pub(crate) fn a_queue_that_stops_aborts_what_is_behind_and_resumes(rig: &Rig) ->
         assert_eq!(done.buffer.map(|buffer| buffer.len()), Some(64));
         // Lanes overlap: the first of them may be over before the launch has failed.
         if let Err(error) = done.result {
-            assert_eq!(error.kind, FailureKind::Aborted { after: bad.id });
+            assert_eq!(error.kind, FailureKind::Aborted { after: bad.id, root: bad.clone() });
             aborted += 1;
         }
     }

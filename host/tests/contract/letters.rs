@@ -40,7 +40,8 @@ pub(crate) fn a_letter_has_its_cause_and_its_buffer(rig: &Rig) -> wharf::Result<
     let mut letters = device.dead_letters().take();
     assert!(device.dead_letters().is_empty());
     assert!(matches!(&letters[0].error.kind, FailureKind::Backend(_)));
-    assert_eq!(letters[1].error.kind, FailureKind::Aborted { after: letters[0].id() });
+    let root = letters[0].error.clone();
+    assert_eq!(letters[1].error.kind, FailureKind::Aborted { after: root.id, root });
     assert!(letters[1].accepted <= letters[1].failed);
     assert_eq!(letters[1].take_buffer::<Vec<u8>>(), None, "it is another type");
     assert_eq!(letters[1].take_buffer::<Vec<f32>>(), Some(vec![0.0; 64]));

@@ -124,12 +124,12 @@ impl Machine {
         if state.limits.policy == FailPolicy::FailStop && !is_wish(&root.kind) && id >= state.stopped {
             state.failed.get_or_insert_with(|| error.clone());
             state.stopped = self.next_id;
-            self.abort_behind(queue, id);
+            self.abort_behind(queue, id, &root);
         }
     }
 
     /// Dooms what the queue has accepted after this message.
-    fn abort_behind(&mut self, queue: QueueId, id: u64) {
+    fn abort_behind(&mut self, queue: QueueId, id: u64, root: &Arc<TransferError>) {
         for place in (0..self.queues[queue].order.len()).rev() {
             let token = self.queues[queue].order[place];
             let message = self.messages.get(token).expect("an unresolved message is alive");
@@ -137,7 +137,7 @@ impl Machine {
                 return;
             }
             if message.kind != Some(Kind::Fence) {
-                self.doom(token, || FailureKind::Aborted { after: MessageId(id) });
+                self.doom(token, || FailureKind::Aborted { after: MessageId(id), root: root.clone() });
             }
         }
     }
@@ -235,7 +235,9 @@ impl Machine {
 /// The first failure of a chain.
 pub(super) fn root_of(error: Arc<TransferError>) -> Arc<TransferError> {
     match &error.kind {
-        FailureKind::Upstream { root } | FailureKind::Unsignaled { root } => root.clone(),
+        FailureKind::Upstream { root } | FailureKind::Unsignaled { root } | FailureKind::Aborted { root, .. } => {
+            root.clone()
+        }
         _ => error,
     }
 }
