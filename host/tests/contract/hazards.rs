@@ -84,7 +84,7 @@ pub(crate) fn what_depends_waits_and_says_for_what_and_why(rig: &Rig) -> Result<
     assert_eq!(explain(&overwrite), both);
     assert_eq!(explain(&reread), [(write.id(), Cause::ReadAfterWrite, "weights".into())]);
     let words = write.explain().expect("unresolved").to_string();
-    assert!(words.ends_with(&format!("after {first}: it writes `weights`, which that one reads")), "{words}");
+    assert!(words.ends_with(&format!(" {first}: it writes `weights`, which that one reads")), "{words}");
 
     let held = busy.finish()?;
     assert_eq!(read.wait().ok()?, [41.0 * held.a], "before it was overwritten");
@@ -106,6 +106,7 @@ pub(crate) fn a_queue_that_waits_for_a_fence_says_so(rig: &Rig) -> Result<()> {
     let Wait::For(edge) = &why.waits else { panic!("{why}") };
     assert_eq!((edge.on, edge.cause, &edge.buffer), (fence.id(), Cause::Fence, &None));
     assert_eq!(why.after, std::slice::from_ref(edge));
+    assert_eq!(why.to_string(), format!("message {} of queue `gated` waits for {edge}", gated.id()), "said once");
     signal.signal();
     gated.wait().ok()?;
     Ok(())

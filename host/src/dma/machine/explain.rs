@@ -106,7 +106,9 @@ impl fmt::Display for Explanation {
             write!(f, " (`{label}`)")?;
         }
         write!(f, " {}", self.waits)?;
-        for dependency in &self.after {
+        // What it waits for is not said twice.
+        let said = |dependency: &&Dependency| matches!(&self.waits, Wait::For(other) if other == *dependency);
+        for dependency in self.after.iter().filter(|dependency| !said(dependency)) {
             write!(f, "; after {dependency}")?;
         }
         Ok(())
