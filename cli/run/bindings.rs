@@ -211,10 +211,16 @@ pub(super) fn groups(text: &str) -> Outcome<[u32; 3]> {
 
 /// The groups of a file's kernel are never folded where they are over the limit: nobody says that it may be done.
 pub(super) fn check_groups(groups: [u32; 3], limit: u32) -> Outcome {
-    match groups.iter().find(|&&side| side > limit) {
-        None => Ok(()),
-        Some(side) => Err(Failure::usage(format_args!(
-            "--groups: {side} is over the device's max_workgroups_per_dimension of {limit}"
+    let of_each = format!("the device's max_workgroups_per_dimension of {limit}");
+    if let Some(side) = groups.iter().find(|&&side| side > limit) {
+        return Err(Failure::usage(format_args!("--groups: {side} is over {of_each}")));
+    }
+    // Each side may be in bounds where together they are past counting.
+    let [x, y, z] = groups;
+    match u64::from(x).checked_mul(y.into()).and_then(|plane| plane.checked_mul(z.into())) {
+        Some(_) => Ok(()),
+        None => Err(Failure::usage(format_args!(
+            "--groups {x},{y},{z}: these are more than 2^64 - 1 workgroups in all, though each side is within {of_each}"
         ))),
     }
 }

@@ -256,6 +256,8 @@ fn overrides_and_groups_that_do_not_match_are_2() {
     refused(at, 2, &groups("many"), &["--groups"]);
     refused(at, 2, &groups("-1"), &["--groups `-1`", "whole numbers"]);
     refused(at, 2, &groups("4294967296"), &["--groups"]);
+    let all = &groups("4294967295,4294967295,4294967295");
+    refused(at, 2, all, &["--groups 4294967295,", "2^64 - 1", "max_workgroups_per_dimension of 4294967295"]);
     refused(at, 2, &with(&["--repeat", "0"]), &["--repeat"]);
     refused(at, 2, &with(&["--device", "abacus"]), &["abacus"]);
 }

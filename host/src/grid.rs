@@ -47,14 +47,16 @@ pub(crate) fn within_limits(kernel: &Kernel, groups: [u32; 3], device: &Capabili
         folded[1] = groups[0].div_ceil(limit);
         folded[0] = groups[0].div_ceil(folded[1]);
     }
-    match folded.iter().find(|&&count| count > limit) {
-        None => Ok(folded),
-        Some(&count) => Err(Error::Limit {
-            what: format!("{} workgroups of {}", groups.map(|g| g.to_string()).join(" x "), kernel.name()),
-            limit_name: "max_workgroups_per_dimension",
-            requested: count.into(),
-            limit: limit.into(),
-        }),
+    let what = || format!("{} workgroups of {}", groups.map(|g| g.to_string()).join(" x "), kernel.name());
+    if let Some(&count) = folded.iter().find(|&&count| count > limit) {
+        let (requested, limit) = (count.into(), limit.into());
+        return Err(Error::Limit { what: what(), limit_name: "max_workgroups_per_dimension", requested, limit });
+    }
+    // Each side may be in bounds where together they are past counting.
+    let [x, y, z] = folded.map(u64::from);
+    match x.checked_mul(y).and_then(|plane| plane.checked_mul(z)) {
+        Some(_) => Ok(folded),
+        None => Err(Error::argument(what(), "more than 2^64 - 1 in all")),
     }
 }
 

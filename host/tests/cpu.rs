@@ -177,3 +177,14 @@ fn looking_out_for_ever_is_looking_out_for_an_hour() -> wharf::Result<()> {
     assert_eq!(device.download(&x).wait()?[..], [7]);
     Ok(())
 }
+
+/// Each side is one that the device can do.
+#[test]
+fn workgroups_past_counting_are_refused_before_they_are_queued() -> wharf::Result<()> {
+    let device = device();
+    let (x, y) = (device.buffer::<f32>(1)?, device.buffer::<f32>(1)?);
+    let error = device.launch(&KERNEL).bind(&x).bind(&y).arg("by", 2.0_f32).groups([u32::MAX; 3]).run().unwrap_err();
+    let words = "4294967295 x 4294967295 x 4294967295 workgroups of scale: more than 2^64 - 1 in all";
+    assert_eq!((error.to_string().as_str(), device.stats().accepted), (words, 0));
+    Ok(())
+}
