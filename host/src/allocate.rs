@@ -186,7 +186,7 @@ impl Device {
         in_use.add(charged);
         let number = self.inner.buffers.fetch_add(1, Relaxed);
         let name: Arc<str> = name.map_or_else(|| format!("buffer {number}").into(), Into::into);
-        let resource = engine.register(mem, name.clone());
+        let resource = engine.register(mem, name.clone(), bytes);
         let residence = Residence::new(mem, resource, is_movable);
         Allocation { engine, residence, name, bytes, read_only: charged == 0, charged, in_use }
     }

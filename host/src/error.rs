@@ -330,7 +330,9 @@ impl fmt::Display for Shortage {
 /// With each of them the host buffer comes back, in the [`Completion`](crate::Completion), or in the
 /// [`DeadLetter`](crate::DeadLetter) for as long as that keeps it; only one that a lost device may still touch does
 /// not. But for [`Unsignaled`](Self::Unsignaled), what the message was to write counts as never made, however much
-/// of it was: what reads it fails as [`Upstream`](Self::Upstream), until it is written anew.
+/// of it was: what reads it fails as [`Upstream`](Self::Upstream), until it is written anew. It may be
+/// written in pieces, in any order, each of which is good from then on; but a buffer tells no more than eight parts
+/// apart that are not: a piece between two that would make it more has to be written once more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailureKind {

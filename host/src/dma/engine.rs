@@ -127,9 +127,9 @@ impl Engine {
     }
 
     /// A name for a buffer's accesses.
-    pub(crate) fn register(&self, mem: MemId, name: Arc<str>) -> Token {
+    pub(crate) fn register(&self, mem: MemId, name: Arc<str>, bytes: u64) -> Token {
         let mut core = self.shared.lock();
-        let token = core.machine.register(name);
+        let token = core.machine.register(name, bytes);
         let slot = token.index as usize;
         if core.mem_of.len() <= slot {
             core.mem_of.resize(slot + 1, mem);

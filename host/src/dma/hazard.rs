@@ -16,7 +16,8 @@ use crate::{
 pub(crate) enum Access {
     /// Reads them.
     Read,
-    /// Writes all of them without reading: what was there before does not matter any more.
+    /// Writes all of them without reading: what was there before does not matter any more. They are whole grains, or
+    /// end with the buffer: transfers of half a grain are refused.
     Overwrite,
     /// Reads and writes them.
     ReadWrite,
@@ -42,25 +43,27 @@ impl Access {
     }
 }
 
-/// Some of a buffer's bytes, in grains of 4 and without its end. It is short, as each message holds some;
-/// the last grain that it can name stands for all behind it.
+/// Some of a buffer's bytes, in grains of 4 and without its end. One that goes to the buffer's end has the same end
+/// whatever the buffer's size, so that what is written in pieces adds up to all of it. Each message holds some, so it
+/// is aligned as the names beside it and no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
 pub(crate) struct Part {
-    from: u32,
-    to: u32,
+    from: u64,
+    to: u64,
 }
 
 impl Part {
-    pub(crate) const WHOLE: Self = Self { from: 0, to: u32::MAX };
+    /// What stands for the buffer's end.
+    const END: u64 = u64::MAX;
+    pub(crate) const WHOLE: Self = Self { from: 0, to: Self::END };
 
     /// A region of a buffer that has so many bytes.
     pub(crate) fn of(region: Region, buffer_bytes: u64) -> Self {
         let (start, end) = (region.offset, region.offset + region.bytes);
-        if start == 0 && end >= buffer_bytes {
-            return Self::WHOLE;
-        }
-        let named = |grains: u64| u32::try_from(grains).unwrap_or(u32::MAX);
-        Self { from: named(start / 4).min(u32::MAX - 1), to: named(end.div_ceil(4)) }
+        // No bytes at the end are not the end, unless there is nothing else.
+        let is_last = end >= buffer_bytes && (end > start || start == 0);
+        Self { from: start / 4, to: if is_last { Self::END } else { end.div_ceil(4) } }
     }
 
     pub(crate) fn overlap(self, other: Self) -> Option<Self> {
@@ -77,10 +80,10 @@ impl Part {
         Self { from: self.from.min(other.from), to: self.to.max(other.to) }
     }
 
-    /// The bytes; `None` for all of a buffer's.
-    pub(crate) fn bytes(self) -> Option<Range<u64>> {
-        let end = if self.to == u32::MAX { u64::MAX } else { 4 * u64::from(self.to) };
-        (self != Self::WHOLE).then(|| 4 * u64::from(self.from)..end)
+    /// The bytes, of a buffer that has so many, in whole grains; `None` for all of them.
+    pub(crate) fn bytes(self, buffer_bytes: u64) -> Option<Range<u64>> {
+        let end = self.to.min(buffer_bytes.div_ceil(4));
+        (self != Self::WHOLE).then(|| 4 * self.from..4 * end)
     }
 }
 
@@ -139,24 +142,52 @@ impl Cause {
     }
 }
 
-/// Unresolved messages that touch a buffer from which on one that writes a part of it counts as reading and
-/// writing all of it: it waits for all of them, fails where one of them fails, and stands for them from then
+/// Parts of a buffer that unresolved messages touch from which on one that writes a part of it counts as reading
+/// and writing all of it: it waits for all of them, fails where one of them fails, and stands for them from then
 /// on, so that looking through them stays cheap.
 const LONG: usize = 1024;
-/// Parts of a buffer that are known to have failed; with one more, all of it counts as failed.
+/// Parts of a buffer that are known to have failed. With more, what lies between them counts as failed, too.
 const MOST_POISONED: usize = 8;
+
+/// Takes these bytes out of each of the parts; what lies before them and behind becomes two. There are not more than
+/// `most` afterwards: a part that would be one too many stays whole.
+fn take_out<T: Clone>(parts: &mut Vec<(T, Part)>, bytes: Part, most: usize) {
+    parts.retain_mut(|(_, part)| {
+        if let Some(both) = part.overlap(bytes) {
+            if both.from == part.from {
+                part.from = both.to;
+            } else if both.to == part.to {
+                part.to = both.from;
+            }
+        }
+        part.from < part.to
+    });
+    let mut place = 0;
+    while place < parts.len() && parts.len() < most {
+        let (whose, part) = &mut parts[place];
+        if part.overlap(bytes).is_some() {
+            let behind = (whose.clone(), Part { from: bytes.to, ..*part });
+            part.to = bytes.from;
+            // Beside the other, as both are the same message's.
+            parts.insert(place + 1, behind);
+        }
+        place += 1;
+    }
+}
 
 /// The state of one buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Resource {
     /// What users call it.
     pub(crate) name: Arc<str>,
-    /// Messages that have written it, each with the part that nobody has written since as a whole, or more.
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Messages that have written it, each with the part that nobody has overwritten since.
     writers: Vec<(Token, Part)>,
     /// Messages that read it, each with the part that nobody has written since as a whole.
     readers: Vec<(Token, Part)>,
     /// Parts that are without the data they should have, and the failure that left them so.
-    poison: Vec<(Part, Arc<TransferError>)>,
+    poison: Vec<(Arc<TransferError>, Part)>,
     /// The number of the next message when it was made, and that of the last message on it.
     pub(crate) since: u64,
     pub(crate) last: Option<u64>,
@@ -169,8 +200,8 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    pub(crate) fn reset(&mut self, name: Arc<str>, now: u64) {
-        self.name = name;
+    pub(crate) fn reset(&mut self, name: Arc<str>, bytes: u64, now: u64) {
+        (self.name, self.bytes) = (name, bytes);
         (self.since, self.last) = (now, None);
         self.writers.clear();
         self.readers.clear();
@@ -215,12 +246,13 @@ impl Resource {
             }
         }
         let edges_to = |earlier: &[(Token, Part)], edges: &mut Vec<Edge>, cause| {
+            let known = edges.len();
             for &(on, other) in earlier {
-                if let Some(part) = other.overlap(part)
-                    && on != token
-                    && alive(on)
-                {
-                    edges.push(Edge { on, cause, buffer: Some(buffer), part });
+                let Some(both) = other.overlap(part).filter(|_| on != token && alive(on)) else { continue };
+                match edges[known..].last_mut() {
+                    // Another piece of what the same message wrote.
+                    Some(last) if last.on == on => last.part = last.part.hull(both),
+                    _ => edges.push(Edge { on, cause, buffer: Some(buffer), part: both }),
                 }
             }
         };
@@ -229,7 +261,12 @@ impl Resource {
             edges_to(&self.readers, edges, Cause::WriteAfterRead);
             // Who comes after this message comes after those that it covers.
             self.readers.retain(|&(_, other)| !part.covers(other));
-            self.writers.retain(|&(_, other)| !part.covers(other));
+            match access {
+                // What they were to write here is not missed any more, whatever becomes of them.
+                Access::Overwrite => take_out(&mut self.writers, part, usize::MAX),
+                // It reads that, and fails with them.
+                _ => self.writers.retain(|&(_, other)| !part.covers(other)),
+            }
             self.writers.push((token, part));
         } else {
             self.readers.push((token, part));
@@ -243,10 +280,10 @@ impl Resource {
         if self.poison.is_empty() {
             return None;
         }
-        let poisoned = self.poison.iter().find(|(poisoned, _)| poisoned.overlap(part).is_some());
-        let inherited = poisoned.filter(|_| access.reads()).map(|(_, error)| error.clone());
+        let poisoned = self.poison.iter().find(|(_, poisoned)| poisoned.overlap(part).is_some());
+        let inherited = poisoned.filter(|_| access.reads()).map(|(error, _)| error.clone());
         if access == Access::Overwrite {
-            self.poison.retain(|&(poisoned, _)| !part.covers(poisoned));
+            take_out(&mut self.poison, part, MOST_POISONED);
         }
         inherited
     }
@@ -264,116 +301,26 @@ impl Resource {
 
     /// Whether the failure of this message has left them so.
     pub(crate) fn is_poisoned_by(&self, id: MessageId) -> bool {
-        self.poison.iter().any(|(_, error)| error.id == id)
+        self.poison.iter().any(|(error, _)| error.id == id)
     }
 
-    /// The message failed: what it should have written is not there.
+    /// The message failed: what it should have written is not there, unless it was overwritten since.
     pub(crate) fn fail(&mut self, token: Token, error: &Arc<TransferError>) {
         let Self { writers, poison, .. } = self;
-        for &(_, part) in writers.iter().filter(|(writer, _)| *writer == token) {
-            if poison.iter().any(|(known, _)| known.covers(part)) {
-                continue;
-            }
-            if poison.len() == MOST_POISONED {
-                poison.truncate(1);
-                poison[0].0 = Part::WHOLE;
-                return;
-            }
-            poison.push((part, error.clone()));
+        let mine = writers.iter().filter(|(writer, _)| *writer == token).map(|&(_, part)| part);
+        let missing = mine.filter(|&part| !poison.iter().any(|(_, known)| known.covers(part)));
+        let missing: SmallVec<[Part; 4]> = missing.collect();
+        let room = MOST_POISONED - poison.len();
+        if missing.len() <= room {
+            poison.extend(missing.into_iter().map(|part| (error.clone(), part)));
+        } else if room > 0 {
+            poison.extend(missing.into_iter().reduce(Part::hull).map(|all| (error.clone(), all)));
+        } else {
+            poison.truncate(1);
+            poison[0].1 = Part::WHOLE;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::MemId;
-
-    fn name(index: u32) -> Token {
-        Token { index, generation: 0 }
-    }
-
-    fn part(range: Range<u64>) -> Part {
-        Part::of(Region { mem: MemId(0), offset: range.start, bytes: range.end - range.start }, 1 << 40)
-    }
-
-    /// The messages that one has edges to that does this to these bytes.
-    fn touch(resource: &mut Resource, index: u32, access: Access, bytes: Range<u64>) -> Vec<u32> {
-        let mut edges = Vec::new();
-        let touch = Touch { buffer: name(0), access, part: part(bytes) };
-        assert!(resource.record(name(index), touch, &mut edges, |_| true).is_none());
-        edges.iter().map(|edge| edge.on.index).collect()
-    }
-
-    #[test]
-    fn what_overlaps_by_a_grain_is_ordered_and_what_touches_is_not() {
-        use Access::{Overwrite, Read, ReadWrite};
-        let mut x = Resource::default();
-        assert_eq!(touch(&mut x, 1, Overwrite, 0..16), [0; 0]);
-        assert_eq!(touch(&mut x, 2, Overwrite, 16..32), [0; 0]);
-        assert_eq!(touch(&mut x, 3, Read, 12..20), [1, 2]);
-        assert_eq!(touch(&mut x, 4, Read, 16..20), [2]);
-        assert_eq!(touch(&mut x, 5, ReadWrite, 0..12), [1]);
-        assert_eq!(touch(&mut x, 6, Overwrite, 16..18), [2, 3, 4], "half a grain is a grain");
-        assert_eq!(touch(&mut x, 7, Read, 20..24), [2], "of the second's part that nobody has written since");
-        assert_eq!(touch(&mut x, 8, Overwrite, 0..64), [1, 2, 5, 6, 3, 7], "those that are left behind nobody");
-        assert_eq!(touch(&mut x, 9, Read, 4..8), [8], "it stands for all");
-    }
-
-    #[test]
-    fn bytes_too_far_behind_to_be_named_are_one_part() {
-        let far = 1_u64 << 36;
-        let (a, b) = (part(far..far + 4), part(far + 8..far + 12));
-        assert_eq!(a.overlap(b), Some(a));
-        assert_eq!(a.overlap(part(0..1 << 20)), None);
-        assert_eq!(part(0..1 << 40), Part::WHOLE);
-        assert_eq!(part(4..12).bytes(), Some(4..12));
-    }
-
-    #[test]
-    fn a_long_list_is_one_message_from_then_on() {
-        let mut x = Resource::default();
-        let last = LONG as u32;
-        for i in 0..last {
-            assert_eq!(touch(&mut x, i, Access::Overwrite, 8 * u64::from(i)..8 * u64::from(i) + 4), [0; 0]);
-        }
-        assert_eq!(touch(&mut x, last, Access::Overwrite, 4..8).len(), LONG, "it waits for all of them");
-        assert_eq!(touch(&mut x, last + 1, Access::Read, 0..4), [last], "and stands for them");
-    }
-
-    #[test]
-    fn parts_fail_by_themselves_until_they_are_many() {
-        let mut x = Resource::default();
-        let error = |id: u64| {
-            let id = crate::dma::MessageId(id);
-            let kind = crate::error::FailureKind::Cancelled;
-            let (device, queue) = ("d".into(), "q".into());
-            Arc::new(TransferError { kind, device, queue, id, label: None, bytes: 0, bytes_done: 0 })
-        };
-        let inherits = |x: &mut Resource, access, bytes| {
-            let touch = Touch { buffer: name(0), access, part: part(bytes) };
-            x.record(name(999), touch, &mut Vec::new(), |_| true).map(|error| error.id.number())
-        };
-        for i in 0..MOST_POISONED as u32 {
-            touch(&mut x, i, Access::Overwrite, 8 * u64::from(i)..8 * u64::from(i) + 4);
-            x.fail(name(i), &error(u64::from(i)));
-        }
-        assert_eq!(inherits(&mut x, Access::Read, 4..8), None, "between two of them");
-        assert_eq!(inherits(&mut x, Access::Read, 4..12), Some(1));
-        assert_eq!(inherits(&mut x, Access::Overwrite, 8..12), None);
-        assert_eq!(inherits(&mut x, Access::Read, 4..12), None, "it is good again");
-        for i in [100_u32, 101] {
-            touch(&mut x, i, Access::Overwrite, 8 * u64::from(i)..8 * u64::from(i) + 4);
-            x.fail(name(i), &error(u64::from(i)));
-        }
-        assert_eq!(inherits(&mut x, Access::Read, 4..8), Some(0), "too many to tell apart");
-        assert_eq!(inherits(&mut x, Access::Overwrite, 0..1 << 40), None);
-        assert_eq!(inherits(&mut x, Access::Read, 4..8), None);
-        // One writer of little, and failures beside what it wrote.
-        let mut y = Resource { poison: vec![(part(0..64), error(7))], ..Resource::default() };
-        assert_eq!(touch(&mut y, 1, Access::Overwrite, 8..12), [0; 0]);
-        assert_eq!(inherits(&mut y, Access::ReadWrite, 8..32), Some(7));
-        assert_eq!(inherits(&mut y, Access::Overwrite, 0..64), None);
-        assert_eq!(inherits(&mut y, Access::Read, 32..36), None, "all of it is good again");
-    }
-}
+mod tests;

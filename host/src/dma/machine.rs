@@ -158,10 +158,10 @@ impl Machine {
         }
     }
 
-    /// A new buffer, which users know by this name.
-    pub(crate) fn register(&mut self, name: Arc<str>) -> Token {
+    /// A new buffer of so many bytes, which users know by this name.
+    pub(crate) fn register(&mut self, name: Arc<str>, bytes: u64) -> Token {
         let (token, resource) = self.resources.take();
-        resource.reset(name, self.next_id);
+        resource.reset(name, bytes, self.next_id);
         token
     }
 

@@ -258,7 +258,7 @@ fn a_cancelled_message_stops_nothing_and_feeds_nobody() {
     let mut machine = Machine::new("wish".into(), 8, 1);
     let limits = Limits { policy: FailPolicy::FailStop, window: 1, ..DEEP };
     let queue = machine.open_queue("wish".into(), limits);
-    let buffer = machine.register("x".into());
+    let buffer = machine.register("x".into(), 64);
     let busy = machine.accept(&upload(queue, 4)).unwrap().0;
     let made = [Touch { buffer, access: Access::Overwrite, part: Part::WHOLE }];
     let write = machine.accept(&Offer { accesses: &made, ..upload(queue, 4) }).unwrap().0;
@@ -316,7 +316,7 @@ fn a_message_says_what_it_waits_for() {
     use super::machine::{Dependency, Wait};
     let mut machine = Machine::new("why".into(), 8, 1);
     let (a, b) = (machine.open_queue("a".into(), DEEP), machine.open_queue("b".into(), DEEP));
-    let buffer = machine.register("x".into());
+    let buffer = machine.register("x".into(), 64);
     let uses = [Touch { buffer, access: Access::ReadWrite, part: Part::WHOLE }];
     let (blocker, first) = machine.accept(&upload(a, 64 << 20)).unwrap();
     let (write, made) = machine.accept(&Offer { accesses: &uses, ..upload(a, 4) }).unwrap();

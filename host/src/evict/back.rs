@@ -176,7 +176,7 @@ impl Device {
     /// Gives a buffer whose contents are on the host this device memory.
     fn rehouse(&self, allocation: &Allocation, state: &mut Where, mem: MemId) {
         let residence = &allocation.residence;
-        residence.rename(mem, allocation.engine.register(mem, allocation.name.clone()));
+        residence.rename(mem, allocation.engine.register(mem, allocation.name.clone(), allocation.bytes));
         allocation.in_use.add(allocation.charged);
         let Where::Host(copy) = std::mem::replace(state, Where::Device) else { unreachable!("just looked at") };
         let returning = Returning { copy, by: None, has_failed: false };

@@ -14,6 +14,7 @@ pub(crate) mod held_back;
 pub(crate) mod letters;
 pub(crate) mod loss;
 pub(crate) mod promises;
+pub(crate) mod rewriting;
 #[allow(dead_code, reason = "not every kind of device needs all of it")]
 pub(crate) mod rig;
 pub(crate) mod sending;
@@ -105,6 +106,11 @@ macro_rules! contract {
                 a_promise_that_is_broken_fails_who_waits_with_the_cause
                 a_device_that_ends_with_an_open_promise_breaks_it
                 each_failure_of_a_graph_reaches_its_descendants_and_nobody_else
+            }
+            rewriting {
+                pieces_heal_what_they_write_and_no_more
+                quarters_heal_a_buffer_to_its_end
+                a_failure_spares_what_was_written_since
             }
             sending {
                 a_permit_is_room_that_nobody_else_gets

@@ -60,6 +60,20 @@ fn what_is_written_beside_contents_that_do_not_come_back_fails_with_them() -> wh
     Ok(())
 }
 
+/// So it is where all parts are written, as none of them has overwritten anything.
+#[test]
+fn contents_that_do_not_come_back_outlive_what_is_written_beside_them_in_pieces() -> wharf::Result<()> {
+    // By hand: nothing has failed when the pieces are sent.
+    let [_, device] = faulty(",fail=3");
+    let x = evicted(&device, 1)?;
+    let half = |at| device.upload(&x).at(at).send(vec![7; LARGE / 2]);
+    for half in [half(0)?, half(LARGE / 2)?] {
+        assert!(matches!(half.wait().result, Err(error) if matches!(error.kind, FailureKind::Upstream { .. })));
+    }
+    assert!(holds(&device, &x, &words(1, LARGE)));
+    Ok(())
+}
+
 #[test]
 fn what_is_written_over_contents_that_do_not_come_back_stays() -> wharf::Result<()> {
     for device in faulty(",fail=3") {
@@ -104,6 +118,21 @@ fn a_buffer_without_its_data_stays_and_stays_failed() -> wharf::Result<()> {
         device.upload(&x).send(words(2, LARGE))?.wait().ok()?;
         device.buffer::<u32>(2 * QUARTER).map(drop)?;
         assert!(holds(&device, &x, &words(2, LARGE)));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_buffer_may_leave_once_all_of_it_was_written_anew_in_pieces() -> wharf::Result<()> {
+    for device in faulty(",fail=1") {
+        let (x, data) = (device.buffer::<u32>(LARGE)?, words(2, LARGE));
+        device.upload(&x).send(words(1, LARGE))?.wait().ok().expect_err("scripted");
+        for at in (0..LARGE).step_by(LARGE / 4) {
+            device.buffer::<u32>(2 * QUARTER).map(drop).expect_err("some of it is no contents");
+            device.upload(&x).at(at).send(data[at..at + LARGE / 4].to_vec())?.wait().ok()?;
+        }
+        device.buffer::<u32>(2 * QUARTER).map(drop)?;
+        assert!(holds(&device, &x, &data));
     }
     Ok(())
 }

@@ -162,9 +162,10 @@ impl Machine {
 
     /// What users are told of an edge, while the earlier message is unresolved.
     fn dependency(&self, edge: &Edge) -> Option<Dependency> {
-        let name = |buffer| self.resources.get(buffer).expect("the later message uses it").name.clone();
         let on = MessageId(self.messages.get(edge.on)?.id);
-        Some(Dependency { on, cause: edge.cause, buffer: edge.buffer.map(name), bytes: edge.part.bytes() })
+        let buffer = edge.buffer.map(|buffer| self.resources.get(buffer).expect("the later message uses it"));
+        let bytes = buffer.and_then(|buffer| edge.part.bytes(buffer.bytes));
+        Some(Dependency { on, cause: edge.cause, buffer: buffer.map(|buffer| buffer.name.clone()), bytes })
     }
 
     /// What the message waits for now; `None` once it is resolved.

@@ -26,9 +26,12 @@ use crate::{
 const LANES: [Lane; 3] = [Lane::Upload, Lane::Compute, Lane::Download];
 const ACCESSES: [Access; 3] = [Access::Read, Access::Overwrite, Access::ReadWrite];
 
+/// Of a buffer.
+const BYTES: u64 = 64;
+
 /// Two halves of a buffer, their middle, and all of it twice as often.
 fn part(number: usize) -> Part {
-    let of = |offset, bytes| Part::of(Region { mem: MemId(0), offset, bytes }, 64);
+    let of = |offset, bytes| Part::of(Region { mem: MemId(0), offset, bytes }, BYTES);
     match number {
         0 => of(0, 32),
         1 => of(32, 32),
@@ -147,7 +150,7 @@ impl Harness {
             untold: false,
         };
         let queues = (0..QUEUES).map(open).collect();
-        let buffers = (0..BUFFERS).map(|_| machine.register("buffer".into())).collect();
+        let buffers = (0..BUFFERS).map(|_| machine.register("buffer".into(), BYTES)).collect();
         Self {
             machine,
             buffers,
@@ -231,7 +234,7 @@ impl Harness {
             }
             Step::Reopen { queue } => self.reopen(*queue),
             Step::Drop { buffer } => {
-                let old = std::mem::replace(&mut self.buffers[*buffer], self.machine.register("buffer".into()));
+                let old = std::mem::replace(&mut self.buffers[*buffer], self.machine.register("buffer".into(), BYTES));
                 self.event(Event::Release(old));
             }
             Step::Lose => {
