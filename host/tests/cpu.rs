@@ -171,10 +171,11 @@ fn unknown_devices_say_what_would_be_right() {
 #[test]
 fn looking_out_for_ever_is_looking_out_for_an_hour() -> wharf::Result<()> {
     let device = Device::open_with("cpu", wharf::Options::new().spin(std::time::Duration::MAX))?;
-    let x = device.buffer::<u32>(1)?;
-    let done = device.upload(&x).send(vec![7])?.wait_timeout(std::time::Duration::from_secs(60));
-    assert_eq!(done.expect("no thread has panicked").ok()?, [7]);
-    assert_eq!(device.download(&x).wait()?[..], [7]);
+    let x = device.buffer::<u32>(100_000)?;
+    // More than what is over as it is accepted: a lane's thread does it, and this one looks out for its end.
+    let done = device.upload(&x).send(vec![7; 100_000])?.wait_timeout(std::time::Duration::from_secs(60));
+    assert_eq!(done.expect("no thread has panicked").ok()?, [7; 100_000]);
+    assert_eq!(device.download(&x).wait()?[..], [7; 100_000]);
     Ok(())
 }
 
